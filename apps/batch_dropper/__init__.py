@@ -1,0 +1,1 @@
+"""Drops train slices into HDFS and replays the test part as requests."""

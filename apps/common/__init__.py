@@ -1,0 +1,1 @@
+"""What every app shares: settings, messages, batches, errors. It imports no app."""

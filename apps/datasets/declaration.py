@@ -1,0 +1,75 @@
+"""What a dataset is: a declaration of its columns, target and features that the rest of the code reads."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Row = Mapping[str, str]  # a raw row: column name -> the cell's text, "" for an empty cell
+
+Kind = Literal["number", "category", "flag", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    One raw column and how its cell becomes a value.
+
+    ``number``: a finite decimal; ``pattern`` is a regular expression whose first group holds it
+    (``"([0-9.]+) in"`` for ``35.1 in``). ``category``: text. ``flag``: True or False. ``text``: kept, never a feature.
+    A cell that is empty or one of ``nulls`` is missing; a missing ``required`` column, a cell that does not parse,
+    or a number outside ``minimum`` .. ``maximum`` rejects the request (or quarantines the training row).
+    """
+
+    name: str
+    kind: Kind = "text"
+    pattern: str = ""
+    nulls: tuple[str, ...] = ()
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    A named declaration; see docs/add-a-dataset.md.
+
+    ``numeric`` maps a feature's name to a Spark SQL expression over the cleaned columns (numbers and flags are
+    doubles, categories strings, missing is NULL). ``one_hot`` and ``target_encoded`` name categories: few values
+    and many values. ``target`` is a ``number`` column for ``regression`` and a ``flag`` or a 0/1 number for
+    ``binary``. ``log_target`` trains on the logarithm of the target (regression only).
+    Exactly one of ``generate`` (rows, seed, drift) and ``load`` () gives the rows when the user brings no file.
+    """
+
+    name: str
+    task: Literal["regression", "binary"]
+    target: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    numeric: Mapping[str, str]
+    one_hot: tuple[str, ...] = ()
+    target_encoded: tuple[str, ...] = ()
+    log_target: bool = False
+    generate: Callable[[int, int, float], Iterator[Row]] | None = None
+    load: Callable[[], Iterator[Row]] | None = None
+    quarantine_limit: float = 0.1
+    """A batch with a larger share of bad rows is refused."""
+    column_names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check the declaration against itself; raise ValueError with every problem."""
+        names = tuple(column.name for column in self.columns)
+        object.__setattr__(self, "column_names", names)
+        known = set(names)
+        named = {self.target, *self.key, *self.one_hot, *self.target_encoded}
+        problems = [f"{self.name}: {name!r} must be a column; add it to columns" for name in sorted(named - known)]
+        if len(known) != len(names):
+            problems.append(f"{self.name}: column names must differ; one is there twice")
+        if (self.generate is None) == (self.load is None):
+            problems.append(f"{self.name}: exactly one of generate and load must be given")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def column(self, name: str) -> Column:
+        """The column called ``name``."""
+        return self.columns[self.column_names.index(name)]

@@ -1,0 +1,1 @@
+"""Starts a training for the oldest complete batch."""

@@ -1,0 +1,1 @@
+"""Rolls out the version that the champion alias points at."""

@@ -1,0 +1,1 @@
+"""Answers Kafka requests with Kafka predictions, always."""

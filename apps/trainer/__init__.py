@@ -1,0 +1,1 @@
+"""Trains a stacked ensemble on all used batches and the new one."""

@@ -1,0 +1,1 @@
+"""Load against Kafka, and the ledger that proves that nothing was dropped."""

@@ -1,0 +1,1 @@
+"""What runs and how it is started; the apps never import it."""

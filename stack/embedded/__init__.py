@@ -1,0 +1,1 @@
+"""Embedded mode: the platform and the apps as local processes, no containers."""
