@@ -15,7 +15,7 @@ def pause(seconds: float) -> None:
 
 
 def wait_until(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     deadline: float,
     describe: Callable[[], str] | str,
     every: float = 0.2,
@@ -26,10 +26,11 @@ def wait_until(
     Raises DeadlineMissed with ``describe`` (asked at the end, so that it tells the last state seen).
     """
     end = time.monotonic() + deadline
-    while not (value := condition()):
+    while True:
+        if value := condition():
+            return value
         if time.monotonic() >= end:
             state = describe if isinstance(describe, str) else describe()
             message = f"waited {deadline:g} s; {state}"
             raise DeadlineMissed(message)
         pause(every)
-    return value

@@ -25,10 +25,11 @@ class ReleaseState(StrEnum):
 
 @dataclass(frozen=True)
 class TrainingStatus:
-    """The state of a batch's training and how many times it was started."""
+    """The state of a batch's training, how many times it was started, and for which batch name the last time."""
 
     state: TrainingState
     attempts: int = 0
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,4 +62,8 @@ class Orchestrator(Protocol):
         """What serves now and what was last asked for."""
 
     def roll_out(self, version: str) -> int:
-        """Ask for a release of ``version``, unless the newest release asked for is of that version; its number."""
+        """
+        Ask for a release of ``version``; its number, which is greater than any before.
+
+        Changes nothing when the newest release asked for is of that version and did not fail.
+        """

@@ -1,0 +1,70 @@
+"""
+A folder of small JSON files shared by processes: one writer at a time, each file replaced as a whole.
+
+The lock is the kernel's, so a process that is killed cannot keep it; a reader needs no lock and never sees half a file.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from apps.common.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class Mailbox:
+    """The files in ``folder``, which is made at the first write."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is touched yet."""
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other writer out while the block runs."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def read(self, name: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
+        """
+        The parsed content of a file, or None when it is not there.
+
+        A file that does not parse counts as absent: it is left by a machine that lost power, and is written anew.
+        """
+        try:
+            return parse(json.loads((self.folder / name).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable(error) from error
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Replace a file as a whole; only inside ``locked``, so that the temporary name belongs to one writer."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.tmp")
+        with unfinished.open("w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def _unavailable(self, error: OSError) -> Unavailable:
+        message = f"the state folder must be readable and writable; got {error}; check {self.folder}"
+        return Unavailable(message)

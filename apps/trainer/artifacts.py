@@ -1,0 +1,42 @@
+"""What a training leaves in MLflow beside its numbers: the model, its contract, its golden rows and their checksums."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow.spark
+import pyspark
+from pyspark.ml import PipelineModel
+
+MODEL, BATON = "model", "baton"
+_CHUNK = 1024 * 1024
+
+
+def write(folder: Path, pipeline: PipelineModel, contract: dict[str, Any], golden: list[dict[str, Any]]) -> None:
+    """Write ``model/`` and ``baton/`` into the empty folder, the manifest of all of it last."""
+    mlflow.spark.save_model(
+        pipeline,
+        str(folder / MODEL),
+        dfs_tmpdir=str(folder.parent / "saving"),
+        pip_requirements=[f"pyspark=={pyspark.__version__}", f"mlflow=={mlflow.__version__}"],
+    )
+    baton = folder / BATON
+    baton.mkdir()
+    (baton / "contract.json").write_text(json.dumps(contract, indent=1))
+    (baton / "golden.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in golden))
+    (baton / "manifest.json").write_text(json.dumps(checksums(folder), indent=1))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The sha256 of each file below ``folder``, by its path from there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

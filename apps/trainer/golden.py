@@ -1,0 +1,53 @@
+"""
+Golden rows: requests stored with the model and what it answers them, so that a server can prove what it loaded.
+
+Some are test rows as they came; the rest are the same rows spoilt, since a rejection must survive the journey too.
+"""
+
+from typing import Any
+
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+
+from apps.datasets.declaration import Dataset
+from apps.trainer.cleaning import input_columns, quoted
+from apps.trainer.ensemble import FOLD, TEST_FOLD
+
+_AS_THEY_CAME = 14
+Fields = dict[str, str | None]
+
+
+def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: PipelineModel) -> list[dict[str, Any]]:
+    """About twenty requests with the prediction or the rejection that ``pipeline`` gives."""
+    columns = input_columns(dataset)
+    asked = _requests(dataset, _sample(rows, columns))
+    frame = spark.createDataFrame(
+        [(place, *(fields.get(name) for name in columns)) for place, fields in enumerate(asked)],
+        f"_place INT, {', '.join(f'{quoted(name)} STRING' for name in columns)}",
+    ).coalesce(1)
+    answers = {row["_place"]: row for row in pipeline.transform(frame).collect()}
+    return [
+        {
+            "fields": {name: value for name, value in fields.items() if value is not None},
+            "prediction": answers[place]["prediction"],
+            "rejection": answers[place]["rejection"],
+        }
+        for place, fields in enumerate(asked)
+    ]
+
+
+def _sample(rows: DataFrame, columns: tuple[str, ...]) -> list[Fields]:
+    """The first test rows in an order that depends on nothing but their content."""
+    cells = [F.col(quoted(name)) for name in columns]
+    chosen = rows.where(F.col(FOLD) == TEST_FOLD).select(*cells).orderBy(F.xxhash64(*cells)).limit(_AS_THEY_CAME)
+    return [row.asDict() for row in chosen.collect()]
+
+
+def _requests(dataset: Dataset, sample: list[Fields]) -> list[Fields]:
+    """The sample; then one row with an unknown word in each category, junk in each number, and nothing at all."""
+    first = sample[0]
+    inputs = [dataset.column(name) for name in input_columns(dataset)]
+    strange: Fields = {c.name: "never seen before" for c in inputs if c.kind == "category"}
+    junk: list[Fields] = [{**first, c.name: "junk"} for c in inputs if c.kind in ("number", "flag")]
+    return [*sample, {**first, **strange}, {}, *junk[:3]]

@@ -1,0 +1,163 @@
+"""
+The trainer's side of MLflow: the runs of one training, its version, and the alias.
+
+Everything is found again by the tag ``content_hash``, so that a trainer that was killed can be started again.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
+
+from apps.common import registry
+from apps.common.registry import CHAMPION, Version
+from apps.common.waiting import wait_until
+from apps.trainer.ensemble import Ensemble, Trial
+
+_READY_S = 60
+_KILL_S = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is being trained on."""
+
+    dataset: str
+    batch: str
+    content_hash: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of its runs and of its version."""
+        return {"dataset": self.dataset, "batch": self.batch, "content_hash": self.content_hash}
+
+
+class Record:
+    """One training in MLflow; the experiment and the registered model are named after the dataset."""
+
+    def __init__(self, mlflow: str, subject: Subject) -> None:
+        """``mlflow`` is the server's address."""
+        self.mlflow = mlflow
+        self.subject = subject
+        self.client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
+        self.experiment = self._experiment()
+
+    def _experiment(self) -> str:
+        found = self.client.get_experiment_by_name(self.subject.dataset)
+        if found:
+            return str(found.experiment_id)
+        try:
+            return str(self.client.create_experiment(self.subject.dataset))
+        except MlflowException:  # another trainer was faster
+            return str(self.client.get_experiment_by_name(self.subject.dataset).experiment_id)
+
+    def version(self) -> Version | None:
+        """The version that this content already has, whichever trainer made it."""
+        found = registry.versions(self.mlflow, self.subject.dataset)
+        return next((v for v in found if v.tags.get("content_hash") == self.subject.content_hash), None)
+
+    def close_leftovers(self, keep: str | None) -> int:
+        """Mark the runs that killed trainers left behind; the run of a version that exists is ``keep``."""
+        query = f"tags.content_hash = '{self.subject.content_hash}' and attributes.status = 'RUNNING'"
+        left = [run.info.run_id for run in self.client.search_runs([self.experiment], query) if run.info.run_id != keep]
+        for run_id in left:
+            self.client.set_terminated(run_id, "KILLED")
+        return len(left)
+
+    def begin(self) -> str:
+        """Open the parent run; its id."""
+        run: Run = self.client.create_run(self.experiment, tags=self.subject.tags, run_name=self.subject.batch)
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, metrics: dict[str, float], parameters: Mapping[str, object]) -> None:
+        """Write metrics and parameters of a run in one call."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+            params=[Param(name, str(value)) for name, value in parameters.items()],
+        )
+
+    def log_trial(self, parent: str, trial: Trial) -> None:
+        """A finished child run with what one learner did; each fold is a step of its metrics."""
+        tags = {**self.subject.tags, "mlflow.parentRunId": parent}
+        run_id = str(self.client.create_run(self.experiment, tags=tags, run_name=trial.name).info.run_id)
+        now = int(time.time() * 1000)
+        measured = [(step, name, value) for step, fold in enumerate(trial.folds) for name, value in fold.items()]
+        folds = [Metric(f"fold_{name}", value, now, step) for step, name, value in measured]
+        self.client.log_batch(run_id, metrics=folds)
+        self.log(run_id, trial_metrics(trial), trial.parameters)
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def upload(self, run_id: str, folder: Path) -> None:
+        """Upload a folder's content as the artifacts of a run."""
+        self.client.log_artifacts(run_id, str(folder))
+
+    def register(self, run_id: str) -> Version:
+        """Make the version of a run's model, with its tags from the first moment, and wait until it is ready."""
+        name = self.subject.dataset
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
+        made = self.client.create_model_version(name, source, run_id, tags=self.subject.tags)
+        return Version(name, str(made.version), run_id, self.subject.tags)
+
+    def wait_until_ready(self, version: Version) -> None:
+        """Return when the registry says that the version is usable."""
+        wait_until(
+            lambda: self.client.get_model_version(version.name, version.version).status == "READY",
+            _READY_S,
+            f"version {version.version} of {version.name} must become READY; it did not",
+        )
+
+    def is_finished(self, run_id: str) -> bool:
+        """Whether a run was brought to its end."""
+        return bool(self.client.get_run(run_id).info.status == "FINISHED")
+
+    def promote(self, version: Version) -> None:
+        """Point the alias that serves at the version."""
+        self.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+    def finish(self, run_id: str, status: str = "FINISHED") -> None:
+        """Close a run."""
+        self.client.set_terminated(run_id, status)
+
+
+def trial_metrics(trial: Trial) -> dict[str, float]:
+    """A learner's metrics: ``cv_`` the mean over the folds, ``test_`` on the test rows, and its seconds."""
+    names = trial.folds[0].keys() if trial.folds else ()
+    means = {name: sum(fold.get(name, 0.0) for fold in trial.folds) / len(trial.folds) for name in names}
+    seconds = {
+        "cv_training_seconds": means.pop("training_seconds", 0.0),
+        "validation_seconds": means.pop("validation_seconds", 0.0),
+        "training_seconds": trial.training_seconds,
+    }
+    tests = {f"test_{name}": value for name, value in trial.test.items()}
+    return {**{f"cv_{name}": value for name, value in means.items()}, **tests, **seconds}
+
+
+def ensemble_metrics(ensemble: Ensemble) -> dict[str, float]:
+    """The whole model's metrics: on the test rows, and of the stacker on its own out-of-fold rows."""
+    return {
+        **{f"test_{name}": value for name, value in ensemble.test.items()},
+        **{f"out_of_fold_{name}": value for name, value in ensemble.out_of_fold.items()},
+        **{f"stacker_{name}": value for name, value in ensemble.stacker.items()},
+    }
+
+
+def kill(mlflow: str, run_id: str) -> None:
+    """
+    Mark a run as killed, by one plain request.
+
+    It is called from a signal handler, where the client's connection may be half way through another request.
+    """
+    body = {"run_id": run_id, "status": "KILLED", "end_time": int(time.time() * 1000)}
+    requests.post(f"{mlflow}/api/2.0/mlflow/runs/update", json=body, timeout=_KILL_S)

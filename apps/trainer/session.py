@@ -1,0 +1,44 @@
+"""The trainer's Spark session: everything it writes stays in its scratch folder, everything it asks is local."""
+
+import sys
+
+from pyspark.sql import SparkSession
+
+from apps.trainer.settings import TrainerSettings
+
+
+def start(settings: TrainerSettings) -> SparkSession:
+    """
+    Start Spark.
+
+    The default file system is the local one, since MLlib saves a model there; HDFS is read by full URLs. ANSI mode
+    is off, as in the server: a bad cell gives NULL and a rejection, never an exception.
+    """
+    builder = SparkSession.builder.master(settings.spark_master).appName(f"baton-trainer-{settings.batch}")
+    for name, value in _options(settings).items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def _options(settings: TrainerSettings) -> dict[str, str]:
+    return {
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.host": settings.driver_host,
+        "spark.driver.bindAddress": settings.driver_host,
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={settings.scratch} -XX:+UseParallelGC",
+        "spark.pyspark.python": sys.executable,
+        "spark.local.dir": str(settings.scratch),
+        "spark.sql.warehouse.dir": str(settings.scratch / "warehouse"),
+        "spark.hadoop.fs.defaultFS": "file:///",
+        "spark.hadoop.dfs.client.use.datanode.hostname": "true",
+        "spark.hadoop.dfs.replication": str(settings.hdfs_replication),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        "spark.sql.streaming.metricsEnabled": "false",
+    }

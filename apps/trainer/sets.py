@@ -1,0 +1,132 @@
+"""
+From CSV parts to the train set: every row read as text, checked by the declaration, kept once, and given its fold.
+
+Spark reads each cell as a string, because only strings survive a source whose types lie; the declaration types them.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.ml.feature import SQLTransformer
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+
+from apps.datasets.declaration import Dataset
+from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, quoted, training_sql
+from apps.trainer.ensemble import FOLD, TEST_FOLD
+
+BATCH = f"{INTERNAL}batch"
+HEADER_BYTES = 1024 * 1024  # a header that is longer than this is none
+_TEST_SHARE, _BUCKETS = 0.15, 1_000_000
+_FEWEST = 10  # rows in a fold, and in the test part
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one batch: all, and those that its rules reject."""
+
+    rows: int
+    quarantined: int
+
+
+def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list[str]:
+    """What is wrong with the header of a CSV part, given its first bytes; a byte order mark is no harm."""
+    text = beginning.decode("utf-8-sig", errors="replace")
+    found = next(csv.reader(text.splitlines(keepends=True)), [])
+    if not found:
+        return [f"{part} must begin with a header; got an empty file"]
+    problems = []
+    if len(found) != len(columns):
+        problems.append(f"{part} must have {len(columns)} columns; got {len(found)}")
+    if missing := [name for name in columns if name not in found]:
+        problems.append(f"{part} must have the columns {', '.join(missing)}; they are missing")
+    if unknown := [name for name in found if name not in columns]:
+        problems.append(f"{part} must have no other columns; got {', '.join(unknown)}")
+    if not problems and list(columns) != found:
+        problems.append(f"{part} must have its columns in the declared order; got {', '.join(found)}")
+    return problems
+
+
+def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFrame:
+    """Every row of the CSV files at ``paths`` (``.../<batch>/<part>``) as text, with its batch and what broke it."""
+    schema = ", ".join(f"{quoted(name)} STRING" for name in (*dataset.column_names, CORRUPT))
+    rows = spark.read.csv(
+        list(paths),
+        schema=schema,
+        header=True,
+        multiLine=True,
+        escape='"',
+        mode="PERMISSIVE",
+        columnNameOfCorruptRecord=CORRUPT,
+    )
+    return rows.withColumn(BATCH, F.element_at(F.split("_metadata.file_path", "/"), -2))
+
+
+def check(dataset: Dataset, raw: DataFrame) -> DataFrame:
+    """The columns that training needs, as text, with ``rejection`` and ``_b_label``."""
+    checked = SQLTransformer(statement=training_sql(dataset)).transform(raw)
+    kept = dict.fromkeys((*input_columns(dataset), *dataset.key, dataset.target))
+    return checked.select(*map(quoted, kept), "rejection", LABEL, CORRUPT, BATCH)
+
+
+def count(checked: DataFrame) -> dict[str, Counts]:
+    """The rows of each batch."""
+    found = checked.groupBy(BATCH).agg(F.count(F.lit(1)).alias("rows"), F.count("rejection").alias("bad")).collect()
+    return {row[BATCH]: Counts(row["rows"], row["bad"]) for row in found}
+
+
+def row_problems(mine: Counts, promised: int) -> list[str]:
+    """What is wrong with the number of rows of a batch; ``promised`` is what its manifest says."""
+    if not mine.rows:
+        return ["the batch must have rows; got a header and nothing else"]
+    if mine.rows != promised:
+        return [f"the batch must have {promised} rows as its manifest says; got {mine.rows}"]
+    return []
+
+
+def quarantine_problems(mine: Counts, limit: float) -> list[str]:
+    """Whether too many rows of a batch are bad."""
+    if mine.quarantined > limit * mine.rows:
+        share = f"{mine.quarantined} of {mine.rows}"
+        return [f"at most {limit:.0%} of the rows may be bad; got {share}; quarantine has each with its reason"]
+    return []
+
+
+def rejected(checked: DataFrame, batch: str) -> DataFrame:
+    """The bad rows of one batch, each with its reason."""
+    return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH)
+
+
+def keep(dataset: Dataset, checked: DataFrame, folds: int) -> DataFrame:
+    """
+    The good rows, once for each key (the newest batch wins), with ``_b_fold``.
+
+    The fold is a function of the key alone: a row that was a test row once stays one as batches are added.
+    """
+    key = [quoted(name) for name in dataset.key]
+    newest = Window.partitionBy(*key).orderBy(F.desc(BATCH), F.xxhash64(*map(quoted, input_columns(dataset))))
+    bucket = F.pmod(F.xxhash64(*key), F.lit(_BUCKETS))
+    fold = F.when(bucket < int(_TEST_SHARE * _BUCKETS), F.lit(TEST_FOLD)).otherwise(bucket % folds)
+    return (
+        checked.where("rejection IS NULL")
+        .withColumn(FOLD, F.row_number().over(newest))
+        .where(F.col(FOLD) == 1)
+        .drop("rejection", CORRUPT)
+        .withColumn(FOLD, fold.cast("int"))
+    )
+
+
+def shortages(dataset: Dataset, rows: DataFrame, folds: int) -> list[str]:
+    """What is too little in the train set to cross-validate and test on it."""
+    grouped = rows.groupBy(FOLD).agg(F.count(LABEL).alias("n"), F.sum(LABEL).alias("k")).collect()
+    found = {row[FOLD]: row for row in grouped}
+    problems = []
+    for fold in (TEST_FOLD, *range(folds)):
+        part = "the test part" if fold == TEST_FOLD else f"fold {fold}"
+        n, k = (found[fold]["n"], found[fold]["k"]) if fold in found else (0, 0)
+        if n < _FEWEST:
+            problems.append(f"{part} must have at least {_FEWEST} usable rows; got {n}")
+        elif dataset.task == "binary" and not 0 < k < n:
+            problems.append(f"{part} must have rows of both classes; got {int(k)} of class 1 in {n}")
+    return problems

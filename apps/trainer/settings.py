@@ -1,0 +1,27 @@
+"""What the trainer takes from the environment; every default suits a machine of two cores."""
+
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+
+from apps.common.settings import Settings
+
+
+class TrainerSettings(Settings):
+    """The batch to train on, where Spark runs, and how large the learners are."""
+
+    batch: str = Field(min_length=1, pattern=r"^[^/._][^/]*$")
+    spark_master: str = "local[*]"
+    driver_host: str = "127.0.0.1"
+    driver_memory: str = "2g"
+    scratch: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "baton-trainer")
+    hdfs_replication: int = Field(default=1, ge=1)
+
+    folds: int = Field(default=3, ge=2, le=20)
+    parallel_fits: int = Field(default=2, ge=1)
+    trees: int = Field(default=40, ge=1)
+    tree_depth: int = Field(default=10, ge=1, le=30)
+    ridge: float = Field(default=0.01, ge=0)
+    target_smoothing: float = Field(default=20.0, ge=0)
+    seed: int = 17

@@ -1,0 +1,179 @@
+"""
+The ledger: what was sent, acknowledged and answered, and the proof that nothing was dropped.
+
+Pure functions of three records: the sender's journal, the answers in the order a reader saw them, and what each
+version predicts for each request, computed afresh. So the judge can itself be put on trial with invented histories.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from apps.common.messages import PROBE_PREFIX, Answer, first_answers
+from loadtest.timing import Handover, Latency, Silence, Wait, handovers, latency, longest, silences
+from loadtest.trial import Expected, Send, Trial, Wrong
+
+__all__ = ["Expected", "Send", "Verdict", "Wrong", "check", "missing", "problems", "read_sends"]
+
+SAMPLE = 5  # how many offenders a sentence names
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement; ``problems`` turns it into sentences."""
+
+    sent: int
+    acked: int
+    unknown: int  # sent and not acknowledged: an answer may come or not, and neither is a fault
+    answered: int
+    missing: tuple[str, ...]
+    rejected: int
+    repeats: int
+    wrong: tuple[Wrong, ...]
+    foreign: int  # answers to nobody here, such as another run's requests
+    compared: int  # answers whose value was compared with what their version predicts
+    out_of_order: int  # first answers that came after the answer to a later request of their partition
+    latency: Latency
+    silence: Silence | None
+    versions: tuple[str, ...]
+    releases: tuple[int, ...]
+    handovers: tuple[Handover, ...]
+    waits: tuple[Wait, ...]
+    began: float
+    ended: float
+
+    @property
+    def duration_s(self) -> float:
+        """From the first request to the last that was heard of any."""
+        return self.ended - self.began
+
+    @property
+    def longest_silence_ms(self) -> float:
+        """The longest silence of any partition."""
+        return self.silence.ms if self.silence else 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """The figures a program may rely on."""
+        return {
+            "sent": self.sent,
+            "acked": self.acked,
+            "answered": self.answered,
+            "missing": len(self.missing),
+            "rejected": self.rejected,
+            "repeats": self.repeats,
+            "wrong": len(self.wrong),
+            "p50_ms": _rounded(self.latency.p50_ms),
+            "p99_ms": _rounded(self.latency.p99_ms),
+            "longest_silence_ms": _rounded(self.longest_silence_ms),
+            "versions": list(self.versions),
+            "duration_s": _rounded(self.duration_s),
+        }
+
+    def details(self) -> dict[str, object]:
+        """Everything else that the report tells."""
+        return {
+            **self.to_json(),
+            "unknown": self.unknown,
+            "foreign": self.foreign,
+            "compared": self.compared,
+            "out_of_order": self.out_of_order,
+            "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
+            "silence": asdict(self.silence) if self.silence else None,
+            "releases": list(self.releases),
+            "handovers": [asdict(one) for one in self.handovers],
+            "missing_ids": list(self.missing),
+            "wrong_answers": [asdict(one) for one in self.wrong],
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def read_sends(path: Path) -> list[Send]:
+    """Read the sender's journal; a last line that is still being written is left for the next time."""
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [_send(json.loads(line)) for line in whole.splitlines()]
+
+
+def _send(raw: dict[str, object]) -> Send:
+    return Send(**{name: raw.get(name) for name in Send.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
+    """The ids of the acknowledged requests that have no answer, in the order they were sent."""
+    answered = {answer.position for answer in answers}
+    return [send.request_id for send in sends if send.acknowledged and send.position not in answered]
+
+
+def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:
+    """Judge one run; without ``expected`` values are not compared, all else is."""
+    judged = Trial(sends, expected)
+    ours = [answer for answer in answers if judged.concerns(answer)]
+    probes = sum(1 for one in answers if one.request_id.startswith(PROBE_PREFIX) and not judged.concerns(one))
+    firsts = list(first_answers(ours))
+    kept = {answer.position: answer for answer in firsts}
+    acked = [send for send in sends if send.acknowledged]
+    waits = tuple(Wait(at[0], send.sent_at, kept.get(at)) for send in acked if (at := send.position))
+    answered = [wait.answer for wait in waits if wait.answer]
+    moments = [send.acked_at or send.sent_at for send in sends] + [answer.seen_at for answer in ours]
+    ended = max(moments, default=0.0)
+    quiet = silences(waits, ended)
+    return Verdict(
+        sent=len(sends),
+        acked=len(acked),
+        unknown=len(sends) - len(acked),
+        answered=len(answered),
+        missing=tuple(missing(acked, ours)),
+        rejected=sum(1 for answer in answered if answer.rejection is not None),
+        repeats=len(ours) - len(firsts),
+        wrong=tuple(judged.wrong(ours)),
+        foreign=len(answers) - len(ours) - probes,
+        compared=sum(1 for answer in ours if judged.known(answer)),
+        out_of_order=_out_of_order(firsts),
+        latency=latency(waits),
+        silence=longest(quiet),
+        versions=tuple(dict.fromkeys(answer.model_version for answer in firsts)),
+        releases=tuple(dict.fromkeys(answer.release for answer in firsts)),
+        handovers=tuple(handovers(ours, firsts, quiet)),
+        waits=waits,
+        began=min((send.sent_at for send in sends), default=ended),
+        ended=ended,
+    )
+
+
+def _out_of_order(firsts: Iterable[Answer]) -> int:
+    highest: dict[int, int] = {}
+    late = 0
+    for answer in firsts:
+        late += answer.in_offset < highest.get(answer.in_partition, -1)
+        highest[answer.in_partition] = max(answer.in_offset, highest.get(answer.in_partition, -1))
+    return late
+
+
+def problems(verdict: Verdict, min_versions: int = 1, *, must_compare: bool = False) -> list[str]:
+    """
+    What is wrong with a run, as sentences; empty when all is well and the run could have shown otherwise.
+
+    With ``must_compare`` a run whose values were never compared is a failure too.
+    """
+    found = []
+    if not verdict.sent:
+        found.append("requests must be sent; got none; nothing is proven by an empty run")
+    elif not verdict.acked:
+        found.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
+    if verdict.missing:
+        some = ", ".join(verdict.missing[:SAMPLE])
+        found.append(f"every acknowledged request must be answered; {len(verdict.missing)} were not, such as {some}")
+    if verdict.wrong:
+        some = ". ".join(f"{one.request_id} at {one.position}: {one.reason}" for one in verdict.wrong[:SAMPLE])
+        found.append(f"every answer must be right; {len(verdict.wrong)} were not. {some}")
+    if must_compare and not verdict.compared:
+        found.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
+    if len(verdict.versions) < min_versions:
+        seen = ", ".join(verdict.versions) or "none"
+        found.append(
+            f"answers must come from at least {min_versions} versions; got {seen}; the hand-over did not happen"
+        )
+    return found

@@ -1,0 +1,156 @@
+"""
+How long requests waited: percentiles, silences and hand-overs, as pure functions of who waited from when to when.
+
+A silence is counted per partition, because a stalled partition hides behind a lively one, and only while an
+acknowledged request waits, because a sender that rests is no silence.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from apps.common.messages import Answer
+
+AROUND_S = 5  # how far before and after a hand-over a silence counts as its own
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One acknowledged request, from ``sent_at`` to its first answer (None: it has none)."""
+
+    partition: int
+    sent_at: float
+    answer: Answer | None
+
+    @property
+    def ms(self) -> float | None:
+        """The latency of the first answer."""
+        return None if self.answer is None else (self.answer.seen_at - self.sent_at) * 1000
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The distribution of first answers' latencies, in milliseconds; None when there is no answer."""
+
+    count: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    p999_ms: float | None = None
+    worst_ms: float | None = None
+
+
+def latency(waits: Iterable[Wait]) -> Latency:
+    """Measure the answered ones of ``waits``."""
+    ms = [wait.ms for wait in waits if wait.ms is not None]
+    if not ms:
+        return Latency(0)
+    return Latency(len(ms), *(float(value) for value in np.percentile(ms, [50, 95, 99, 99.9, 100])))
+
+
+def outside(waits: Iterable[Wait], spans: Sequence[Span]) -> list[Wait]:
+    """The waits that touch none of ``spans`` (from, to), such as trainings."""
+    return [wait for wait in waits if not any(_touches(wait, span) for span in spans)]
+
+
+def _touches(wait: Wait, span: Span) -> bool:
+    ended = wait.answer.seen_at if wait.answer else float("inf")
+    return wait.sent_at <= span[1] and ended >= span[0]
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A stretch in one partition during which a request waited and no first answer came."""
+
+    partition: int
+    began: float
+    ended: float
+
+    @property
+    def ms(self) -> float:
+        """Its length."""
+        return (self.ended - self.began) * 1000
+
+
+def silences(waits: Iterable[Wait], until: float) -> list[Silence]:
+    """Every silence; a request that is never answered waits ``until`` the end."""
+    found: list[Silence] = []
+    by_partition = sorted(waits, key=lambda wait: wait.partition)
+    for partition, group in groupby(by_partition, key=lambda wait: wait.partition):
+        found += _silences_of(partition, list(group), until)
+    return found
+
+
+def _silences_of(partition: int, waits: list[Wait], until: float) -> list[Silence]:
+    steps = [(wait.sent_at, 1) for wait in waits]
+    steps += [(wait.answer.seen_at, -1) for wait in waits if wait.answer]
+    found, waiting, began = [], 0, 0.0
+    for moment, step in sorted(steps, key=lambda one: (one[0], -one[1])):
+        if step > 0:
+            began = began if waiting else moment
+        else:
+            found.append(Silence(partition, began, moment))
+            began = moment
+        waiting += step
+    return [*found, Silence(partition, began, until)] if waiting else found
+
+
+def longest(found: Iterable[Silence]) -> Silence | None:
+    """The longest silence."""
+    return max(found, key=lambda silence: silence.ms, default=None)
+
+
+@dataclass(frozen=True)
+class Handover:
+    """
+    One release taking over from another, as a reader of answers sees it.
+
+    ``at`` is the first answer that was new and the new release's own. ``overlap_s`` is how long both releases
+    answered, ``repeats`` the answers given twice by it, and ``late`` the first answers that the old one still gave.
+    """
+
+    release: int
+    version: str
+    after_release: int
+    at: float
+    silence_ms: float
+    overlap_s: float
+    repeats: int
+    late: int
+
+
+def handovers(answers: Sequence[Answer], firsts: Sequence[Answer], found: Sequence[Silence]) -> list[Handover]:
+    """Each change to a higher release among ``firsts``; ``answers`` are these and their repeats, in reading order."""
+    changes: list[tuple[Answer, Answer]] = []
+    newest: Answer | None = None
+    for answer in firsts:
+        if newest and answer.release > newest.release:
+            changes.append((newest, answer))
+        if newest is None or answer.release > newest.release:
+            newest = answer
+    kept = {answer.position: answer for answer in firsts}
+    return [_handover(old.release, new, answers, kept, found) for old, new in changes]
+
+
+def _handover(
+    old: int, new: Answer, answers: Sequence[Answer], kept: dict[tuple[int, int], Answer], found: Sequence[Silence]
+) -> Handover:
+    by_old = [answer.seen_at for answer in answers if answer.release == old]
+    by_new = [answer.seen_at for answer in answers if answer.release == new.release]
+    between = {old, new.release}
+    near = [one for one in found if one.ended >= new.seen_at - AROUND_S and one.began <= new.seen_at + AROUND_S]
+    worst = longest(near)
+    return Handover(
+        release=new.release,
+        version=new.model_version,
+        after_release=old,
+        at=new.seen_at,
+        silence_ms=worst.ms if worst else 0.0,
+        overlap_s=max(0.0, max(by_old) - min(by_new)),
+        repeats=sum(1 for one in answers if {one.release, kept[one.position].release} == between),
+        late=sum(1 for one in kept.values() if one.release == old and one.seen_at > new.seen_at),
+    )

@@ -1,0 +1,133 @@
+"""
+Traffic with a ledger: the real batch dropper replays requests while a reader keeps every answer.
+
+The sender is a process of its own, so that measuring the answers never delays the sending.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.common.errors import DeadlineMissed, Unavailable
+from apps.common.messages import Answer
+from apps.common.waiting import wait_until
+from loadtest.ledger import Expected, Send, Verdict, check, missing, read_sends
+from loadtest.reader import AnswerReader
+
+STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
+SETTLE_S = 60
+
+
+class LiveLedger:
+    """What was sent, acknowledged and answered so far, over one or several bouts of traffic."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        """``environment`` is the apps'; journals and logs go to ``folder``."""
+        self.environment = dict(environment)
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.journals: list[Path] = []
+        self._answers: list[Answer] = []
+        self._reader: AnswerReader | None = None
+
+    @contextmanager
+    def traffic(self, rate: float, seconds: float = 0, settle: float = SETTLE_S) -> Iterator["LiveLedger"]:
+        """
+        Send ``rate`` requests per second while the block runs (or for ``seconds``).
+
+        Afterwards waits at most ``settle`` seconds for the answers still owed; it is ``missing`` that judges.
+        """
+        journal = self.folder / f"sent-{len(self.journals) + 1}.jsonl"
+        self.journals.append(journal)
+        self._reader = AnswerReader(self.environment["BATON_KAFKA"])
+        self._reader.start()
+        try:
+            with journal.with_suffix(".log").open("wb") as log:
+                sender = self._start_sender(rate, seconds, journal, log.fileno())
+                try:
+                    yield self
+                    if seconds:
+                        sender.wait(seconds + STOP_S)
+                finally:
+                    _stop(sender)
+            self._settle(settle)
+        finally:
+            self._reader.stop()
+            self._answers += self._reader.answers()
+            self._reader = None
+
+    def _start_sender(self, rate: float, seconds: float, journal: Path, log: int) -> subprocess.Popen[bytes]:
+        environment = {
+            **self.environment,
+            "BATON_JOB": "replay",
+            "BATON_RATE": str(rate),
+            "BATON_SECONDS": str(seconds),
+            "BATON_JOURNAL": str(journal),
+        }
+        sender = subprocess.Popen(
+            [sys.executable, "-m", "apps.batch_dropper"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+        def sending() -> bool:
+            if sender.poll() is not None:
+                tail = journal.with_suffix(".log").read_text().strip()[-2000:]
+                raise Unavailable(f"the sender must run; it ended with exit code {sender.returncode}:\n{tail}")
+            return journal.exists() and journal.stat().st_size > 0
+
+        try:
+            wait_until(sending, 90, "nothing was sent; see " + str(journal.with_suffix(".log")))
+        except BaseException:
+            _stop(sender)
+            raise
+        return sender
+
+    def _settle(self, seconds: float) -> None:
+        try:
+            wait_until(lambda: not self.missing(), seconds, "requests are still unanswered")
+        except DeadlineMissed:
+            return
+
+    def sends(self) -> list[Send]:
+        """Every request sent, with its acknowledgement."""
+        return [send for journal in self.journals if journal.exists() for send in read_sends(journal)]
+
+    def answers(self) -> list[Answer]:
+        """Every answer seen, in the order they came, repeats and others' too."""
+        return self._answers + (self._reader.answers() if self._reader else [])
+
+    def missing(self) -> set[str]:
+        """The ids of the requests that were acknowledged and not answered."""
+        return set(missing(self.sends(), self.answers()))
+
+    def versions_seen(self) -> set[str]:
+        """The model versions that answered."""
+        positions = {(send.partition, send.offset) for send in self.sends()}
+        return {answer.model_version for answer in self.answers() if answer.position in positions}
+
+    def verdict(self, expected: list[Expected]) -> Verdict:
+        """The checker's judgement of everything so far."""
+        return check(self.sends(), self.answers(), expected)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the sender: it flushes what it owes, and is killed when it cannot."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def read_expected(path: Path) -> list[Expected]:
+    """Read what the rescorer wrote: one JSON object per line."""
+    with path.open() as lines:
+        return [Expected(**json.loads(line)) for line in lines]

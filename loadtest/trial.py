@@ -1,0 +1,120 @@
+"""
+The trial of each answer: does it stand where its request stands, and say what its version says to it?
+
+Apart from the ledger, which counts, so that every promise to whoever sends a request is in one place.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from apps.common.messages import Answer
+
+TOLERANCE = 1e-9
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One line of the sender's journal; without ``acked_at`` nobody knows whether the request reached the topic."""
+
+    request_id: str
+    partition: int | None
+    offset: int | None
+    sent_at: float
+    acked_at: float | None
+    error: str | None = None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the broker has taken the request: from here on an answer is owed."""
+        return self.acked_at is not None and self.error is None and self.position is not None
+
+    @property
+    def position(self) -> Position | None:
+        """Where the request stands: (partition, offset)."""
+        return None if self.partition is None or self.offset is None else (self.partition, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What ``model_version`` says to the request at a position: a prediction or a rejection."""
+
+    model_version: str
+    in_partition: int
+    in_offset: int
+    prediction: float | None
+    rejection: str | None
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """An answer that breaks a promise, and which."""
+
+    request_id: str
+    position: Position
+    reason: str
+
+
+class Trial:
+    """What each answer is held against."""
+
+    def __init__(self, sends: Sequence[Send], expected: Sequence[Expected]) -> None:
+        """``expected`` may be empty: then values are not compared."""
+        self.id_at = {send.position: send.request_id for send in sends if send.acknowledged}
+        self.positions: dict[str, set[Position]] = defaultdict(set)
+        for send in sends:
+            self.positions[send.request_id].update({send.position} if send.acknowledged and send.position else ())
+        self.expected = {(one.model_version, one.in_partition, one.in_offset): one for one in expected}
+
+    def concerns(self, answer: Answer) -> bool:
+        """Whether the answer stands at one of our requests, or names one."""
+        return answer.position in self.id_at or answer.request_id in self.positions
+
+    def known(self, answer: Answer) -> bool:
+        """Whether it is known what the answer should say."""
+        return (answer.model_version, *answer.position) in self.expected
+
+    def wrong(self, answers: Sequence[Answer]) -> Iterator[Wrong]:
+        """Every answer that breaks a promise, repeats included."""
+        named: dict[int, Counter[str]] = defaultdict(Counter)
+        for answer in answers:
+            named[answer.release][answer.model_version] += 1
+        for answer in answers:
+            usual = named[answer.release].most_common(1)[0][0]
+            faults = [*self._place_faults(answer), *self._value_faults(answer)]
+            if answer.model_version != usual:
+                faults.append(
+                    f"release {answer.release} must be of one version; got {answer.model_version} and {usual}"
+                )
+            if faults:
+                yield Wrong(answer.request_id, answer.position, "; ".join(faults))
+
+    def _place_faults(self, answer: Answer) -> Iterator[str]:
+        stands = self.id_at.get(answer.position)
+        if stands is not None and stands != answer.request_id:
+            yield f"it answers {answer.request_id}, but {stands} stands there"
+        known = self.positions.get(answer.request_id)
+        if stands is None and known:
+            yield f"it says to answer {answer.position}, but the request stands at {min(known)}"
+
+    def _value_faults(self, answer: Answer) -> Iterator[str]:
+        if (answer.prediction is None) == (answer.rejection is None):
+            yield f"it must be a prediction or a rejection; got {answer.prediction} and {answer.rejection!r}"
+        if not self.expected or (answer.position not in self.id_at and not self.known(answer)):
+            return
+        right = self.expected.get((answer.model_version, *answer.position))
+        if right is None:
+            yield f"nothing is known of what version {answer.model_version} says to it"
+        elif answer.rejection != right.rejection:
+            yield f"rejection must be {right.rejection!r}; got {answer.rejection!r}"
+        elif not _close(answer.prediction, right.prediction):
+            yield f"version {answer.model_version} predicts {right.prediction}; got {answer.prediction}"
+
+
+def _close(got: object, right: float | None) -> bool:
+    if got is None or right is None:
+        return got is right
+    return isinstance(got, int | float) and math.isclose(got, right, rel_tol=TOLERANCE, abs_tol=1e-12)

@@ -1,0 +1,47 @@
+"""``check`` and ``test``: the same commands for a person, the pre-commit hook and CI."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stack.console import err, step
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "format": [str(BIN / "ruff"), "format", "--check", "."],
+    "lint": [str(BIN / "ruff"), "check", "."],
+    "types": [str(BIN / "mypy")],
+    "imports": [str(BIN / "lint-imports")],
+    "unit tests": [sys.executable, "-m", "pytest", "tests/unit"],
+}
+SUITES = {
+    "adapters": [sys.executable, "-m", "pytest", "tests/adapters"],
+    "end to end": [sys.executable, "-m", "pytest", "tests/e2e"],
+}
+
+
+def _run_all(commands: dict[str, list[str]]) -> int:
+    failed = []
+    for name, command in commands.items():
+        try:
+            with step(name):
+                if subprocess.run(command, cwd=ROOT, check=False).returncode:
+                    failed.append(name)
+                    raise RuntimeError(name)
+        except RuntimeError:
+            continue
+    if failed:
+        err.print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def check() -> int:
+    """Run every check, all of them even when one fails; return the exit code."""
+    return _run_all(CHECKS)
+
+
+def test() -> int:
+    """Run the checks, then the suites that start real services; return the exit code."""
+    return check() or _run_all(SUITES)

@@ -1,0 +1,117 @@
+"""
+``./baton demo``: the whole story on a stack of its own, which is gone afterwards whatever happens.
+
+Batch, training, version, serving; then, under traffic, the next batch, its version and the hand-over; then the proof.
+"""
+
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.common.errors import BatonError
+from apps.common.waiting import pause
+from loadtest.ledger import Verdict, problems
+from loadtest.report import Event, Story, render, table
+from loadtest.traffic import LiveLedger
+from stack.console import err, out, step
+from stack.pipeline import Batch, Pipeline
+from stack.session import ROOT, Session
+
+CALM_S = 20  # traffic before the second batch and after the hand-over
+MIN_VERSIONS = 2
+
+
+@contextmanager
+def stack_of_its_own(name: str, dataset: str, source: Path | None, **settings: str) -> Iterator[Session]:
+    """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
+    session = Session(ROOT / ".baton" / name)
+    other = Session(ROOT / ".baton" / "embedded")
+    if other.running():
+        raise BatonError("the ports must be free; a stack of ./baton up uses them; run ./baton down first")
+    session.runtime.down()
+    shutil.rmtree(session.state, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        session.up(dataset, source, **settings)
+        yield session
+    except BaseException as error:
+        if session.state.exists() and not isinstance(error, KeyboardInterrupt):
+            err.print(f"the logs are in {session.state / 'logs'}")
+        raise
+    else:
+        # Nothing of a success is worth keeping; a failure keeps its data and logs until the next start.
+        session.runtime.down()
+        shutil.rmtree(session.state, ignore_errors=True)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
+        with step("everything that was started is ended"):
+            session.runtime.down()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Chronicle:
+    """What happened when, for the report."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Nothing has happened yet."""
+        self.pipeline = pipeline
+        self.events: list[Event] = []
+        self.batches: list[Batch] = []
+
+    def note(self, label: str, kind: str) -> None:
+        """Something happened now."""
+        self.events.append(Event(time.time(), label, kind))
+
+    def cycle(self) -> str:
+        """One turn of the loop: a batch lands, its version is trained and serves; return the version."""
+        with step("a batch lands in HDFS") as landed:
+            batch = self.pipeline.drop_batch()
+            self.batches.append(batch)
+            landed.update(f"{batch.batch}, {batch.rows:,} rows")
+            self.note(f"{batch.batch} lands", "drop")
+        with step(f"training on {batch.batch}") as trained:
+            version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
+            trained.update(f"version {version}")
+            self.note(f"version {version} is champion", "trained")
+        with step(f"roll-out of version {version}") as rolled:
+            self.pipeline.wait_until_served(version)
+            rolled.update("serving")
+            self.note(f"version {version} serves", "handover")
+        return version
+
+
+def tell(session: Session, rate: float) -> tuple[Verdict, Story]:
+    """The story on a running stack; return the checker's verdict and what the report needs."""
+    pipeline = session.pipeline()
+    chronicle = Chronicle(pipeline)
+    ledger = LiveLedger(pipeline.environment, session.state / "ledger")
+    versions = [chronicle.cycle()]
+    with ledger.traffic(rate):
+        with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
+            pause(CALM_S)
+        versions.append(chronicle.cycle())
+        with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
+            pause(CALM_S)
+    with step("every answer compared with what the version it names predicts"):
+        verdict = ledger.verdict(pipeline.expected(versions))
+    return verdict, story_of(pipeline, chronicle)
+
+
+def run(dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
+    """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
+    started = time.monotonic()
+    with stack_of_its_own("demo", dataset, source) as session:
+        verdict, story = tell(session, rate)
+    out.print(table(verdict))
+    render(verdict, story, report)
+    if json_file:
+        json_file.write_text(json.dumps(verdict.to_json()) + "\n")
+    out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
+    found = problems(verdict, MIN_VERSIONS)
+    if found:
+        raise BatonError("\n".join(found))

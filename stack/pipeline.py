@@ -1,0 +1,140 @@
+"""The verbs of the running loop: drop a batch, wait for its version, wait until it serves. The CLI and the tests use it."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.common import registry
+from apps.common.batches import REASON, BatchStore
+from apps.common.errors import BatonError
+from apps.common.registry import Version
+from apps.common.waiting import wait_until
+from apps.orchestrator.port import Orchestrator, Served
+from loadtest.ledger import Expected
+from loadtest.traffic import read_expected
+
+TRAINING_S = 600
+ROLL_OUT_S = 240
+NOTHING_LEFT = 3  # the dropper's exit code when every slice has been dropped
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that was dropped."""
+
+    batch: str
+    rows: int
+    content_hash: str
+
+
+class Pipeline:
+    """The loop on one running stack, in either mode."""
+
+    def __init__(self, environment: Mapping[str, str], orchestrator: Orchestrator, logs: Path) -> None:
+        """``environment`` is the apps'; what an app prints when it is run by hand goes to ``logs``."""
+        self.environment = dict(environment)
+        self.orchestrator = orchestrator
+        self.logs = logs
+
+    @property
+    def dataset(self) -> str:
+        """The dataset this stack works on."""
+        return self.environment["BATON_DATASET"]
+
+    @property
+    def store(self) -> BatchStore:
+        """The batches in HDFS."""
+        return BatchStore(self.environment["BATON_HDFS"], self.dataset)
+
+    def run_app(self, app: str, **settings: str) -> str:
+        """Run ``python -m apps.<app>`` to its end; return what it printed; raise BatonError with its last lines."""
+        name = app.replace("_", "-").replace(".", "-")
+        with (self.logs / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", f"apps.{app}"]
+            environment = {**self.environment, **settings}
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            log.write(done.stderr)
+        if done.returncode:
+            tail = "\n".join(done.stderr.decode(errors="replace").strip().splitlines()[-15:])
+            raise BatonError(f"{app.replace('_', '-')} ended with exit code {done.returncode}:\n{tail}")
+        return done.stdout.decode()
+
+    def drop_batch(self, **settings: str) -> Batch:
+        """Put the next slice, or BATON_FILE, into ``landing/``."""
+        printed = self.run_app("batch_dropper", BATON_JOB="drop", **settings)
+        return Batch(**json.loads(printed.strip().splitlines()[-1]))
+
+    def tick(self, watcher: str) -> None:
+        """One tick of ``new_data_watcher`` or ``new_model_watcher``, by hand."""
+        self.run_app(watcher, BATON_TICK_S="0")
+
+    def served(self) -> Served:
+        """What serves now and what was last asked for."""
+        return self.orchestrator.served()
+
+    def served_version(self) -> str | None:
+        """The version that answers now."""
+        serving = self.served().serving
+        return serving.version if serving else None
+
+    def versions(self) -> list[Version]:
+        """Every registered version, oldest first."""
+        return registry.versions(self.environment["BATON_MLFLOW"], self.dataset)
+
+    def champion(self) -> Version | None:
+        """The version that should serve."""
+        return registry.champion(self.environment["BATON_MLFLOW"], self.dataset)
+
+    def metrics(self, version: Version) -> dict[str, float]:
+        """The metrics of a version's run."""
+        return registry.metrics(self.environment["BATON_MLFLOW"], version.run_id)
+
+    def refusal(self, batch: str) -> str | None:
+        """Why a batch was refused, or None."""
+        path = f"{self.store.folder('refused', batch)}/{REASON}"
+        return self.store.read(path).decode() if self.store.exists(path) else None
+
+    def wait_for_version_trained_on(
+        self, batch: Batch, deadline: float = TRAINING_S, progress: Callable[[str], None] = lambda _: None
+    ) -> str:
+        """Wait until the batch's version is the champion and the batch is used; return the version."""
+
+        def trained() -> str | None:
+            if reason := self.refusal(batch.batch):
+                raise BatonError(f"batch {batch.batch} was refused: {reason}")
+            progress(str(self.orchestrator.training_state(batch.content_hash).state))
+            champion = self.champion()
+            used = self.store.exists(self.store.folder("used", batch.batch))
+            if champion and used and champion.tags.get("content_hash") == batch.content_hash:
+                return champion.version
+            return None
+
+        def describe() -> str:
+            status = self.orchestrator.training_state(batch.content_hash)
+            return f"the training of {batch.batch} is {status.state} after {status.attempts} attempts; see its log"
+
+        return wait_until(trained, deadline, describe, every=0.5)
+
+    def wait_until_served(self, version: str, deadline: float = ROLL_OUT_S) -> None:
+        """Wait until ``version`` answers."""
+        wait_until(
+            lambda: self.served_version() == version,
+            deadline,
+            lambda: f"version {version} must serve; got {self.served()}; see the log of prediction-server",
+        )
+
+    def expected(self, versions: list[str]) -> list[Expected]:
+        """What each version predicts for every request in the topic, computed afresh by a batch job."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "expected.jsonl"
+            self.run_app(
+                "prediction_server.rescore",
+                BATON_VERSIONS=",".join(versions),
+                BATON_OUT=str(out),
+                BATON_SCRATCH=folder,
+            )
+            return read_expected(out)

@@ -1,0 +1,20 @@
+"""The story that Baton exists for."""
+
+
+def test_new_batch_becomes_new_model_without_losing_a_prediction(pipeline, first_version, ledger):
+    """
+    A dropped batch yields a new MLflow version, the server rolls to it, and every acked request is answered.
+    """
+    before = pipeline.served_version()
+
+    with ledger.traffic(rate=50):
+        batch = pipeline.drop_batch()
+        after = pipeline.wait_for_version_trained_on(batch)
+        pipeline.wait_until_served(after)
+
+    assert set() == ledger.missing()
+    assert {before, after} <= ledger.versions_seen()
+
+    verdict = ledger.verdict(pipeline.expected([before, after]))
+    assert [] == verdict.wrong
+    assert verdict.answered > 0

@@ -1,0 +1,357 @@
+"""The judge on trial: histories that are right, and the same with one thing changed."""
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.common.messages import PROBE_PREFIX, Answer
+from loadtest.ledger import Expected, Send, Verdict, check, missing, problems, read_sends
+from loadtest.timing import Wait, latency, outside, silences
+
+TOO_EXPENSIVE = "price must be at most 3000000"
+
+
+@dataclass(frozen=True)
+class History:
+    """One run: a request each 10 ms, two partitions, release 1 (version 4) and then release 2 (version 5)."""
+
+    sends: list[Send]
+    answers: list[Answer]
+    expected: list[Expected]
+
+    def judge(self, answers: list[Answer] | None = None) -> Verdict:
+        return check(self.sends, self.answers if answers is None else answers, self.expected)
+
+
+def says(version: str, partition: int, offset: int) -> Expected:
+    """Each version predicts something else; each seventh request is rejected by both."""
+    rejected = offset % 7 == 3
+    price = 1000.0 * int(version) + 10 * offset + partition
+    return Expected(version, partition, offset, None if rejected else price, TOO_EXPENSIVE if rejected else None)
+
+
+def answer(send: Send, version: str, release: int, seen_at: float) -> Answer:
+    assert send.position
+    right = says(version, *send.position)
+    return Answer(send.request_id, *send.position, version, release, right.prediction, right.rejection, seen_at)
+
+
+def history(count: int = 40, handover: int = 20, delay: float = 0.003) -> History:
+    sends = [Send(f"r{n}", n % 2, n // 2, sent_at=100 + n / 100, acked_at=100 + n / 100 + 0.001) for n in range(count)]
+    releases = [("4", 1) if n < handover else ("5", 2) for n in range(count)]
+    answers = [answer(send, *served, send.sent_at + delay) for send, served in zip(sends, releases, strict=True)]
+    expected = [says(version, n % 2, n // 2) for version in "45" for n in range(count)]
+    return History(sends, answers, expected)
+
+
+histories = st.integers(2, 60).flatmap(
+    lambda count: st.builds(history, st.just(count), st.integers(1, count - 1), st.floats(0.0001, 0.5))
+)
+picks = st.integers(0, 10_000)
+briefly = settings(max_examples=40, deadline=None)  # a busy machine is no failure
+
+
+@briefly
+@given(histories)
+def test_a_right_history_is_green(right):
+    """Every request answered once, by two versions: no problem is found, and nothing is counted twice."""
+    verdict = right.judge()
+
+    assert problems(verdict, 2) == []
+    assert (verdict.sent, verdict.acked, verdict.answered) == (len(right.sends),) * 3
+    assert (verdict.missing, verdict.wrong, verdict.repeats, verdict.foreign, verdict.out_of_order) == ((), (), 0, 0, 0)
+    assert (verdict.versions, verdict.releases) == (("4", "5"), (1, 2))
+    assert verdict.compared == len(right.sends)
+
+
+@briefly
+@given(histories, picks)
+def test_a_deleted_answer_is_missing(right, pick):
+    """Without one answer exactly its request is missing, and the run is a failure that names it."""
+    at = pick % len(right.answers)
+    verdict = right.judge([*right.answers[:at], *right.answers[at + 1 :]])
+
+    assert verdict.missing == (right.answers[at].request_id,)
+    assert verdict.answered == len(right.sends) - 1
+    assert any(right.answers[at].request_id in sentence for sentence in problems(verdict))
+
+
+@briefly
+@given(histories, picks, picks)
+def test_a_doubled_answer_is_a_repeat(right, pick, later):
+    """An answer that comes again is counted and changes nothing else."""
+    at = pick % len(right.answers)
+    place = at + 1 + later % (len(right.answers) - at)
+    doubled = replace(right.answers[at], seen_at=right.answers[-1].seen_at)
+    verdict = right.judge([*right.answers[:place], doubled, *right.answers[place:]])
+
+    assert verdict.repeats == 1
+    assert problems(verdict, 2) == []
+    assert verdict.latency == right.judge().latency
+
+
+@briefly
+@given(histories, picks, st.floats(0.001, 1e9))
+def test_an_altered_value_is_wrong(right, pick, by):
+    """A prediction that differs, or one in place of a rejection, is one wrong answer."""
+    at = pick % len(right.answers)
+    altered = replace(right.answers[at], prediction=(right.answers[at].prediction or 0.0) + by)
+    verdict = right.judge([*right.answers[:at], altered, *right.answers[at + 1 :]])
+
+    assert [one.request_id for one in verdict.wrong] == [altered.request_id]
+    assert verdict.missing == ()
+    assert problems(verdict)
+
+
+@briefly
+@given(histories, picks)
+def test_a_rejection_with_another_reason_is_wrong(right, pick):
+    """A rejection must be the one that the version gives, word by word."""
+    at = pick % len(right.answers)
+    altered = replace(right.answers[at], prediction=None, rejection="no")
+    verdict = right.judge([*right.answers[:at], altered, *right.answers[at + 1 :]])
+
+    assert [one.request_id for one in verdict.wrong] == [altered.request_id]
+
+
+@briefly
+@given(histories.filter(lambda right: len(right.sends) > 5), picks)
+def test_a_relabelled_version_is_wrong(right, pick):
+    """An answer under another version's name is wrong, even where both versions say the same."""
+    candidates = [
+        at for at, one in enumerate(right.answers) if sum(a.release == one.release for a in right.answers) > 2
+    ]
+    at = candidates[pick % len(candidates)]
+    other = "5" if right.answers[at].model_version == "4" else "4"
+    relabelled = replace(right.answers[at], model_version=other)
+    verdict = right.judge([*right.answers[:at], relabelled, *right.answers[at + 1 :]])
+
+    assert [one.request_id for one in verdict.wrong] == [relabelled.request_id]
+
+
+@briefly
+@given(histories, picks)
+def test_an_unknown_version_is_wrong(right, pick):
+    """An answer by a version that nobody can score again is never taken on trust."""
+    at = pick % len(right.answers)
+    verdict = right.judge([*right.answers[:at], replace(right.answers[at], model_version="9")])
+
+    assert right.answers[at].request_id in {one.request_id for one in verdict.wrong}
+
+
+@briefly
+@given(histories, picks, st.integers(1, 500))
+def test_an_answer_moved_to_another_offset_is_wrong(right, pick, by):
+    """Moved beyond the end, its request is missing and the answer wrong; moved onto another's place, it is wrong."""
+    at = pick % len(right.answers)
+    moved = replace(right.answers[at], in_offset=right.answers[at].in_offset + by)
+    verdict = right.judge([*right.answers[:at], moved, *right.answers[at + 1 :]])
+
+    assert moved.request_id in {one.request_id for one in verdict.wrong}
+    assert moved.request_id in verdict.missing
+
+
+@briefly
+@given(histories.filter(lambda right: len(right.sends) > 3), picks)
+def test_answers_that_change_places_are_out_of_order(right, pick):
+    """A reader that sees a later request of a partition answered first says so, and loses nothing."""
+    at = pick % (len(right.answers) - 2)
+    swapped = list(right.answers)
+    swapped[at], swapped[at + 2] = swapped[at + 2], swapped[at]
+    verdict = right.judge(swapped)
+
+    assert verdict.out_of_order == 1
+    assert (verdict.missing, verdict.wrong) == ((), ())
+
+
+@briefly
+@given(histories, picks)
+def test_an_answer_under_another_id_is_wrong(right, pick):
+    """The answer at an offset must name the request that stands there."""
+    at = pick % len(right.answers)
+    renamed = replace(right.answers[at], request_id="somebody-else")
+    verdict = right.judge([*right.answers[:at], renamed, *right.answers[at + 1 :]])
+
+    assert [one.request_id for one in verdict.wrong] == ["somebody-else"]
+    assert f"{right.answers[at].request_id} stands there" in verdict.wrong[0].reason
+
+
+@pytest.mark.parametrize(
+    ("prediction", "rejection"), [(None, None), (5.0, "no"), (float("nan"), None), ("NaN", None)], ids=repr
+)
+def test_an_answer_of_no_kind_is_wrong(prediction, rejection):
+    """An answer is a number or a rejection, not both, not neither, and NaN is no number."""
+    right = history()
+    broken = replace(right.answers[0], prediction=prediction, rejection=rejection)
+
+    assert len(right.judge([broken, *right.answers[1:]]).wrong) == 1
+
+
+def test_a_difference_within_the_tolerance_is_right():
+    """A prediction computed twice may differ in its last digits."""
+    right = history()
+    near = replace(right.answers[0], prediction=right.answers[0].prediction * (1 + 1e-10))
+
+    assert right.judge([near, *right.answers[1:]]).wrong == ()
+
+
+def test_a_wrong_repeat_is_wrong_though_nobody_keeps_it():
+    """Both servers of an overlap must say what their versions predict."""
+    right = history()
+    repeat = replace(right.answers[0], prediction=1.0)
+    verdict = right.judge([*right.answers, repeat])
+
+    assert (verdict.repeats, len(verdict.wrong)) == (1, 1)
+
+
+def test_without_an_acknowledgement_nothing_is_owed():
+    """A request whose sending failed may have arrived or not: neither its answer nor the lack of it is a fault."""
+    right = history()
+    lost = Send("lost", None, None, sent_at=100.0, acked_at=None, error="timed out")
+    arrived = replace(lost, request_id="arrived")
+    of_arrived = replace(right.answers[-1], request_id="arrived", in_offset=900)
+    verdict = check([*right.sends, lost, arrived], [*right.answers, of_arrived], right.expected)
+
+    assert (verdict.sent, verdict.acked, verdict.unknown) == (42, 40, 2)
+    assert (verdict.missing, verdict.foreign) == ((), 0)
+    assert problems(verdict, 2) == []
+
+
+def test_other_peoples_answers_are_foreign_and_probes_are_nothing():
+    """Answers to nobody here are counted and ignored; the probes of starting servers are not even counted."""
+    right = history()
+    foreign = replace(right.answers[0], request_id="yesterday", in_offset=900, model_version="1")
+    probe = replace(foreign, request_id=f"{PROBE_PREFIX}1", in_offset=901)
+    verdict = right.judge([foreign, probe, *right.answers])
+
+    assert (verdict.foreign, verdict.repeats) == (1, 0)
+    assert verdict.versions == ("4", "5")
+    assert problems(verdict, 2) == []
+
+
+def test_a_run_that_proves_nothing_is_a_failure():
+    """Nothing sent, nothing acknowledged or too few versions: each is said."""
+    nothing = check([], [], [])
+    unheard = check([Send("r", None, None, 1.0, None, "no broker")], [], [])
+    right = history()
+
+    assert "requests must be sent" in problems(nothing)[0]
+    assert "acknowledged" in problems(unheard)[0]
+    assert "at least 3 versions; got 4, 5" in problems(right.judge(), 3)[0]
+    assert problems(check(right.sends, right.answers, []), 2, must_compare=True)
+
+
+def test_all_problems_come_together():
+    """One missing and one wrong answer are two sentences."""
+    right = history()
+    altered = replace(right.answers[0], prediction=-1.0)
+
+    assert len(problems(right.judge([altered, *right.answers[2:]]), 2)) == 2
+
+
+def test_silence_is_measured_while_somebody_waits():
+    """A pause of the sender is no silence; a pause of the server is, in its own partition."""
+    sends = [Send(f"r{n}", n % 2, n // 2, at, at) for n, at in enumerate([0.0, 0.0, 60.0, 60.0, 61.0])]
+    delays = [0.01, 0.02, 0.01, 2.5, 0.01]
+    answers = [answer(send, "4", 1, send.sent_at + delay) for send, delay in zip(sends, delays, strict=True)]
+    silence = check(sends, sorted(answers, key=lambda one: one.seen_at), []).silence
+
+    assert silence
+    assert (silence.partition, silence.began, silence.ms) == (1, 60.0, pytest.approx(2500))
+
+
+def test_a_request_without_an_answer_is_silence_to_the_end():
+    """A partition that stops answering is silent until the last moment that is known."""
+    right = history()
+    verdict = right.judge([one for one in right.answers if one.in_partition == 0 or one.in_offset < 5])
+    last_heard = right.answers[9].seen_at
+    next_waits_from = right.sends[11].sent_at
+
+    assert verdict.silence
+    assert verdict.silence.partition == 1
+    assert last_heard < verdict.silence.began == next_waits_from
+    assert verdict.silence.ended == verdict.ended
+
+
+def test_a_steady_stream_is_silent_from_answer_to_answer_only():
+    """While requests keep waiting, each first answer ends one silence and begins the next."""
+    waits = [Wait(0, float(n), answer(Send("r", 0, n, n, n), "4", 1, n + 5.0)) for n in range(10)]
+
+    assert max(one.ms for one in silences(waits, 20.0)) == 5000
+    assert [one.ms for one in silences(waits, 20.0)][1:] == [1000.0] * 9
+
+
+def test_a_handover_is_told():
+    """When the new release began, the silence around it, the overlap, its repeats and the late answers of the old."""
+    right = history()
+    late = right.answers[22]
+    again = [replace(answer(right.sends[n], "4", 1, right.answers[n].seen_at + 0.004)) for n in (20, 21)]
+    by_old = replace(answer(right.sends[22], "4", 1, late.seen_at))
+    answers = sorted([*right.answers[:22], by_old, *again, *right.answers[23:]], key=lambda one: one.seen_at)
+    (told,) = right.judge(answers).handovers
+
+    assert (told.release, told.version, told.after_release, told.at) == (2, "5", 1, right.answers[20].seen_at)
+    assert told.silence_ms == pytest.approx(3)
+    assert told.overlap_s == pytest.approx(0.02)
+    assert (told.repeats, told.late) == (2, 1)
+    assert problems(right.judge(answers), 2) == []
+
+
+def test_an_old_release_that_answers_late_is_reported_and_no_fault():
+    """A paused server that wakes up repeats old answers: no second hand-over, nothing missing, nothing wrong."""
+    right = history()
+    zombie = [replace(one, seen_at=right.answers[-1].seen_at + 30) for one in right.answers[10:20]]
+    verdict = right.judge([*right.answers, *zombie])
+
+    assert (verdict.repeats, len(verdict.handovers)) == (10, 1)
+    assert problems(verdict, 2) == []
+
+
+def test_percentiles_are_of_first_answers():
+    """100 answers of 1 to 100 ms: the median is 50.5 ms and the worst 100 ms."""
+    waits = [Wait(0, 0.0, answer(Send("r", 0, n, 0.0, 0.0), "4", 1, n / 1000)) for n in range(1, 101)]
+    measured = latency([*waits, Wait(0, 0.0, None)])
+
+    assert measured.count == 100
+    assert (measured.p50_ms, measured.worst_ms) == (pytest.approx(50.5), pytest.approx(100))
+    assert measured.p99_ms == pytest.approx(99.01)
+    assert latency([]).p50_ms is None
+
+
+def test_requests_during_a_training_can_be_left_out():
+    """Whoever waited during a span is inside it, also when it was sent before."""
+    waits = [Wait(0, at, answer(Send("r", 0, 0, at, at), "4", 1, at + 1.0)) for at in (0.0, 4.5, 7.0, 11.0)]
+
+    assert [one.sent_at for one in outside(waits, [(5.0, 10.0)])] == [0.0, 11.0]
+
+
+def test_the_figures_for_programs_have_exactly_these_names():
+    """``demo --json`` promises twelve names, counts and a list of version names, and is valid JSON."""
+    figures = history().judge().to_json()
+    names = "sent acked answered missing rejected repeats wrong p50_ms p99_ms longest_silence_ms versions duration_s"
+
+    assert list(figures) == names.split()
+    assert (figures["missing"], figures["wrong"], figures["rejected"]) == (0, 0, 6)
+    assert figures["versions"] == ["4", "5"]
+    assert json.loads(json.dumps(figures)) == figures
+    assert json.dumps(history().judge().details(), allow_nan=False)
+
+
+def test_a_journal_that_is_being_written_can_be_read(tmp_path):
+    """The half line at the end is left for the next time; fields that are not ours do not matter."""
+    whole = {"request_id": "r", "partition": 1, "offset": 7, "sent_at": 1.0, "acked_at": 2.0, "error": None, "seq": 1}
+    journal = tmp_path / "sent.jsonl"
+    journal.write_text(json.dumps(whole) + "\n" + json.dumps(whole)[:20])
+
+    assert read_sends(journal) == [Send("r", 1, 7, 1.0, 2.0, None)]
+    assert missing(read_sends(journal), []) == ["r"]
+
+
+def test_an_empty_journal_is_an_empty_list(tmp_path):
+    """A sender that has just started has sent nothing."""
+    (tmp_path / "sent.jsonl").write_text("")
+
+    assert read_sends(tmp_path / "sent.jsonl") == []
