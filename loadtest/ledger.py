@@ -165,10 +165,10 @@ def problems(verdict: Verdict, min_versions: int = 1, *, must_compare: bool = Fa
         found.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
     if verdict.missing:
         some = ", ".join(verdict.missing[:SAMPLE])
-        found.append(f"every acknowledged request must be answered; {len(verdict.missing)} were not, such as {some}")
+        found.append(f"every acknowledged request must be answered; {len(verdict.missing)} not: {some}")
     if verdict.wrong:
         some = ". ".join(f"{one.request_id} at {one.position}: {one.reason}" for one in verdict.wrong[:SAMPLE])
-        found.append(f"every answer must be right; {len(verdict.wrong)} were not. {some}")
+        found.append(f"every answer must be right; {len(verdict.wrong)} not: {some}")
     if must_compare and not verdict.compared:
         found.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
     if len(verdict.versions) < min_versions:

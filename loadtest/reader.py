@@ -175,10 +175,11 @@ class Recorder:
         readable, _, _ = select.select(sources, [], [], IDLE_S)
         for connection in self.connections:
             if connection in readable and (response := connection.receive()):
-                self._keep(wire.fetched(response), time.time())
+                self.keep(wire.fetched(response), time.time())
         return also in readable
 
-    def _keep(self, records: Iterable[tuple[int, Any]], seen_at: float) -> None:
+    def keep(self, records: Iterable[tuple[int, Any]], seen_at: float) -> None:
+        """Write each new record to the journal, and move on behind it."""
         lines: list[dict[str, Any]] = []
         for partition, record in records:
             if record.offset < self.positions[partition]:

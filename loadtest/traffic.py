@@ -7,13 +7,13 @@ The sender is a process of its own, so that measuring the answers never delays t
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.messages import Answer
-from apps.common.waiting import wait_until
+from apps.common.waiting import pause, wait_until
 from loadtest.ledger import Expected, Send, Verdict, check, missing, read_sends
 from loadtest.reader import AnswerReader
 
@@ -32,11 +32,12 @@ class LiveLedger:
         self.journals: list[Path] = []
         self._answers: list[Answer] = []
         self._reader: AnswerReader | None = None
+        self._sender: subprocess.Popen[bytes] | None = None
 
     @contextmanager
     def traffic(self, rate: float, seconds: float = 0, settle: float = SETTLE_S) -> Iterator["LiveLedger"]:
         """
-        Send ``rate`` requests per second while the block runs (or for ``seconds``).
+        Send ``rate`` requests per second while the block runs, and at most for ``seconds`` when that is not 0.
 
         Afterwards waits at most ``settle`` seconds for the answers still owed; it is ``missing`` that judges.
         """
@@ -48,9 +49,8 @@ class LiveLedger:
             with journal.with_suffix(".log").open("wb") as log:
                 sender = self._start_sender(rate, seconds, journal, log.fileno())
                 try:
+                    self._sender = sender
                     yield self
-                    if seconds:
-                        sender.wait(seconds + STOP_S)
                 finally:
                     _stop(sender)
             self._settle(settle)
@@ -58,6 +58,13 @@ class LiveLedger:
             self._reader.stop()
             self._answers += self._reader.answers()
             self._reader = None
+
+    def watch(self, show: Callable[[str], None]) -> None:
+        """Show how many were sent and answered, each second, until the sender ends."""
+        while self._sender is not None and self._sender.poll() is None:
+            sends = len(self.sends())
+            show(f"{sends:,} acknowledged, {sends - len(self.missing()):,} answered")
+            pause(1)
 
     def _start_sender(self, rate: float, seconds: float, journal: Path, log: int) -> subprocess.Popen[bytes]:
         environment = {
@@ -90,7 +97,7 @@ class LiveLedger:
 
     def _settle(self, seconds: float) -> None:
         try:
-            wait_until(lambda: not self.missing(), seconds, "requests are still unanswered")
+            wait_until(lambda: not self.missing(), seconds, "requests are still unanswered", every=1)
         except DeadlineMissed:
             return
 

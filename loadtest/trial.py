@@ -103,6 +103,8 @@ class Trial:
     def _value_faults(self, answer: Answer) -> Iterator[str]:
         if (answer.prediction is None) == (answer.rejection is None):
             yield f"it must be a prediction or a rejection; got {answer.prediction} and {answer.rejection!r}"
+        elif answer.prediction is not None and not _finite(answer.prediction):
+            yield f"its prediction must be a number; got {answer.prediction!r}"
         if not self.expected or (answer.position not in self.id_at and not self.known(answer)):
             return
         right = self.expected.get((answer.model_version, *answer.position))
@@ -114,7 +116,11 @@ class Trial:
             yield f"version {answer.model_version} predicts {right.prediction}; got {answer.prediction}"
 
 
-def _close(got: object, right: float | None) -> bool:
+def _finite(got: object) -> bool:
+    return isinstance(got, int | float) and math.isfinite(got)  # what the wire says, whatever the type promises
+
+
+def _close(got: float | None, right: float | None) -> bool:
     if got is None or right is None:
         return got is right
-    return isinstance(got, int | float) and math.isclose(got, right, rel_tol=TOLERANCE, abs_tol=1e-12)
+    return _finite(got) and math.isclose(got, right, rel_tol=TOLERANCE, abs_tol=1e-12)

@@ -27,11 +27,9 @@ def _run_all(commands: dict[str, list[str]]) -> int:
     for name, command in commands.items():
         try:
             with step(name):
-                if subprocess.run(command, cwd=ROOT, check=False).returncode:
-                    failed.append(name)
-                    raise RuntimeError(name)
-        except RuntimeError:
-            continue
+                subprocess.run(command, cwd=ROOT, check=True)
+        except subprocess.CalledProcessError:
+            failed.append(name)
     if failed:
         err.print(f"failed: {', '.join(failed)}")
     return 1 if failed else 0

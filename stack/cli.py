@@ -127,7 +127,9 @@ def doctor_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED
 
 @app.command()
 def drop(
-    file: Annotated[Path | None, typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until its version serves.")] = False,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,

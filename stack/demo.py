@@ -7,16 +7,15 @@ Batch, training, version, serving; then, under traffic, the next batch, its vers
 import json
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from apps.common.errors import BatonError
 from apps.common.waiting import pause
 from loadtest.ledger import Verdict, problems
-from loadtest.report import Event, Story, render, table
+from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Story, VersionRow, render, table
 from loadtest.traffic import LiveLedger
 from stack.console import err, out, step
 from stack.pipeline import Batch, Pipeline
@@ -73,16 +72,28 @@ class Chronicle:
             batch = self.pipeline.drop_batch()
             self.batches.append(batch)
             landed.update(f"{batch.batch}, {batch.rows:,} rows")
-            self.note(f"{batch.batch} lands", "drop")
+            self.note(f"{batch.batch} lands", DROP)
         with step(f"training on {batch.batch}") as trained:
             version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
             trained.update(f"version {version}")
-            self.note(f"version {version} is champion", "trained")
+            self.note(f"version {version} is champion", TRAINED)
         with step(f"roll-out of version {version}") as rolled:
             self.pipeline.wait_until_served(version)
             rolled.update("serving")
-            self.note(f"version {version} serves", "handover")
+            self.note(f"version {version} serves", HANDOVER)
         return version
+
+    def story(self) -> Story:
+        """Everything so far, with what MLflow knows of each version."""
+        versions, quarantined = [], {}
+        for version in self.pipeline.versions():
+            metrics = self.pipeline.metrics(version)
+            shown = {name: value for name, value in metrics.items() if name.startswith("test_")}
+            batch = version.tags.get("batch", "")
+            versions.append(VersionRow(version.version, batch, shown, metrics.get("training_seconds")))
+            quarantined[batch] = int(metrics.get("batch_quarantined", 0))
+        rows = [BatchRow(one.batch, one.rows, one.content_hash, quarantined.get(one.batch)) for one in self.batches]
+        return Story(self.pipeline.dataset, self.events, rows, versions)
 
 
 def tell(session: Session, rate: float) -> tuple[Verdict, Story]:
@@ -99,7 +110,7 @@ def tell(session: Session, rate: float) -> tuple[Verdict, Story]:
             pause(CALM_S)
     with step("every answer compared with what the version it names predicts"):
         verdict = ledger.verdict(pipeline.expected(versions))
-    return verdict, story_of(pipeline, chronicle)
+    return verdict, chronicle.story()
 
 
 def run(dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
@@ -115,3 +126,20 @@ def run(dataset: str, source: Path | None, rate: float, report: Path, json_file:
     found = problems(verdict, MIN_VERSIONS)
     if found:
         raise BatonError("\n".join(found))
+
+
+def traffic(session: Session, rate: float, seconds: float, *, as_json: bool) -> int:
+    """Send requests to a running stack until Ctrl-C (or for ``seconds``); return the exit code."""
+    pipeline = session.pipeline()
+    if pipeline.served_version() is None:
+        raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+    ledger = LiveLedger(pipeline.environment, session.state / "ledger" / time.strftime("%Y%m%d-%H%M%S"))
+    until = f"for {seconds:g} s" if seconds else "until Ctrl-C"
+    with step(f"{rate:g} requests/s {until}") as shown, ledger.traffic(rate, seconds), suppress(KeyboardInterrupt):
+        ledger.watch(shown.update)
+    verdict = ledger.verdict([])
+    if as_json:
+        print(json.dumps(verdict.to_json()))
+    else:
+        out.print(table(verdict))
+    return 1 if problems(verdict) else 0

@@ -1,4 +1,4 @@
-"""The verbs of the running loop: drop a batch, wait for its version, wait until it serves. The CLI and the tests use it."""
+"""The verbs of the running loop, for the CLI and the tests: drop a batch, wait for its version and until it serves."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ class Pipeline:
         with (self.logs / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", f"apps.{app}"]
             environment = {**self.environment, **settings}
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            done = subprocess.run(command, env=environment, capture_output=True, check=False)
             log.write(done.stderr)
         if done.returncode:
             tail = "\n".join(done.stderr.decode(errors="replace").strip().splitlines()[-15:])

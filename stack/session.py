@@ -1,6 +1,7 @@
 """One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
 
 import json
+import time
 from pathlib import Path
 
 from apps import datasets
@@ -12,7 +13,6 @@ from stack.embedded.runtime import EmbeddedRuntime
 from stack.pipeline import Pipeline
 
 ROOT = Path(__file__).parent.parent
-RUNNING = {"starting", "ready", "running"}
 
 
 class Session:
@@ -21,6 +21,7 @@ class Session:
     def __init__(self, state: Path) -> None:
         """``state`` holds everything the stack writes."""
         self.state = state
+        self.seconds_up = 0.0
         self._settings_file = state / "settings.json"
 
     @property
@@ -63,7 +64,9 @@ class Session:
                     ready.append(service)
                 shown.update(f"{len(ready)} ready: {', '.join(ready)}")
 
+            began = time.monotonic()
             self.runtime.up(stack.services, report)
+            self.seconds_up = time.monotonic() - began
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""

@@ -81,7 +81,11 @@ def table(found: dict[str, Any]) -> list[Table | str]:
     parts: list[Table | str] = [services]
     if "serving" in found:
         serving, wanted = found["serving"], found["wanted"]
-        line = f"serving: version {serving['version']} (release {serving['release']})" if serving else "serving: nothing yet"
+        line = (
+            f"serving: version {serving['version']} (release {serving['release']})"
+            if serving
+            else "serving: nothing yet"
+        )
         if wanted and wanted != serving:
             line += f"; release {wanted['release']} of version {wanted['version']} is {wanted['state']}"
         parts.append(f"\n{line}; champion: {found.get('champion') or 'none yet'}")

@@ -63,7 +63,7 @@ def decode_answer(
             rejection=body.get("rejection"),
             seen_at=seen_at,
         )
-    except (KeyError, ValueError, AttributeError, UnicodeDecodeError):
+    except (KeyError, TypeError, ValueError, AttributeError):  # a foreign record may hold anything
         return None
 
 

@@ -5,13 +5,16 @@ A watcher asks one question each few seconds; importing the whole of mlflow for 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
-from apps.common.errors import Unavailable
+from apps.common.errors import ModelRefused, Unavailable
 
 CHAMPION = "champion"
 TIMEOUT_S = 10
+PAGE = "1000"
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST"})
 
 
 @dataclass(frozen=True)
@@ -24,50 +27,90 @@ class Version:
     tags: dict[str, str]
 
 
-def _get(mlflow: str, path: str, **query: str) -> dict[str, object] | None:
-    url = f"{mlflow}/api/2.0/mlflow/{path}"
+class _Session(requests.Session):
+    """MLflow is part of the stack: no proxy of the machine's environment stands in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+
+def _get(mlflow: str, path: str, query: dict[str, str], absent: frozenset[str] = _ABSENT) -> dict[str, Any] | None:
+    """MLflow's answer, or None when it says with one of the codes ``absent`` that there is no such thing."""
     try:
-        response = requests.get(url, params=query, timeout=TIMEOUT_S)
-        missing = response.status_code in (400, 404) and "DOES_NOT_EXIST" in response.text
-        missing = missing or (response.status_code == 400 and "INVALID_PARAMETER_VALUE" in response.text)
-        if missing:
-            return None
-        response.raise_for_status()
-        body: dict[str, object] = response.json()
-    except (requests.RequestException, ValueError) as error:
-        message = f"MLflow must answer at {mlflow}; got {error}; is the stack up?"
-        raise Unavailable(message) from error
-    return body
+        with _Session() as session:
+            response = session.get(f"{mlflow}/api/2.0/mlflow/{path}", params=query, timeout=TIMEOUT_S)
+        body = dict(response.json())
+    except (requests.RequestException, ValueError, TypeError) as error:
+        raise Unavailable(f"MLflow must answer at {mlflow}; got {_short(error)}; is the stack up?") from error
+    if response.ok:
+        return body
+    if body.get("error_code") in absent:
+        return None
+    got = f"{response.status_code} {body.get('error_code')}: {body.get('message')}"
+    raise Unavailable(f"MLflow must answer {path} at {mlflow}; got {got}; see its log")
 
 
-def _version(raw: dict[str, object]) -> Version:
-    tags = raw.get("tags") or []
-    assert isinstance(tags, list)  # noqa: S101 - MLflow's schema
-    return Version(
-        name=str(raw["name"]),
-        version=str(raw["version"]),
-        run_id=str(raw["run_id"]),
-        tags={tag["key"]: tag["value"] for tag in tags},
-    )
+def _short(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT_S} s"
+    return "no connection" if isinstance(error, requests.ConnectionError) else str(error)
+
+
+def _version(raw: dict[str, Any]) -> Version:
+    tags = {tag["key"]: tag.get("value", "") for tag in raw.get("tags", [])}
+    return Version(name=str(raw["name"]), version=str(raw["version"]), run_id=str(raw.get("run_id", "")), tags=tags)
 
 
 def champion(mlflow: str, name: str) -> Version | None:
     """The version that the alias ``champion`` of model ``name`` points at, or None before there is one."""
-    body = _get(mlflow, "registered-models/alias", name=name, alias=CHAMPION)
-    return _version(body["model_version"]) if body else None  # type: ignore[arg-type]
+    # A model without this alias is an invalid parameter to MLflow; a model that is not there does not exist.
+    absent = _ABSENT | {"INVALID_PARAMETER_VALUE"}
+    body = _get(mlflow, "registered-models/alias", {"name": name, "alias": CHAMPION}, absent)
+    return _version(body["model_version"]) if body else None
 
 
 def versions(mlflow: str, name: str) -> list[Version]:
     """Every version of model ``name``, oldest first."""
-    query = {"filter": f"name='{name}'", "max_results": "1000"}
-    body = _get(mlflow, "model-versions/search", **query)
-    found = (body or {}).get("model_versions") or []
-    assert isinstance(found, list)  # noqa: S101 - MLflow's schema
-    return sorted((_version(raw) for raw in found), key=lambda version: int(version.version))
+    query = {"filter": f"name='{name}'", "max_results": PAGE}
+    found: list[dict[str, Any]] = []
+    while True:
+        body = _get(mlflow, "model-versions/search", query) or {}
+        found += body.get("model_versions", [])
+        if not body.get("next_page_token"):
+            return sorted(map(_version, found), key=lambda version: int(version.version))
+        query["page_token"] = body["next_page_token"]
 
 
 def metrics(mlflow: str, run_id: str) -> dict[str, float]:
     """The last value of each metric of a run."""
-    body = _get(mlflow, "runs/get", run_id=run_id) or {}
-    data = body.get("run", {}).get("data", {})  # type: ignore[attr-defined]
-    return {metric["key"]: float(metric["value"]) for metric in data.get("metrics", [])}
+    body = _get(mlflow, "runs/get", {"run_id": run_id}) or {}
+    found = body.get("run", {}).get("data", {}).get("metrics", [])
+    return {metric["key"]: float(metric["value"]) for metric in found}
+
+
+class Artifacts:
+    """The files that the run of a version logged, through MLflow's artifact proxy."""
+
+    def __init__(self, mlflow: str, name: str, version: str) -> None:
+        """Raises Unavailable when MLflow does not answer, ModelRefused when it has no such version."""
+        found = _get(mlflow, "model-versions/get", {"name": name, "version": version})
+        if found is None:
+            raise ModelRefused(f"version must be a registered one of {name}; got {version}; see ./baton status")
+        run = _get(mlflow, "runs/get", {"run_id": str(found["model_version"]["run_id"])}) or {}
+        root = str(run.get("run", {}).get("info", {}).get("artifact_uri", ""))
+        scheme, _, path = root.partition(":")
+        if scheme != "mlflow-artifacts":
+            raise ModelRefused(f"artifacts must be served by MLflow itself (mlflow-artifacts:); got {root!r}")
+        self._url = f"{mlflow}/api/2.0/mlflow-artifacts/artifacts/{path.strip('/')}"
+
+    def read(self, path: str) -> bytes:
+        """The content of one file; raises Unavailable when it cannot be had."""
+        try:
+            with _Session() as session:
+                response = session.get(f"{self._url}/{path}", timeout=TIMEOUT_S)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            message = f"MLflow must serve {path}; got {error}; is the stack up?"
+            raise Unavailable(message) from error
+        return response.content

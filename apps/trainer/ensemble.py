@@ -114,11 +114,13 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
 def _fit(bench: _Bench, rows: DataFrame) -> _Fit:
     stages = features.fit(bench.dataset, rows, bench.settings)
     ready = PipelineModel(stages).transform(rows).select(Y, features.LINEAR_FEATURES, features.FOREST_FEATURES)
+    ready.persist()
     models, seconds = [], []
     for learner in learners.of(bench.dataset.task):
         start = time.monotonic()
         models.append(learner.make(bench.settings).fit(ready))
         seconds.append(time.monotonic() - start)
+    ready.unpersist()
     return _Fit(stages, models, seconds)
 
 

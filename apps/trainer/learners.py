@@ -84,6 +84,7 @@ def _forest_regression(settings: TrainerSettings) -> RandomForestRegressor:
         predictionCol=f"{INTERNAL}random_forest",
         numTrees=settings.trees,
         maxDepth=settings.tree_depth,
+        minInstancesPerNode=settings.leaf_rows,
         seed=settings.seed,
     )
 
@@ -109,6 +110,7 @@ def _forest_classification(settings: TrainerSettings) -> RandomForestClassifier:
         predictionCol="",
         numTrees=settings.trees,
         maxDepth=settings.tree_depth,
+        minInstancesPerNode=settings.leaf_rows,
         seed=settings.seed,
     )
 

@@ -22,6 +22,7 @@ class TrainerSettings(Settings):
     parallel_fits: int = Field(default=2, ge=1)
     trees: int = Field(default=40, ge=1)
     tree_depth: int = Field(default=10, ge=1, le=30)
+    leaf_rows: int = Field(default=5, ge=1)
     ridge: float = Field(default=0.01, ge=0)
     target_smoothing: float = Field(default=20.0, ge=0)
     seed: int = 17

@@ -17,11 +17,10 @@ from stack.airgap.versions import Versions
 
 LABEL = "baton.made-by"
 RECIPE = Path(__file__)
-LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
+UNREAD = ("doc", "man", "info", "locale", "lintian", "groff")
+LEFT_OUT = (*(f"usr/share/{name}" for name in UNREAD), "var/cache/apt", "var/lib/apt/lists")
 SETTINGS = {
-    "etc/dpkg/dpkg.cfg.d/slim": "".join(
-        f"path-exclude /usr/share/{name}/*\n" for name in ("doc", "man", "info", "locale", "lintian", "groff")
-    ),
+    "etc/dpkg/dpkg.cfg.d/slim": "".join(f"path-exclude /usr/share/{name}/*\n" for name in UNREAD),
     "etc/dpkg/dpkg.cfg.d/fast": "force-unsafe-io\n",
     "etc/apt/apt.conf.d/slim": 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n',
     "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
@@ -52,7 +51,8 @@ def make(versions: Versions, note: Note) -> None:
         # in a mount namespace of its own, so that a killed run leaves no /proc mounted in the tree
         alone = ["unshare", "--mount", "--propagation", "private"]
         command.run(
-            "debootstrap", [*alone, "debootstrap", "--variant=minbase", versions.debian, tree, mirror],
+            "debootstrap",
+            [*alone, "debootstrap", "--variant=minbase", versions.debian, tree, mirror],
             line=lambda text: note(text[:60]),
         )
         _slim(tree, sources)

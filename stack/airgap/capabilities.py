@@ -9,16 +9,13 @@ import re
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
-# in the order of their bits, from linux/capability.h
-NAMES = tuple(
-    f"CAP_{name}"
-    for name in (
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
-        "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT "
-        "SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL "
-        "SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-    ).split()
-)
+WRAPPER = Path(__file__).with_name("runc-fit")
+
+
+def names() -> tuple[str, ...]:
+    """The capabilities in the order of their bits; the runtime wrapper, which must stand alone, has the list."""
+    listed = re.search(r'^names="([^"]+)"', WRAPPER.read_text(), re.MULTILINE)
+    return tuple(f"CAP_{name}" for name in listed.group(1).split()) if listed else ()
 
 
 def missing(status: str | None = None) -> tuple[str, ...]:
@@ -27,4 +24,4 @@ def missing(status: str | None = None) -> tuple[str, ...]:
     if not found:
         return ()
     held = int(found.group(1), 16)
-    return tuple(name for bit, name in enumerate(NAMES) if not held >> bit & 1)
+    return tuple(name for bit, name in enumerate(names()) if not held >> bit & 1)

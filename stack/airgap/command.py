@@ -47,9 +47,7 @@ def run(
         raise Unavailable(message)
 
 
-def _start(
-    command: Sequence[str | Path], folder: Path | None, variables: Mapping[str, str]
-) -> "subprocess.Popen[str]":
+def _start(command: Sequence[str | Path], folder: Path | None, variables: Mapping[str, str]) -> "subprocess.Popen[str]":
     environment = os.environ | dict(variables)  # noqa: TID251 - the program inherits ours, as a shell would have it
     try:
         return subprocess.Popen(

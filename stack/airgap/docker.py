@@ -18,7 +18,6 @@ from stack.airgap.steps import Note
 
 PACKAGES = {"dockerd": "docker.io", "debootstrap": "debootstrap", "jq": "jq", "gcc": "gcc", "iptables": "iptables"}
 EXTRA = ("ca-certificates", "libc6-dev")
-WRAPPER = Path(__file__).with_name("runc-fit")
 RUNTIME = "fit"
 START_S = 60
 
@@ -114,9 +113,9 @@ def start() -> None:
 def _runtime() -> list[str]:
     if not capabilities.missing():
         return []
-    wrapper = folder() / WRAPPER.name
+    wrapper = folder() / capabilities.WRAPPER.name
     fresh = wrapper.with_suffix(".new")
-    shutil.copy(WRAPPER, fresh)
+    shutil.copy(capabilities.WRAPPER, fresh)
     fresh.chmod(0o755)
     fresh.rename(wrapper)
     return ["--add-runtime", f"{RUNTIME}={wrapper}", "--default-runtime", RUNTIME]

@@ -19,6 +19,25 @@ OLDEST = (1, 25)
 STAGING = re.compile(r"^\s*(\S+) => \./staging/", re.MULTILINE)
 KUBERNETES = "k8s.io/kubernetes"
 KIND = "sigs.k8s.io/kind"
+PACKAGES = {
+    "kind": "sigs.k8s.io/kind",
+    "helm": "helm.sh/helm/v3/cmd/helm",
+    **{
+        name: f"k8s.io/kubernetes/cmd/{name}"
+        for name in (
+            "kubectl",
+            "kubelet",
+            "kubeadm",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-proxy",
+        )
+    },
+    "etcd": "./etcd",
+    "coredns": "./coredns",
+    "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+}
 VARIABLES = {"GOFLAGS": "-mod=mod", "CGO_ENABLED": "0", "GOWORK": "off"}
 
 ETCD_MAIN = """package main
@@ -32,10 +51,10 @@ import (
 func main() { etcdmain.Main(os.Args) }
 """
 # CoreDNS with the plugins that a cluster's Corefile can name; its cloud plugins are two thirds of its build.
-COREDNS_PLUGINS = (
-    "bind bufsize cache debug errors forward health hosts kubernetes log loadbalance loop metrics ready reload rewrite "
-    "template"
-).split()
+COREDNS_PLUGINS = """
+bind bufsize cache debug errors forward health hosts kubernetes log loadbalance loop metrics ready reload
+rewrite template
+"""
 COREDNS_MAIN = """package main
 
 import (
@@ -79,7 +98,12 @@ def go_version() -> tuple[int, int]:
 
 
 def write_module(folder: Path, versions: Versions) -> None:
-    """Fill ``folder`` with the wrapper module."""
+    """
+    Fill ``folder`` with the wrapper module.
+
+    Every program's packages are resolved before any is built: which version a library has would else depend on what
+    is built first, and the same library would be compiled twice.
+    """
     staging = STAGING.findall((source(KUBERNETES, versions) / "go.mod").read_text())
     required = "".join(f"\t{module} v{version}\n" for module, version in modules(versions).items())
     replaced = "".join(f"\t{module} => {module} v{versions.staging}\n" for module in staging)
@@ -87,15 +111,16 @@ def write_module(folder: Path, versions: Versions) -> None:
     (folder / "go.mod").write_text(
         f"module baton/cluster\n\ngo {major}.{minor}\n\nrequire (\n{required})\n\nreplace (\n{replaced})\n"
     )
-    imports = "\n".join(f'\t_ "github.com/coredns/coredns/plugin/{name}"' for name in COREDNS_PLUGINS)
+    imports = "\n".join(f'\t_ "github.com/coredns/coredns/plugin/{name}"' for name in COREDNS_PLUGINS.split())
     mains = {"etcd": ETCD_MAIN, "coredns": COREDNS_MAIN.format(imports=imports)}
     for name, text in mains.items():
         (folder / name).mkdir()
         (folder / name / "main.go").write_text(text)
+    command.run("go-resolve", ["go", "list", "-e", "-deps", *PACKAGES.values()], folder=folder, variables=VARIABLES)
 
 
-def build(name: str, packages: Sequence[str], target: Path, versions: Versions, note: Note) -> None:
-    """Compile ``packages`` into the folder ``target``; the log is named ``name``."""
+def build(programs: Sequence[str], target: Path, versions: Versions, note: Note) -> None:
+    """Compile ``programs`` (keys of PACKAGES) into the folder ``target``."""
     compiled = 0
 
     def count(_: str) -> None:
@@ -104,10 +129,12 @@ def build(name: str, packages: Sequence[str], target: Path, versions: Versions, 
         note(f"{compiled} packages")
 
     with cache.scratch() as folder:
+        note("resolving modules")
         write_module(folder, versions)
         flags = ["-v", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags={_stamp(versions)}"]
+        packages = [PACKAGES[name] for name in programs]
         build_them = ["go", "build", *flags, "-o", f"{target}/", *packages]
-        command.run(name, build_them, folder=folder, variables=VARIABLES, line=count)
+        command.run(f"go-build-{programs[0]}", build_them, folder=folder, variables=VARIABLES, line=count)
 
 
 def _stamp(versions: Versions) -> str:

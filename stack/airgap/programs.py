@@ -11,15 +11,8 @@ NODE = ("kubelet", "kubeadm", "kubectl")  # what lies in the node itself
 PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "local-path-provisioner")
 PROXY = "kube-proxy"
 PAUSE = "pause"
-# one build command each: the provisioner spells a library's import path in another case than the rest do
-BUILDS = {
-    "kubernetes": (
-        *(f"k8s.io/kubernetes/cmd/{name}" for name in (*NODE, *PODS[:3], PROXY)),
-        "./etcd",
-        "./coredns",
-    ),
-    "local-path-provisioner": ("github.com/rancher/local-path-provisioner",),
-}
+# built apart: it spells a library's import path in another case than the rest do, which one build cannot hold
+APART = "local-path-provisioner"
 
 
 def tools_folder(versions: Versions) -> Path:
@@ -36,15 +29,15 @@ def node_folder(versions: Versions) -> Path:
 
 def make_tools(versions: Versions, note: Note) -> None:
     """Compile kind, helm and kubectl."""
-    packages = [golang.KIND, "helm.sh/helm/v3/cmd/helm", "k8s.io/kubernetes/cmd/kubectl"]
     with cache.publish(tools_folder(versions)) as folder:
-        golang.build("tools", packages, folder, versions, note)
+        golang.build(TOOLS, folder, versions, note)
 
 
 def make_node_programs(versions: Versions, note: Note) -> None:
     """Compile what runs in a node, and the pause program from Kubernetes' C source."""
     with cache.publish(node_folder(versions)) as folder:
-        for name, packages in BUILDS.items():
-            golang.build(name, packages, folder, versions, note)
+        together = [name for name in (*NODE, *PODS, PROXY) if name != APART]
+        golang.build(together, folder, versions, note)
+        golang.build([APART], folder, versions, note)
         pause = golang.source(golang.KUBERNETES, versions) / "build/pause/linux/pause.c"
         command.run("pause", ["gcc", "-Os", "-static", "-s", "-o", folder / PAUSE, pause])

@@ -16,5 +16,5 @@ def test_new_batch_becomes_new_model_without_losing_a_prediction(pipeline, first
     assert {before, after} <= ledger.versions_seen()
 
     verdict = ledger.verdict(pipeline.expected([before, after]))
-    assert [] == verdict.wrong
+    assert verdict.wrong == []
     assert verdict.answered > 0

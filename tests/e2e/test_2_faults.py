@@ -39,7 +39,7 @@ def wait_for_restart(stack, service, old, deadline=90):
 @pytest.mark.parametrize("service", ["prediction-server", "kafka"])
 def test_no_request_is_lost_when_a_process_on_its_way_is_killed(stack, first_version, ledger, service):
     """
-    kill -9 of the server or of the broker under traffic delays answers and loses none.
+    Kill -9 of the server or of the broker under traffic delays answers and loses none.
     """
     with ledger.traffic(rate=RATE, settle=120):
         pause(5)
@@ -54,7 +54,7 @@ def test_no_request_is_lost_when_a_process_on_its_way_is_killed(stack, first_ver
 @pytest.mark.parametrize("service", ["namenode", "new-data-watcher", "new-model-watcher", "supervisor"])
 def test_a_batch_becomes_a_version_whatever_was_killed_meanwhile(stack, pipeline, first_version, service):
     """
-    kill -9 of the NameNode, a watcher or the supervisor during a training changes nothing in the end.
+    Kill -9 of the NameNode, a watcher or the supervisor during a training changes nothing in the end.
     """
     before = len(pipeline.versions())
     batch = pipeline.drop_batch(BATON_SLICE_ROWS="3000")
@@ -77,7 +77,7 @@ def test_a_batch_becomes_a_version_whatever_was_killed_meanwhile(stack, pipeline
 
 def test_a_killed_training_is_run_again_and_gives_one_version(stack, pipeline, first_version):
     """
-    kill -9 of the trainer leaves no second version and no lost batch.
+    Kill -9 of the trainer leaves no second version and no lost batch.
     """
     before = len(pipeline.versions())
     batch = pipeline.drop_batch()
@@ -89,5 +89,5 @@ def test_a_killed_training_is_run_again_and_gives_one_version(stack, pipeline, f
     version = pipeline.wait_for_version_trained_on(batch)
 
     assert before + 1 == len(pipeline.versions())
-    assert 2 == pipeline.orchestrator.training_state(batch.content_hash).attempts
+    assert pipeline.orchestrator.training_state(batch.content_hash).attempts == 2
     pipeline.wait_until_served(version)

@@ -51,7 +51,7 @@ histories = st.integers(2, 60).flatmap(
     lambda count: st.builds(history, st.just(count), st.integers(1, count - 1), st.floats(0.0001, 0.5))
 )
 picks = st.integers(0, 10_000)
-briefly = settings(max_examples=40, deadline=None)  # a busy machine is no failure
+briefly = settings(max_examples=25, deadline=None)  # a busy machine is no failure
 
 
 @briefly
@@ -106,11 +106,10 @@ def test_an_altered_value_is_wrong(right, pick, by):
     assert problems(verdict)
 
 
-@briefly
-@given(histories, picks)
-def test_a_rejection_with_another_reason_is_wrong(right, pick):
+@pytest.mark.parametrize("at", [0, 6], ids=["a prediction", "a rejection"])
+def test_a_rejection_with_another_reason_is_wrong(at):
     """A rejection must be the one that the version gives, word by word."""
-    at = pick % len(right.answers)
+    right = history()
     altered = replace(right.answers[at], prediction=None, rejection="no")
     verdict = right.judge([*right.answers[:at], altered, *right.answers[at + 1 :]])
 
@@ -183,11 +182,11 @@ def test_an_answer_under_another_id_is_wrong(right, pick):
     ("prediction", "rejection"), [(None, None), (5.0, "no"), (float("nan"), None), ("NaN", None)], ids=repr
 )
 def test_an_answer_of_no_kind_is_wrong(prediction, rejection):
-    """An answer is a number or a rejection, not both, not neither, and NaN is no number."""
+    """An answer is a number or a rejection, not both, not neither; NaN is no number. No model is needed to see it."""
     right = history()
     broken = replace(right.answers[0], prediction=prediction, rejection=rejection)
 
-    assert len(right.judge([broken, *right.answers[1:]]).wrong) == 1
+    assert len(check(right.sends, [broken, *right.answers[1:]], []).wrong) == 1
 
 
 def test_a_difference_within_the_tolerance_is_right():

@@ -1,5 +1,6 @@
 # A kind node from Debian's packages and programs compiled here. node_image.py lays out the build's context.
-FROM debian:bookworm-slim AS node
+ARG base
+FROM $base AS node
 # Packages before files: dpkg would ask about configuration files that are there already.
 RUN apt-get update -q \
     && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
@@ -24,6 +25,7 @@ RUN mv /tmp/cri-base.json /etc/containerd/cri-base.json \
 
 # The images of the cluster's own pods go into containerd's store once; the archives stay behind in this stage.
 FROM node AS store
+LABEL baton.stage=store
 COPY images/ /images/
 COPY import-images /
 RUN sh /import-images /images

@@ -1,0 +1,71 @@
+"""The sender's journal: one JSON line per request, written when the broker has acknowledged it or has refused to."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+FLUSH_S = 0.25
+
+
+class Journal:
+    """Appends lines from the producer's thread; the sender flushes them, so that a reader is never far behind."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Without a path nothing is written, and only the counts are kept."""
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a") if path else None
+        self._lock = threading.Lock()
+        self._open: dict[str, float] = {}  # request id -> sent_at
+        self._flushed = time.monotonic()
+        self.acknowledged = 0
+        self.failed = 0
+
+    def sent(self, request_id: str, sent_at: float) -> None:
+        """A request is on its way."""
+        self._open[request_id] = sent_at
+
+    def acked(self, request_id: str, partition: int, offset: int) -> None:
+        """The broker has it."""
+        self.acknowledged += 1
+        self._write(request_id, time.time(), partition, offset, None)
+
+    def broke(self, request_id: str, error: BaseException | str) -> None:
+        """Nobody knows whether the broker has it."""
+        self.failed += 1
+        self._write(request_id, None, None, None, str(error))
+
+    def _write(
+        self, request_id: str, acked_at: float | None, partition: int | None, offset: int | None, error: str | None
+    ) -> None:
+        sent_at = self._open.pop(request_id, None)
+        if sent_at is None:
+            return
+        line = {
+            "request_id": request_id,
+            "partition": partition,
+            "offset": offset,
+            "sent_at": sent_at,
+            "acked_at": acked_at,
+            "error": error,
+        }
+        with self._lock:
+            if self._file:
+                self._file.write(json.dumps(line) + "\n")
+
+    def flush(self) -> None:
+        """Let readers see what was written, if that was not done a moment ago."""
+        if self._file and time.monotonic() - self._flushed >= FLUSH_S:
+            self._flushed = time.monotonic()
+            with self._lock:
+                self._file.flush()
+
+    def close(self) -> None:
+        """Write down what was never acknowledged, and close the file."""
+        for request_id in list(self._open):
+            self.broke(request_id, "not acknowledged when the sender ended")
+        with self._lock:
+            if self._file:
+                self._file.close()
+            self._file = None

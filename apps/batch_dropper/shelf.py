@@ -1,0 +1,105 @@
+"""
+The slices and the test part of one source on the local disk: made when they are first asked for, then kept.
+
+Each source, seed and size has a folder of its own, made under another name and renamed: what is there is whole.
+"""
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from structlog.stdlib import BoundLogger
+
+from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
+from apps.common.errors import SettingsError
+from apps.common.manifest import Manifest
+from apps.datasets.declaration import Dataset
+from apps.datasets.source import read_csv
+
+ENDLESS = 9999  # four digits keep the order of names the order of age
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A CSV file with the manifest that its batch will have."""
+
+    path: Path
+    manifest: Manifest
+
+
+class Shelf:
+    """Where slices come from; number 0 is the test part."""
+
+    def __init__(self, settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> None:
+        """Nothing is read or made yet."""
+        self.settings = settings
+        self.dataset = dataset
+        self.log = log
+
+    def take(self, number: int) -> Slice | None:
+        """A slice, made now if need be; None when there are not that many."""
+        with _locked(self.settings.work):
+            source = self._source()
+            folder = self._split(source) if source else self._generated(number)
+        path = folder / file_name(number)
+        manifest = described(path)
+        return Slice(path, manifest) if manifest else None
+
+    def _source(self) -> Source | None:
+        """The rows that are there to be split; None when they are generated."""
+        if path := self.settings.source:
+            return csv_source(path, self.dataset)
+        if self.dataset.load:
+            return Source(self.dataset.name, self.dataset.load)
+        return None
+
+    def _folder(self, *identity: object) -> Path:
+        key = "\x1f".join(map(str, (self.dataset.name, *self.dataset.column_names, self.settings.seed, *identity)))
+        return self.settings.work / f"{self.dataset.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+    def _split(self, source: Source) -> Path:
+        settings = self.settings
+        folder = self._folder(source.identity, settings.slices, settings.test_rows)
+        if not folder.exists():
+            unfinished = folder.with_name(f".{folder.name}.tmp")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            how = plan(source, settings.seed, settings.slices, settings.test_rows)
+            self.log.info("splitting the source", source=source.identity, slices=how.slices, test=round(how.test, 4))
+            split(source, self.dataset, how, unfinished)
+            unfinished.rename(folder)
+        return folder
+
+    def _generated(self, number: int) -> Path:
+        settings, generate = self.settings, self.dataset.generate
+        folder = self._folder("generated", settings.slice_rows, settings.test_rows, settings.drift)
+        path = folder / file_name(number)
+        if generate and number <= (settings.slices or ENDLESS) and described(path) is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = settings.slice_rows if number else settings.test_rows
+            drift = settings.drift * max(0, number - 1)
+            write(path, self.dataset, generate(rows, settings.seed * (ENDLESS + 1) + number, drift))
+        return folder
+
+
+def csv_source(path: Path, dataset: Dataset) -> Source:
+    """The rows of a person's own file."""
+    if not path.is_file():
+        raise SettingsError(f"a source must be a CSV file; got {path}; check the path")
+    status = path.stat()
+    identity = f"{path.resolve()} ({status.st_size} bytes, changed {status.st_mtime_ns})"
+    return Source(identity, lambda: read_csv(path, dataset), status.st_size)
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    """Keep a second dropper from making the same files at the same time."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

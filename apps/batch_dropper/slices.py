@@ -1,0 +1,130 @@
+"""
+A source as train slices and a test part: split once, in one pass that holds one row at a time, then only read.
+
+Rows that share a key go to the same place, so that no request asks for what a model was trained on.
+"""
+
+import csv
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from apps.common.errors import SettingsError
+from apps.common.manifest import Manifest, describe_part, schema_hash
+from apps.datasets.declaration import Dataset, Row
+
+SAMPLE = 2_500  # rows that are counted before a source is split
+SMALLEST = 200  # a slice below this many rows is not worth a training
+MOST = 10
+TEST_SHARE = 0.2
+PART = "part-0001.csv"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that can be read again and again; ``identity`` changes when they do, ``bytes`` is 0 when unknown."""
+
+    identity: str
+    rows: Callable[[], Iterable[Row]]
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a source is split: into ``slices`` slices, with a share of ``test`` of the rows kept for requests."""
+
+    seed: int
+    slices: int
+    test: float
+
+    def place(self, dataset: Dataset, row: Row) -> int:
+        """0 for the test part, else the number of the slice."""
+        key = [row.get(name, "") for name in dataset.key]
+        cells = key if any(key) else list(row.values())
+        digest = hashlib.blake2b("\x1f".join([str(self.seed), *cells]).encode(), digest_size=8).digest()
+        share = int.from_bytes(digest) / 2**64
+        return 0 if share < self.test else 1 + int((share - self.test) / (1 - self.test) * self.slices)
+
+
+def plan(source: Source, seed: int, slices: int, test_rows: int) -> Plan:
+    """Look at the beginning of a source and decide; ``slices`` 0 takes as many as are worth a training."""
+    sample = [sum(map(len, row.values())) + len(row) for row in itertools.islice(source.rows(), SAMPLE)]
+    if len(sample) < SAMPLE:
+        rows = len(sample)
+    elif source.bytes:
+        rows = int(source.bytes / (sum(sample) / len(sample)))
+    else:
+        rows = sum(1 for _ in source.rows())
+    test = min(TEST_SHARE, test_rows / max(rows, 1))
+    fitting = min(MOST, max(2, int(rows * (1 - test)) // SMALLEST))
+    return Plan(seed, slices or fitting, test)
+
+
+def file_name(number: int) -> str:
+    """The file of a slice, or of the test part (0)."""
+    return f"slice-{number:04d}.csv" if number else "test.csv"
+
+
+def split(source: Source, dataset: Dataset, how: Plan, folder: Path) -> None:
+    """Write every slice and the test part, each with its manifest, into ``folder``."""
+    rows = [0] * (how.slices + 1)
+    with ExitStack() as files:
+        writers = [
+            csv.writer(files.enter_context(_open(folder / file_name(number))), lineterminator="\n")
+            for number in range(how.slices + 1)
+        ]
+        for writer in writers:
+            writer.writerow(dataset.column_names)
+        for row in source.rows():
+            number = how.place(dataset, row)
+            writers[number].writerow([row.get(name, "") for name in dataset.column_names])
+            rows[number] += 1
+    empty = [file_name(number) for number, count in enumerate(rows) if not count]
+    if empty:
+        raise SettingsError(
+            f"a source must have rows for {how.slices} slices and a test part; got {sum(rows)} rows and none for "
+            f"{', '.join(empty)}; bring more rows or set BATON_SLICES lower"
+        )
+    for number, count in enumerate(rows):
+        describe(folder / file_name(number), dataset, count)
+
+
+def write(path: Path, dataset: Dataset, rows: Iterable[Row]) -> None:
+    """Write one CSV file with its manifest beside it; the manifest is there when the file is whole."""
+    count = 0
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with _open(unfinished) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(dataset.column_names)
+        for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the count
+            writer.writerow([row.get(name, "") for name in dataset.column_names])
+    unfinished.replace(path)
+    describe(path, dataset, count)
+
+
+def describe(path: Path, dataset: Dataset, rows: int) -> Manifest:
+    """Write down beside a CSV file what its batch will say of it."""
+    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    parts = (replace(describe_part(path), name=PART),)
+    manifest = Manifest(dataset.name, rows, schema_hash(dataset.column_names), created, parts)
+    unfinished = path.with_name(f".{path.stem}.json.tmp")
+    unfinished.write_text(manifest.to_json())
+    unfinished.replace(path.with_suffix(".json"))
+    return manifest
+
+
+def described(path: Path) -> Manifest | None:
+    """The manifest beside a CSV file, or None while the file is not whole."""
+    try:
+        return Manifest.from_json(path.with_suffix(".json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _open(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", newline="")

@@ -1,0 +1,128 @@
+"""
+Files in HDFS, over hdfs-native: every failure is either a missing file or Unavailable with one readable line.
+
+The client's own errors carry Java stack traces, and by itself it retries a dead NameNode for three minutes.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hdfs_native import Client, WriteOptions
+
+from apps.common.errors import Unavailable
+
+CHUNK = 4 * 1024 * 1024
+PATIENCE = {  # about 2 s until a NameNode that refuses connections counts as down
+    "dfs.client.use.datanode.hostname": "true",
+    "dfs.client.failover.max.attempts": "3",
+    "dfs.client.failover.sleep.base.millis": "200",
+    "dfs.client.failover.sleep.max.millis": "1000",
+    "dfs.client.socket-timeout": "10000",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file or folder as a listing shows it; ``changed`` is in seconds since 1970, by the NameNode's clock."""
+
+    name: str
+    is_folder: bool
+    bytes: int
+    changed: float
+
+
+class Hdfs:
+    """A small set of verbs on paths; a missing path raises FileNotFoundError, everything else Unavailable."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is the NameNode's, ``hdfs://host:port``; nothing is connected yet."""
+        self.url = url
+        self.client = Client(url, PATIENCE)
+
+    @contextmanager
+    def _answering(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError) as error:
+            raise type(error)(path) from error
+        except (OSError, RuntimeError) as error:
+            message = f"HDFS must answer at {self.url}; got {first_line(error)} for {path}; is the stack up?"
+            raise Unavailable(message) from error
+
+    def listing(self, path: str) -> list[Found]:
+        """What is in a folder, in the order of the names; nothing when there is no such folder."""
+        try:
+            with self._answering(path):
+                found = [
+                    Found(posixpath.basename(one.path), one.isdir, one.length, one.modification_time / 1000)
+                    for one in self.client.list_status(path)
+                ]
+        except FileNotFoundError:
+            return []
+        return sorted(found, key=lambda one: one.name)
+
+    def exists(self, path: str) -> bool:
+        """Whether a path is there."""
+        try:
+            with self._answering(path):
+                self.client.get_file_info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """The content of a file, piece by piece."""
+        with self._answering(path):
+            file = self.client.read(path)
+        while True:
+            with self._answering(path):
+                chunk = bytes(file.read(CHUNK))
+            if not chunk:
+                return
+            yield chunk
+
+    def read(self, path: str) -> bytes:
+        """The whole content of a small file."""
+        return b"".join(self.chunks(path))
+
+    def upload(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Write a file; a reader may see a part of it meanwhile."""
+        with self._answering(path):
+            file = self.client.create(path, WriteOptions(overwrite=True, create_parent=True))
+        for chunk in chunks:
+            with self._answering(path):
+                file.write(chunk)
+        with self._answering(path):
+            file.close()
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a small file in one step: a reader sees all of it or nothing."""
+        unfinished = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.tmp")
+        self.upload(unfinished, [data] if data else [])
+        self.rename(unfinished, path, overwrite=True)
+
+    def rename(self, source: str, target: str, *, overwrite: bool = False) -> None:
+        """Move a file or folder in one step; the target's folder must be there, the target itself must not."""
+        with self._answering(f"{source} -> {target}"):
+            self.client.rename(source, target, overwrite=overwrite)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it; does nothing when it is there."""
+        with self._answering(path):
+            self.client.mkdirs(path, create_parent=True)
+
+    def delete(self, path: str) -> None:
+        """Delete a file or a whole folder, if it is there."""
+        try:
+            with self._answering(path):
+                self.client.delete(path, recursive=True)
+        except FileNotFoundError:
+            return
+
+
+def first_line(error: BaseException) -> str:
+    """An error's text without the Java stack trace that follows it."""
+    return re.split(r"\\n|\n", str(error), maxsplit=1)[0].strip()

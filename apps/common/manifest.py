@@ -1,0 +1,95 @@
+"""What a batch says of itself; the text of ``_manifest.json``, checked at the door with all problems together."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from apps.common.errors import BatchRefused
+
+MANIFEST = "_manifest.json"
+_CHUNK = 4 * 1024 * 1024
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # Spark skips other beginnings and takes the rest as patterns
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One CSV file of a batch: its name, length in bytes and sha256 (hex)."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a complete batch says of itself; ``rows`` counts data rows, ``created`` is ISO 8601 in UTC."""
+
+    dataset: str
+    rows: int
+    schema_hash: str
+    created: str
+    parts: tuple[Part, ...]
+
+    @property
+    def content_hash(self) -> str:
+        """The batch's identity: equal content has an equal hash, whatever the batch and its parts are called."""
+        joined = "\n".join(sorted(part.sha256.lower() for part in self.parts))
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """The text of ``_manifest.json``."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Manifest":
+        """Read ``_manifest.json``; raise BatchRefused with every problem when it is not one."""
+        try:
+            return _ADAPTER.validate_json(text)
+        except ValidationError as error:
+            places = (".".join(map(str, one["loc"])) or "it" for one in error.errors(include_url=False))
+            causes = (one["msg"] for one in error.errors(include_url=False))
+            listed = ", ".join(f"{place}: {cause}" for place, cause in zip(places, causes, strict=True))
+            message = f"{MANIFEST} must be JSON with dataset, rows, schema_hash, created and parts; got {listed}"
+            raise BatchRefused(message) from error
+
+    def problems(self, dataset: str) -> list[str]:
+        """What is wrong with a manifest by itself, whatever lies beside it."""
+        found = []
+        if self.dataset != dataset:
+            found.append(f"{MANIFEST}: dataset must be {dataset}; got {self.dataset}")
+        if self.rows < 1:
+            found.append(f"{MANIFEST}: rows must be at least 1; got {self.rows}")
+        if not self.parts:
+            found.append(f"{MANIFEST}: parts must name at least one file; got none")
+        names = Counter(part.name for part in self.parts)
+        found += [f"{MANIFEST}: {name} must be named once; got {n} times" for name, n in names.items() if n > 1]
+        for part in self.parts:
+            if not PLAIN_NAME.fullmatch(part.name):
+                rule = "have letters, digits, dot, underscore and dash only, and begin with one of the first two"
+                found.append(f"{MANIFEST}: the name of a part must {rule}; got {part.name}")
+            if not _SHA256.fullmatch(part.sha256.lower()):
+                found.append(f"{MANIFEST}: sha256 of {part.name} must have 64 hex digits; got {part.sha256}")
+        return found
+
+
+_ADAPTER = TypeAdapter(Manifest)
+
+
+def schema_hash(columns: tuple[str, ...]) -> str:
+    """The hash (hex, 16 digits) of a header: its column names in order."""
+    return hashlib.sha256("\n".join(columns).encode()).hexdigest()[:16]
+
+
+def describe_part(path: Path) -> Part:
+    """Measure a local CSV file as a part of a batch."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return Part(path.name, path.stat().st_size, digest.hexdigest())

@@ -1,0 +1,42 @@
+"""Runs a watcher's tick: once, or again and again in one process, because starting Python costs more than a tick."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from structlog.stdlib import BoundLogger
+
+from apps.common.errors import BatonError
+
+
+def run(tick: Callable[[], None], period: float, log: BoundLogger) -> int:
+    """
+    Run ``tick`` once when ``period`` is 0, else each ``period`` seconds until SIGTERM or SIGINT; the exit code.
+
+    What is missing for a tick is logged; a loop goes on with the next tick, and says the same thing once.
+    """
+    if period <= 0:
+        return 1 if _try(tick, log, "") else 0
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("watching", period=period)
+    said = ""
+    while not stop.is_set():
+        due = time.monotonic() + period
+        said = _try(tick, log, said)
+        stop.wait(max(0.0, due - time.monotonic()))
+    return 0
+
+
+def _try(tick: Callable[[], None], log: BoundLogger, said: str) -> str:
+    try:
+        tick()
+    except BatonError as error:
+        if str(error) != said:
+            log.error("the tick could not be finished", reason=str(error))  # noqa: TRY400 - its text says it all
+        return str(error)
+    if said:
+        log.info("ticking again")
+    return ""

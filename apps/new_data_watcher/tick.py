@@ -1,0 +1,149 @@
+"""
+What one tick decides, as a function of what it sees.
+
+It sees only what HDFS and the orchestrator say, remembers nothing, and asks for at most one training: so a tick that
+is killed anywhere, and run again, comes to the same end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.common.batches import Entry
+from apps.common.manifest import MANIFEST, PLAIN_NAME, Manifest
+from apps.orchestrator.port import TrainingState, TrainingStatus
+
+MAX_ATTEMPTS = 3
+_UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
+_ABSENT = TrainingStatus(TrainingState.ABSENT)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A batch in landing/; ``manifest`` is None when it is not there or unreadable, and then ``problem`` says so."""
+
+    entry: Entry
+    manifest: Manifest | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a tick sees; ``used`` and ``trainings`` are by content hash (of a used batch: its name, in ``used``)."""
+
+    dataset: str
+    schema_hash: str
+    now: float
+    grace: float
+    landed: Sequence[Landed]
+    used: Mapping[str, str]
+    trainings: Mapping[str, TrainingStatus]
+
+    def training(self, content_hash: str, batch: str) -> TrainingStatus:
+        """The training of this batch; one of another batch with the same content is none of its own."""
+        status = self.trainings.get(content_hash, _ABSENT)
+        return status if status.batch == batch else _ABSENT
+
+
+@dataclass(frozen=True)
+class Start:
+    """Ask for a training."""
+
+    batch: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Move a batch to refused/."""
+
+    batch: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Leave a batch alone; worth a line in the log."""
+
+    batch: str
+    reason: str
+
+
+Action = Start | Refuse | Wait
+
+
+def decide(view: View, differences: Callable[[str, Manifest], list[str]]) -> list[Action]:
+    """
+    What to do now, in order.
+
+    ``differences`` compares a batch's bytes with its manifest; it is asked only for a batch that could be trained on
+    at once, because it reads every byte.
+    """
+    actions = _unfinished(view)
+    promised: set[str] = set()  # content that an earlier batch in landing/ says it brings
+    for landed in view.landed:
+        free = not _under_way(view) and not any(isinstance(action, Start) for action in actions)
+        if landed.manifest is None:
+            actions.append(_incomplete(view, landed, landed.problem))
+        elif problems := _problems(view, landed.entry.name, landed.manifest):
+            actions.append(Refuse(landed.entry.name, "; ".join(problems)))
+        elif landed.manifest.content_hash not in promised:  # a repeat waits: the earlier one may yet be refused
+            promised.add(landed.manifest.content_hash)
+            actions += _next(view, landed, landed.manifest, differences) if free else []
+    return actions
+
+
+def _under_way(view: View) -> bool:
+    return any(status.state in _UNDER_WAY for status in view.trainings.values())
+
+
+def _unfinished(view: View) -> list[Action]:
+    """Trainings that were killed after the move to used/: the alias may not be set yet."""
+    failed = {
+        name: (content_hash, status)
+        for content_hash, name in view.used.items()
+        if (status := view.training(content_hash, name)).state is TrainingState.FAILED
+    }
+    again = [Start(name, content) for name, (content, status) in failed.items() if status.attempts < MAX_ATTEMPTS]
+    given_up: list[Action] = [
+        Wait(name, f"its training failed {status.attempts} times after the batch was used; see the trainer's log")
+        for name, (_, status) in failed.items()
+        if status.attempts >= MAX_ATTEMPTS
+    ]
+    return given_up if _under_way(view) else [*given_up, *again[:1]]
+
+
+def _incomplete(view: View, landed: Landed, problem: str) -> Action:
+    age = view.now - landed.entry.changed
+    if age < view.grace:
+        return Wait(landed.entry.name, f"{problem}; it may still be being written")
+    return Refuse(landed.entry.name, f"{problem}; nothing changed for {age:.0f} s; drop it again under a new name")
+
+
+def _problems(view: View, name: str, manifest: Manifest) -> list[str]:
+    found = manifest.problems(view.dataset)
+    if not PLAIN_NAME.fullmatch(name):
+        found.append(f"a batch's name must have letters, digits, dot, underscore and dash only; got {name}")
+    if manifest.schema_hash != view.schema_hash:
+        found.append(
+            f"{MANIFEST}: schema_hash must be {view.schema_hash}, the hash of the columns of {view.dataset}; "
+            f"got {manifest.schema_hash}; drop files with these columns in this order"
+        )
+    if twin := view.used.get(manifest.content_hash):
+        found.append(f"the batch must bring new content; got the same content as {twin}; there is nothing to learn")
+    elif name in view.used.values():
+        found.append(f"a batch's name must be new; {name} is used already; drop it under another name")
+    return found
+
+
+def _next(
+    view: View, landed: Landed, manifest: Manifest, differences: Callable[[str, Manifest], list[str]]
+) -> list[Action]:
+    """What to do with the oldest good batch while no training is under way."""
+    name = landed.entry.name
+    status = view.training(manifest.content_hash, name)
+    if status.attempts >= MAX_ATTEMPTS:
+        ended = "failed" if status.state is TrainingState.FAILED else "left the batch in landing"
+        return [Refuse(name, f"training {ended} {status.attempts} times; see the log of the trainer")]
+    if problems := differences(name, manifest):
+        return [_incomplete(view, landed, "; ".join(problems))]
+    return [Start(name, manifest.content_hash)]

@@ -1,0 +1,96 @@
+"""The edge of a tick: look at HDFS and the orchestrator, let ``decide`` decide, act, and say what was done."""
+
+import time
+from collections.abc import Callable
+
+from structlog.stdlib import BoundLogger
+
+from apps.common.batches import BatchStore, Entry
+from apps.common.errors import BatchRefused
+from apps.common.manifest import MANIFEST
+from apps.new_data_watcher.tick import Landed, Refuse, Start, View, Wait, decide
+from apps.orchestrator.port import Orchestrator, TrainingState
+
+
+class NewDataWatcher:
+    """One dataset's watcher; what it keeps between ticks only saves work and repeated lines in the log."""
+
+    def __init__(
+        self,
+        *,
+        store: BatchStore,
+        orchestrator: Orchestrator,
+        schema_hash: str,
+        grace: float,
+        registry_answers: Callable[[], object],
+        log: BoundLogger,
+    ) -> None:
+        """``registry_answers`` raises Unavailable while a training would fail for want of the model registry."""
+        self.store = store
+        self.orchestrator = orchestrator
+        self.schema_hash = schema_hash
+        self.grace = grace
+        self.registry_answers = registry_answers
+        self.log = log
+        self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
+        self._said: set[Wait] = set()
+
+    def tick(self) -> None:
+        """Look once and act."""
+        waits = set()
+        for action in decide(self.view(), self.store.differences):
+            match action:
+                case Start():
+                    self._start(action)
+                case Refuse():
+                    self.store.refuse(action.batch, action.reason)
+                    self.log.warning("batch refused", batch=action.batch, reason=action.reason)
+                case Wait():
+                    waits.add(action)
+        for wait in waits - self._said:
+            self.log.info("waiting", batch=wait.batch, reason=wait.reason)
+        self._said = waits
+
+    def _start(self, action: Start) -> None:
+        self.registry_answers()  # an outage must not use up the batch's attempts
+        self.orchestrator.start_training(action.batch, action.content_hash)
+        status = self.orchestrator.training_state(action.content_hash)
+        if status.state in (TrainingState.REQUESTED, TrainingState.RUNNING):
+            self.log.info("training asked for", batch=action.batch, attempt=status.attempts)
+
+    def view(self) -> View:
+        """What there is to see now."""
+        landed = [seen for entry in self.store.entries("landing") if (seen := self._landed(entry))]
+        used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
+        hashes = {*used, *(seen.manifest.content_hash for seen in landed if seen.manifest)}
+        return View(
+            dataset=self.store.dataset,
+            schema_hash=self.schema_hash,
+            now=time.time(),
+            grace=self.grace,
+            landed=landed,
+            used=used,
+            trainings={one: self.orchestrator.training_state(one) for one in sorted(hashes)},
+        )
+
+    def _landed(self, entry: Entry) -> Landed | None:
+        if not entry.complete:
+            return Landed(entry, None, f"{MANIFEST} must be there, put in last; it is missing")
+        try:
+            return Landed(entry, self.store.manifest("landing", entry.name))
+        except BatchRefused as error:
+            return Landed(entry, None, str(error))
+        except FileNotFoundError:  # moved since it was listed
+            return None
+
+    def _used_batches(self) -> dict[str, str]:
+        names = self.store.names("used")
+        known = {name: self._used.get(name) or self._used_hash(name) for name in names}
+        self._used = {name: content_hash for name, content_hash in known.items() if content_hash}
+        return self._used
+
+    def _used_hash(self, name: str) -> str:
+        try:
+            return self.store.manifest("used", name).content_hash
+        except (BatchRefused, FileNotFoundError):  # put there by hand: it is none of ours
+            return ""

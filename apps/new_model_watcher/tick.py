@@ -1,0 +1,43 @@
+"""
+What one tick decides: the alias is the truth, and whatever serves follows it, forwards and back.
+
+It compares with the release that was last asked for, not with what answers at the moment: a roll-out takes a while,
+and asking again would start it over.
+"""
+
+from dataclasses import dataclass
+
+from apps.orchestrator.port import ReleaseState, Served
+
+
+@dataclass(frozen=True)
+class RollOut:
+    """Ask for a release of ``version``."""
+
+    version: str
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """The release of the champion failed: its version is not tried again until the alias has pointed elsewhere."""
+
+    version: str
+    release: int
+
+
+Action = RollOut | GivenUp
+
+
+def decide(champion: str | None, served: Served) -> Action | None:
+    """
+    What to do now; None when what is wanted is under way or done.
+
+    A failed version is left by a release of whatever the alias points at next, also when that one serves already:
+    only so does the newest release say, without anything being remembered here, that the alias has moved since.
+    """
+    wanted = served.wanted
+    if champion is None:
+        return None
+    if wanted is None or wanted.version != champion:
+        return RollOut(champion)
+    return GivenUp(champion, wanted.release) if wanted.state is ReleaseState.FAILED else None

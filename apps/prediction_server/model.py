@@ -1,0 +1,92 @@
+"""
+A version's files, fetched and checked before Spark may touch them.
+
+Loading a model runs what its metadata names, so every file must have the sha256 that the trainer wrote down, and
+every class must be Spark ML's own.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from apps.common import registry
+from apps.common.errors import ModelRefused
+
+MANIFEST = "baton/manifest.json"
+ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
+DOWNLOADS = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checked copy of a version's files in ``folder``."""
+
+    version: str
+    folder: Path
+
+    @property
+    def pipeline(self) -> str:
+        """The URL that Spark loads the PipelineModel from."""
+        return (self.folder / "model" / "sparkml").resolve().as_uri()
+
+    @property
+    def input_columns(self) -> list[str]:
+        """The raw columns that the pipeline reads."""
+        contract: dict[str, Any] = json.loads((self.folder / "baton" / "contract.json").read_text())
+        return list(contract["input_columns"])
+
+    @property
+    def golden(self) -> list[dict[str, Any]]:
+        """The golden rows: ``fields``, and the ``prediction`` or ``rejection`` that the trainer saw."""
+        lines = (self.folder / "baton" / "golden.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
+    """Download a registered version into ``folder`` and check it; raise ModelRefused with every problem."""
+    files = registry.Artifacts(mlflow, name, version)
+    wanted: dict[str, str] = json.loads(files.read(MANIFEST))
+    outside = [path for path in wanted if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts]
+    if outside:
+        raise ModelRefused(f"{MANIFEST}: paths must stay inside the model; got {outside}; train it again")
+
+    def download(item: tuple[str, str]) -> str | None:
+        path, sha256 = item
+        content = files.read(path)
+        got = hashlib.sha256(content).hexdigest()
+        if got != sha256:
+            return f"{path} must have sha256 {sha256}; got {got}"
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        return None
+
+    with ThreadPoolExecutor(DOWNLOADS) as pool:
+        problems = [problem for problem in pool.map(download, wanted.items()) if problem]
+    problems += foreign_classes(folder / "model" / "sparkml")
+    if problems:
+        message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
+        raise ModelRefused(message)
+    return Model(version, folder)
+
+
+def foreign_classes(pipeline: Path) -> list[str]:
+    """Classes named in a saved pipeline that are not Spark ML's own, as sentences; and a pipeline without any."""
+    found = {path: _class_of(path) for path in sorted(pipeline.rglob("metadata/part-*"))}
+    if not found:
+        return [f"{pipeline.name} must hold a saved Spark pipeline; got no metadata"]
+    return [
+        f"{path.relative_to(pipeline)} must name a class of Spark ML; got {name!r}"
+        for path, name in found.items()
+        if not name.startswith(ALLOWED)
+    ]
+
+
+def _class_of(metadata: Path) -> str:
+    try:
+        return str(json.loads(metadata.read_text().splitlines()[0])["class"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""

@@ -1,0 +1,39 @@
+"""What a server is told when it starts."""
+
+from pathlib import Path
+from typing import Literal
+
+from apps.common.settings import Settings
+
+
+class ServerSettings(Settings):
+    """
+    ``model_version`` is empty until there is a first version: the server then waits.
+
+    ``ready_file`` appears when the server is ready; ``scratch`` holds its model and its throw-away checkpoint.
+    """
+
+    model_version: str = ""
+    release: int = 0
+    ready_file: Path
+    scratch: Path
+    spark_jars: Path
+    spark_master: str = "local[4]"  # at least one slot per partition: a slot is held for as long as the query runs
+    driver_host: str = "127.0.0.1"
+    heap: str = "768m"
+    trigger: Literal["real-time", "micro-batch"] = "real-time"
+    trigger_interval: str = "1 hour"
+    kafka_deadline_s: float = 60
+    probe_deadline_s: float = 90
+
+
+class RescoreSettings(Settings):
+    """``versions`` are separated by commas; ``out`` is the file of JSON lines to write."""
+
+    versions: str
+    out: Path
+    scratch: Path
+    spark_jars: Path
+    spark_master: str = "local[2]"
+    driver_host: str = "127.0.0.1"
+    heap: str = "1g"

@@ -1,0 +1,166 @@
+"""What a run tells a person: a table for the terminal, and one HTML file that needs nothing but itself."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.table import Table
+
+from loadtest import picture
+from loadtest.ledger import Verdict, problems
+from loadtest.timing import Latency, Span, latency, outside
+
+DROP, TRAINED, HANDOVER = "drop", "trained", "handover"
+HASH_SHOWN = 12
+GIB = 1024**3
+NOTHING = "-"
+MANY_MS, NO_FRACTION_FROM, WHOLE_FROM = 10_000, 100, 1000
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at ``time`` (seconds since 1970); ``kind`` is DROP, TRAINED, HANDOVER or any other."""
+
+    time: float
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """A batch, as its training left it."""
+
+    name: str
+    rows: int
+    content_hash: str
+    quarantined: int | None = None
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version, the batch it was trained on, and how well it does on the test rows."""
+
+    version: str
+    batch: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    training_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened around the requests."""
+
+    dataset: str
+    events: Sequence[Event] = ()
+    batches: Sequence[BatchRow] = ()
+    versions: Sequence[VersionRow] = ()
+
+    def trainings(self) -> list[tuple[Span, str]]:
+        """From each drop to the next finished training, and how long that was."""
+        found: list[tuple[Span, str]] = []
+        dropped: Event | None = None
+        for event in sorted(self.events, key=lambda one: one.time):
+            if event.kind == DROP:
+                dropped = dropped or event
+            elif event.kind == TRAINED and dropped:
+                found.append(((dropped.time, event.time), f"{event.time - dropped.time:.0f} s"))
+                dropped = None
+        return found
+
+
+def render(verdict: Verdict, story: Story, out: Path) -> None:
+    """Write the report to ``out``."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"ms": as_ms, "number": as_number, "clock": picture.clock}
+    drops = [event.time for event in story.events if event.kind == DROP]
+    page = environment.get_template("report.html.j2").render(
+        verdict=verdict,
+        story=story,
+        problems=problems(verdict, len(story.versions) or 1),
+        picture=picture.draw(verdict, drops, story.trainings()),
+        latencies=_latencies(verdict, story),
+        metrics=sorted({name for version in story.versions for name in version.metrics}),
+        machine=_machine(),
+        hash_shown=HASH_SHOWN,
+        colours=picture.COLOURS,
+    )
+    out.write_text(page)
+
+
+def _latencies(verdict: Verdict, story: Story) -> dict[str, Latency]:
+    spans = [span for span, _ in story.trainings()]
+    calm = outside(verdict.waits, spans)
+    found = {"all requests": verdict.latency}
+    if len(calm) != len(verdict.waits):
+        calm_at = {id(wait) for wait in calm}
+        found["while nothing trained"] = latency(calm)
+        found["while a training ran"] = latency(wait for wait in verdict.waits if id(wait) not in calm_at)
+    return found
+
+
+def _machine() -> dict[str, str]:
+    memory = psutil.virtual_memory()
+    return {
+        "cores": str(psutil.cpu_count()),
+        "memory": f"{memory.total / GIB:.1f} GiB, {memory.available / GIB:.1f} GiB of it free",
+        "load": ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5, 15 minutes, at the end)",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "Python": platform.python_version(),
+    }
+
+
+def as_ms(value: float | None) -> str:
+    """Milliseconds with as many digits as matter; seconds from ten thousand on."""
+    if value is None:
+        return NOTHING
+    if value >= MANY_MS:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= NO_FRACTION_FROM else f"{value:.1f} ms"
+
+
+def as_number(value: float | None) -> str:
+    """A count with separators, or a figure of four digits."""
+    if value is None:
+        return NOTHING
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.4g}"
+
+
+def table(verdict: Verdict) -> Table:
+    """The same in a few lines for the terminal."""
+    shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    silence = verdict.silence
+    where = f"partition {silence.partition}, {picture.clock(silence.began - verdict.began)}" if silence else ""
+    spread = verdict.latency
+    rows = [
+        ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
+        ("answered", f"{verdict.answered:,}", f"{verdict.rejected:,} of them rejected, {verdict.repeats:,} repeats"),
+        ("missing", _judged(len(verdict.missing)), ""),
+        ("wrong", _judged(len(verdict.wrong)), f"{verdict.compared:,} compared with what their versions predict"),
+        ("p50", as_ms(spread.p50_ms), f"p95 {as_ms(spread.p95_ms)}"),
+        ("p99", as_ms(spread.p99_ms), f"p99.9 {as_ms(spread.p999_ms)}, worst {as_ms(spread.worst_ms)}"),
+        ("silence", as_ms(verdict.longest_silence_ms), f"the longest: {where}" if where else ""),
+        ("versions", ", ".join(verdict.versions) or "none", ""),
+    ]
+    for handover in verdict.handovers:
+        told = f"version {handover.version}, silence {as_ms(handover.silence_ms)}, {handover.repeats:,} repeats"
+        rows.append((f"release {handover.release}", picture.clock(handover.at - verdict.began), told))
+    shown.add_column(style="bold")
+    shown.add_column(justify="right")
+    shown.add_column(style="dim")
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def _judged(count: int) -> str:
+    return f"[{'red' if count else 'green'}]{count:,}[/]"

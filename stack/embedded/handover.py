@@ -1,0 +1,62 @@
+"""
+What to do next with the prediction server: a pure decision on what is seen.
+
+Make before break: the next release runs beside the one that serves until it is ready; one that does not get ready is
+tried again and then given up, and the one that serves goes on.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from apps.orchestrator.port import Release, ReleaseState
+
+READY_S = 180  # three times what a start takes beside a training on two cores
+ATTEMPTS = 3
+
+
+class Action(Enum):
+    """What to do next."""
+
+    NOTHING = auto()
+    RESTART = auto()  # start the release that serves, as it died or was never there
+    REPLACE = auto()  # end the release that serves: it hangs at its start
+    BEGIN = auto()  # start the wanted release beside the one that serves
+    ABANDON = auto()  # end the next release: a newer one is wanted
+    RETRY = auto()  # start the next release again
+    GIVE_UP = auto()  # end the next release, and say that it failed
+    SWITCH = auto()  # the next release answers: it serves, and the old one ends
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A server as it looks now; ``tries`` counts its starts, ``waited`` the seconds since the newest."""
+
+    release: int
+    alive: bool
+    ready: bool
+    waited: float
+    tries: int
+
+
+def next_action(serving: Seen | None, following: Seen | None, wanted: Release | None, *, due: bool) -> Action:  # noqa: PLR0911 - rules, the first one holds
+    """
+    Decide; ``due``: the time for another start of the release that serves has come.
+
+    ``serving`` is None before its first start.
+    """
+    open_wish = wanted if wanted and wanted.state is not ReleaseState.FAILED else None
+    if following:
+        if open_wish and open_wish.release > following.release:
+            return Action.ABANDON
+        if following.ready and following.alive:
+            return Action.SWITCH
+        if not following.alive or following.waited > READY_S:
+            return Action.RETRY if following.tries < ATTEMPTS else Action.GIVE_UP
+    if serving is None or not serving.alive:
+        return Action.RESTART if due else Action.NOTHING
+    if not serving.ready and serving.waited > READY_S:
+        return Action.REPLACE
+    settled = serving.ready or serving.tries > 1  # two JVMs starting at once on a small machine delay each other
+    if not following and open_wish and open_wish.release > serving.release and settled:
+        return Action.BEGIN
+    return Action.NOTHING

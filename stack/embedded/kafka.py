@@ -1,0 +1,133 @@
+"""A Kafka broker that is its own controller (KRaft), and the topics that the platform makes in it."""
+
+import shutil
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from apps.common.errors import SettingsError, Unavailable
+from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from stack.embedded.environment import HOST
+from stack.embedded.java import jars, java_command
+from stack.embedded.recipe import Recipe, Site
+from stack.services import Delivery
+
+NAME = "kafka"
+HEAP = "-Xmx256m"
+HOUR_MS = 3_600_000
+ANSWER_MS = 3000
+
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+    "-Dorg.slf4j.simpleLogger.showThreadName=false",
+)
+
+
+def topics(delivery: Delivery) -> dict[str, dict[str, str]]:
+    """The configuration of each topic; the broker's clock counts, whatever a client's says."""
+    common = {
+        "message.timestamp.type": "LogAppendTime",
+        "segment.ms": str(delivery.segment_hours * HOUR_MS),
+        "segment.bytes": str(64 * 1024 * 1024),
+        "max.message.bytes": str(delivery.message_max_bytes),
+    }
+    hours = {
+        REQUESTS: delivery.request_retention_hours,
+        ANSWERS: delivery.answer_retention_hours,
+        OUTCOMES: delivery.answer_retention_hours,
+    }
+    return {topic: common | {"retention.ms": str(hours[topic] * HOUR_MS)} for topic in hours}
+
+
+def _properties(site: Site, data: Path) -> str:
+    ports, delivery = site.service(NAME).ports, site.stack.delivery
+    broker, controller = f"{HOST}:{ports['broker']}", f"{HOST}:{ports['controller']}"
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{controller}",
+        "listeners": f"BROKER://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"BROKER://{broker}",
+        "inter.broker.listener.name": "BROKER",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": delivery.message_max_bytes,
+        "num.partitions": delivery.partitions,
+        "log.retention.check.interval.ms": 60_000,
+        # One broker: nothing to copy, nobody to wait for.
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # A broker that was killed may come back only when its old session is over; the default is 9 s.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        # Few threads and small buffers: the whole stack shares a small machine.
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "background.threads": 2,
+        "num.recovery.threads.per.data.dir": 2,
+        "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
+        "log.index.size.max.bytes": 1024 * 1024,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _make_topics(address: str, delivery: Delivery) -> None:
+    """Make the topics that are missing; raise when one has another number of partitions."""
+    # Short, because a broker that still starts accepts a connection and then says nothing for a while.
+    patience = {"bootstrap_timeout_ms": ANSWER_MS, "request_timeout_ms": ANSWER_MS, "reconnect_backoff_max_ms": 200}
+    admin = KafkaAdminClient(bootstrap_servers=address, **patience)
+    try:
+        known = {one["name"]: len(one["partitions"]) for one in admin.describe_topics() if not one["error_code"]}
+        wanted = topics(delivery)
+        missing = {
+            name: {"num_partitions": delivery.partitions, "replication_factor": 1, "configs": configs}
+            for name, configs in wanted.items()
+            if name not in known
+        }
+        if missing:
+            admin.create_topics(missing)
+            raise Unavailable(f"topics must be there; got none of {', '.join(missing)} yet; they are being made")
+        for name in wanted:
+            if known[name] != delivery.partitions:
+                raise SettingsError(
+                    f"topic {name} must have {delivery.partitions} partitions; got {known[name]}; "
+                    "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
+                )
+    finally:
+        admin.close()
+
+
+def recipe(site: Site) -> Recipe:
+    """How to run it."""
+    folder, service = site.folder(NAME), site.service(NAME)
+    data, unfinished = folder / "data", folder / "unfinished"
+    classpath: list[Path | str] = [f"{jars(NAME)}/*"]
+
+    def prepare() -> None:
+        (folder / "server.properties").write_text(_properties(site, data))
+        if data.exists():
+            return
+        shutil.rmtree(unfinished, ignore_errors=True)
+        properties = folder / "format.properties"
+        properties.write_text(_properties(site, unfinished))
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = java_command("-Xmx64m", classpath, "kafka.tools.StorageTool", *LOGGING)
+        site.run(NAME, [*tool, "format", f"--cluster-id={cluster}", f"--config={properties}"], {})
+        unfinished.rename(data)
+
+    def command() -> list[str]:
+        return [*java_command(HEAP, classpath, "kafka.Kafka", *LOGGING), str(folder / "server.properties")]
+
+    def probe() -> None:
+        _make_topics(service.address_at(HOST), site.stack.delivery)
+
+    return Recipe(command, probe=probe, prepare=prepare, grace_s=15)

@@ -1,0 +1,141 @@
+"""
+One process that the supervisor started, or finds alive from the supervisor before it.
+
+Each runs in a session of its own: the terminal's Ctrl-C does not reach it, and whatever it starts in turn (a JVM, a
+worker) can be found and ended with it, even when the process itself is gone. Each also carries the stack's state
+folder in its environment, so that one which a killed supervisor had no time to write down is found as well.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "BATON_STARTED_BY"
+SAME_S = 2.0  # a process's start time is derived from the boot time, which drifts with the clock
+LOG_LIMIT = 20 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process, safe against its number being given to another one later."""
+
+    pid: int
+    created: float
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> "Identity":
+        """The identity of a process."""
+        return cls(process.pid, process.create_time())
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it lives."""
+        with suppress(psutil.Error):
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.created) < SAME_S
+            if same and found.status() != psutil.STATUS_ZOMBIE:
+                return found
+        return None
+
+
+class Child:
+    """A process in its own session; adopted ones have no exit code, because only a parent is told it."""
+
+    def __init__(self, identity: Identity, started: subprocess.Popen[bytes] | None = None) -> None:
+        """Use ``start`` or ``adopt``."""
+        self.identity = identity
+        self._started = started
+
+    @classmethod
+    def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> "Child":
+        """Start ``command`` in ``folder``; what it prints is appended to ``log``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as out:
+            started = subprocess.Popen(
+                command,
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(Identity(started.pid, psutil.Process(started.pid).create_time()), started)
+
+    @classmethod
+    def adopt(cls, identity: Identity) -> "Child | None":
+        """Take over a process that another supervisor started, if it lives."""
+        return cls(identity) if identity.process() else None
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self.identity.pid
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        if self._started is not None:
+            return self._started.poll() is None
+        return self.identity.process() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs, and for an adopted process."""
+        return self._started.poll() if self._started else None
+
+    def members(self) -> list[psutil.Process]:
+        """It and all that lives in its session, or below it."""
+        leader = self.identity.process()
+        if leader is None and psutil.pid_exists(self.pid) and not self._is_zombie():
+            return []  # the number belongs to a stranger now
+        found = {process.pid: process for process in _session(self.pid)}
+        if leader:
+            with suppress(psutil.Error):
+                found |= {process.pid: process for process in [leader, *leader.children(recursive=True)]}
+        return list(found.values())
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process itself."""
+        if process := self.identity.process():
+            with suppress(psutil.Error):
+                process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it and all that it started, at once."""
+        for process in self.members():
+            with suppress(psutil.Error):
+                process.kill()
+        if self._started is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._started.wait(5)
+
+    def _is_zombie(self) -> bool:
+        with suppress(psutil.Error):
+            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        return False
+
+
+def _session(number: int) -> Iterator[psutil.Process]:
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(pid) == number:
+                process = psutil.Process(pid)
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    yield process
+
+
+def marked(state: Path) -> list[psutil.Process]:
+    """Every process that carries the mark of the stack in ``state``, whoever its parent is now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == str(state) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

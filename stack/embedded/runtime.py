@@ -1,0 +1,176 @@
+"""The runtime port in embedded mode: a supervisor in the background, and local processes under it."""
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from apps.common.errors import BatonError
+from apps.common.waiting import pause, wait_until
+from stack import doctor, services
+from stack.embedded.ending import end_services, end_strays
+from stack.embedded.environment import HOST, ROOT, app_environment, inherited
+from stack.embedded.evidence import last_lines
+from stack.embedded.java import jars
+from stack.embedded.process import Child, Identity, marked
+from stack.embedded.recipe import Site
+from stack.embedded.recipes import recipes
+from stack.embedded.records import Plan, Record, Records, State
+from stack.embedded.serving import NEXT
+from stack.embedded.supervisor import NAME as SUPERVISOR
+from stack.runtime import Report
+from stack.services import Kind, Service
+
+UP_S = 300
+DOWN_S = 60
+HOPELESS = 5  # restarts while coming up
+SHOWN_LINES = 12
+LOOK_EVERY_S = 0.1
+
+
+class EmbeddedRuntime:
+    """One stack, in one state folder."""
+
+    def __init__(self, state: Path, settings: Mapping[str, str] | None = None) -> None:
+        """``settings`` are variables for the apps, over what stack.yaml says."""
+        self.state = state.resolve()
+        self.settings = dict(settings or {})
+        self._stack = services.load()
+        self._records = Records(self.state)
+
+    def up(self, services: Sequence[Service], report: Report) -> None:
+        """
+        Start ``services`` and what they need, and return when each is ready.
+
+        Raises BatonError that names what is not ready and shows its last log lines; what runs then goes on running.
+        """
+        began = time.monotonic()
+        wanted = self._stack.start_order([one.name for one in services if one.kind is not Kind.ON_REQUEST])
+        plan = Plan(tuple(one.name for one in wanted), self.settings)
+        known = self._records.status()
+        if not (self._supervisor() and known.plan == plan):
+            doctor.require(self.state, wanted)
+            self._replace_supervisor(plan)
+        self._await_ready(plan, report, began)
+
+    def down(self) -> None:
+        """End everything that ``up`` started, and nothing else; works without a supervisor too."""
+        if supervisor := self._supervisor():
+            supervisor.terminate()
+            self._await_end(supervisor)
+        self._end_leftovers()
+        if left := self.processes():
+            names = ", ".join(f"{one.pid} {' '.join(one.cmdline())[:80]}" for one in left)
+            raise BatonError(f"nothing of the stack must live after down; got {names}; end it by hand")
+
+    def address(self, service: str) -> str:
+        """Where a client on this machine finds a service."""
+        return self._stack.service(service).address_at(HOST)
+
+    def collect_logs(self, folder: Path) -> None:
+        """Copy each service's log, and the supervisor's records, into a folder of its own."""
+        for log in sorted((self.state / "logs").glob("*.log*")):
+            target = folder / log.name.split(".")[0]
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(log, target)
+        for record in sorted(self._records.folder.glob("*.json")):
+            target = folder / SUPERVISOR
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(record, target)
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of an app of this stack."""
+        return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each service as it is now, the supervisor first."""
+        return [asdict(one.as_found()) for one in self._records.status().records]
+
+    def processes(self) -> list[psutil.Process]:
+        """Every live process of the stack, with what it started."""
+        found = {process.pid: process for process in marked(self.state)}
+        for record in self._records.status().records:
+            if record.identity:
+                members = Child(record.identity).members()
+                found |= {process.pid: process for process in members}
+        return list(found.values())
+
+    def _supervisor(self) -> psutil.Process | None:
+        record = self._records.status().record(SUPERVISOR)
+        return record.identity.process() if record and record.identity else None
+
+    def _replace_supervisor(self, plan: Plan) -> None:
+        """Start a supervisor with ``plan``; one with another plan ends, and leaves its processes to the new one."""
+        if supervisor := self._supervisor():
+            supervisor.kill()
+            self._await_end(supervisor)
+        self._records.write_plan(plan)
+        command = [sys.executable, "-m", "stack.embedded.supervisor", str(self.state)]
+        environment = self.environment() | {"BATON_CACHE": str(jars("kafka").parent.parent)}
+        started = Child.start(command, environment, self.state / "logs" / f"{SUPERVISOR}.log", ROOT)
+
+        def announced() -> bool:
+            if not started.alive():
+                raise BatonError(f"the supervisor must run; it ended:\n{self._lines(SUPERVISOR)}")
+            record = self._records.status().record(SUPERVISOR)
+            return record is not None and record.pid == started.pid
+
+        wait_until(announced, DOWN_S, lambda: f"the supervisor must start:\n{self._lines(SUPERVISOR)}", LOOK_EVERY_S)
+
+    def _await_ready(self, plan: Plan, report: Report, began: float) -> None:
+        said: dict[str, State] = {}
+        first: dict[str, int] = {}
+        while True:
+            records = {one.service: one for one in self._records.status().records if one.service in plan.services}
+            for name, record in records.items():
+                first.setdefault(name, record.restarts)
+                if said.get(name) is not record.state:
+                    said[name] = record.state
+                    report(name, record.state, time.monotonic() - began)
+            if all(name in records and _is_up(records[name]) for name in plan.services):
+                return
+            hopeless = any(one.restarts - first[name] >= HOPELESS for name, one in records.items() if not _is_up(one))
+            if hopeless or time.monotonic() - began > UP_S or not self._supervisor():
+                raise self._not_ready(plan, records)
+            pause(LOOK_EVERY_S)
+
+    def _not_ready(self, plan: Plan, records: Mapping[str, Record]) -> BatonError:
+        missing = [name for name in plan.services if name not in records or not _is_up(records[name])]
+        lines = [f"every service must be ready; got {', '.join(missing)} not ready; ./baton down ends the rest"]
+        if not self._supervisor():
+            lines.append(f"the supervisor has ended:\n{self._lines(SUPERVISOR)}")
+        for name in missing:
+            record = records.get(name)
+            lines.append(f"{name}: {record.state if record else 'unknown'}: {record.error if record else ''}")
+            if record and record.state is not State.WAITING:
+                lines.append(self._lines(name))
+        return BatonError("\n".join(lines))
+
+    def _lines(self, name: str) -> str:
+        found = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)
+        return "\n".join(f"    {line[:200]}" for line in found)
+
+    def _await_end(self, process: psutil.Process) -> None:
+        identity = Identity.of(process)
+        wait_until(lambda: identity.process() is None, DOWN_S, f"process {process.pid} must end", LOOK_EVERY_S)
+
+    def _end_leftovers(self) -> None:
+        """What a supervisor would have ended, had it not been killed."""
+        children: dict[str, list[Child]] = {}
+        for record in self._records.status().records:
+            if record.service != SUPERVISOR and record.identity:
+                children.setdefault(record.service.removesuffix(NEXT), []).append(Child(record.identity))
+        if children:
+            site = Site(self.state, self._stack, inherited())
+            wanted = [self._stack.service(name) for name in children]
+            end_services(self._stack, children, recipes(wanted, site, {}))
+        end_strays(self.state)
+
+
+def _is_up(record: Record) -> bool:
+    return record.state in (State.READY, State.RUNNING)

@@ -1,0 +1,235 @@
+"""The embedded orchestrator's files: killed anywhere, damaged or used by several processes at once."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from apps.common.errors import Unavailable
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.mailbox import Mailbox
+from apps.orchestrator.port import Release, ReleaseState, TrainingState
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_points(monkeypatch, steps):
+    """Run ``steps`` again and again in new folders, killed before its 1st, 2nd, ... change of the disk."""
+    real_replace, real_unlink = Path.replace, Path.unlink
+    for point in range(20):
+        left = [point]
+
+        def change(real, left=left):
+            def changed(self, *arguments, **options):
+                if left[0] == 0:
+                    raise Killed
+                left[0] -= 1
+                return real(self, *arguments, **options)
+
+            return changed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", change(real_replace))
+            patch.setattr(Path, "unlink", change(real_unlink))
+            try:
+                steps(point)
+            except Killed:
+                yield point
+                continue
+        return
+
+
+def test_a_training_asked_for_by_a_killed_watcher_is_asked_for_once_in_the_end(tmp_path, monkeypatch):
+    """
+    Wherever start_training is killed, asking again gives one training of that batch and keeps the earlier one.
+    """
+
+    def steps(point):
+        orchestrator = EmbeddedOrchestrator(tmp_path / str(point))
+        orchestrator.start_training("b-0001", "a")
+        orchestrator.mark_training("a", TrainingState.SUCCEEDED, exit_code=0)
+        orchestrator.start_training("b-0002", "b")
+
+    points = list(kill_points(monkeypatch, steps))
+    assert [0, 1, 2, 3] == points
+    for point in points[2:]:
+        again = EmbeddedOrchestrator(tmp_path / str(point))
+        again.start_training("b-0002", "b")
+
+        assert TrainingState.SUCCEEDED is again.training_state("a").state
+        assert 1 == again.training_state("b").attempts
+        assert "b-0002" == again.pending_training().batch
+
+
+def test_a_release_marked_by_a_killed_supervisor_is_served_or_starting_never_lost(tmp_path, monkeypatch):
+    """
+    Wherever a hand-over is killed, one of the two releases serves and the number of the next one is greater.
+    """
+
+    def steps(point):
+        orchestrator = EmbeddedOrchestrator(tmp_path / str(point))
+        orchestrator.roll_out("1")
+        orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
+        orchestrator.roll_out("2")
+        orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
+        orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.FAILED)
+
+    points = list(kill_points(monkeypatch, steps))
+    assert len(points) >= 6
+    for point in points[2:]:
+        served = EmbeddedOrchestrator(tmp_path / str(point)).served()
+
+        assert served.serving is not None
+        assert served.wanted.release >= served.serving.release
+        assert EmbeddedOrchestrator(tmp_path / str(point)).roll_out("3") > served.wanted.release
+
+
+def test_the_supervisor_finds_what_was_asked_for_and_what_it_started(tmp_path):
+    """
+    A request is pending until it is marked as running; then its process is known to the next supervisor.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.start_training("b-0001", "a")
+    assert ("b-0001", "a", 1) == (
+        orchestrator.pending_training().batch,
+        orchestrator.pending_training().content_hash,
+        orchestrator.pending_training().attempt,
+    )
+    assert orchestrator.running_training() is None
+
+    orchestrator.mark_training("a", TrainingState.RUNNING, pid=4711, created=17.5)
+
+    assert orchestrator.pending_training() is None
+    assert (4711, 17.5) == (orchestrator.running_training().pid, orchestrator.running_training().created)
+
+
+def test_a_training_stopped_on_purpose_waits_again_without_another_attempt(tmp_path):
+    """
+    Marked as requested, a training is pending once more and its process is forgotten.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.start_training("b-0001", "a")
+    orchestrator.mark_training("a", TrainingState.RUNNING, pid=4711, created=17.5)
+
+    orchestrator.mark_training("a", TrainingState.REQUESTED)
+
+    assert (1, None) == (orchestrator.pending_training().attempt, orchestrator.pending_training().pid)
+
+
+def test_a_late_word_on_an_older_training_or_release_is_void(tmp_path):
+    """
+    Only the newest training can be marked, and an older server that becomes ready takes nothing back.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.start_training("b-0001", "a")
+    orchestrator.mark_training("a", TrainingState.FAILED)
+    orchestrator.start_training("b-0002", "b")
+    orchestrator.mark_training("a", TrainingState.SUCCEEDED)
+    for version in ("1", "2"):
+        orchestrator.roll_out(version)
+    orchestrator.mark_release(Release(2, "2", ReleaseState.STARTING), ReleaseState.SERVING)
+
+    orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.SERVING)
+    orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)
+
+    assert TrainingState.FAILED is orchestrator.training_state("a").state
+    assert Release(2, "2", ReleaseState.SERVING) == orchestrator.served().serving == orchestrator.served().wanted
+
+
+@pytest.mark.parametrize("state", [ReleaseState.STARTING, ReleaseState.FAILED])
+def test_a_release_that_serves_no_longer_is_withdrawn(tmp_path, state):
+    """
+    A release that has to start again, or fails while it serves, does not count as serving.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.roll_out("1")
+    orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
+
+    orchestrator.mark_release(orchestrator.wanted_release(), state)
+
+    assert orchestrator.served().serving is None
+    assert Release(1, "1", state) == orchestrator.served().wanted
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"state": "dancing"}', '{"release": "x", "version": 1, "state": 2}'])
+def test_a_damaged_file_counts_as_absent_and_is_written_anew(tmp_path, damage):
+    """
+    Half a file, as a power cut leaves it, stops nobody; release numbers still grow beyond what serves.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.roll_out("1")
+    orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
+    orchestrator.start_training("b-0001", "a")
+    for name in ("training.json", "release.json"):
+        (tmp_path / "orchestrator" / name).write_text(damage)
+
+    assert TrainingState.ABSENT is orchestrator.training_state("a").state
+    assert 2 == orchestrator.roll_out("2")
+    orchestrator.start_training("b-0001", "a")
+    assert "b-0001" == orchestrator.pending_training().batch
+
+
+def test_a_state_folder_that_cannot_be_written_is_unavailable(tmp_path):
+    """
+    Where the state folder should be there is a file: the error names it.
+    """
+    (tmp_path / "orchestrator").write_text("")
+
+    with pytest.raises(Unavailable, match="state folder must be readable and writable"):
+        EmbeddedOrchestrator(tmp_path).roll_out("1")
+
+
+def ask_often(folder, version):
+    """What one of several processes does."""
+    for _ in range(50):
+        EmbeddedOrchestrator(folder).roll_out(version)
+
+
+def test_processes_that_ask_at_once_get_numbers_of_their_own(tmp_path):
+    """
+    Two processes that roll out different versions in turns never share or skip a number.
+    """
+    processes = [multiprocessing.Process(target=ask_often, args=(tmp_path, version)) for version in ("1", "2")]
+    for process in processes:
+        process.start()
+    seen = []
+    while any(process.is_alive() for process in processes):
+        wanted = EmbeddedOrchestrator(tmp_path).wanted_release()
+        seen += [wanted.release] if wanted else []
+    for process in processes:
+        process.join()
+
+    assert sorted(seen) == seen
+    assert [0, 0] == [process.exitcode for process in processes]
+    assert 2 <= EmbeddedOrchestrator(tmp_path).wanted_release().release <= 100
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    """
+    While a file is replaced again and again, every read gives one of the values that were written.
+    """
+    mailbox = Mailbox(tmp_path)
+    text = "x" * 50_000
+    writer = multiprocessing.Process(target=write_often, args=(tmp_path, text))
+    writer.start()
+    reads = 0
+    while writer.is_alive():
+        path = tmp_path / "big.json"
+        if path.exists():
+            assert text == json.loads(path.read_text())["text"]
+            reads += 1
+    writer.join()
+
+    assert reads > 5
+    assert text == mailbox.read("big.json", lambda raw: raw["text"])
+
+
+def write_often(folder, text):
+    """Replace a file a few hundred times."""
+    mailbox = Mailbox(folder)
+    for _ in range(300):
+        with mailbox.locked():
+            mailbox.write("big.json", {"text": text})

@@ -1,0 +1,199 @@
+"""What the report and the table say of a run, good or bad."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from apps.common.messages import Answer
+from loadtest.ledger import Expected, Send, Verdict, check
+from loadtest.picture import DOTS_PER_SLICE, SLICES, clock, draw, thinned
+from loadtest.report import DROP, TRAINED, BatchRow, Event, Story, VersionRow, as_ms, as_number, render, table
+from loadtest.timing import Wait
+
+BEGAN = 1_000_000.0
+STORY = Story(
+    dataset="used_cars",
+    events=[Event(BEGAN + 1, "used_cars-0002 lands", DROP), Event(BEGAN + 3, "version 5 is champion", TRAINED)],
+    batches=[BatchRow("used_cars-0002", 12_000, "abcdef0123456789" * 4, quarantined=17)],
+    versions=[
+        VersionRow("4", "used_cars-0001", {"test_rmse": 4321.0}, 41.5),
+        VersionRow("5", "used_cars-0002", {"test_rmse": 4100.0, "test_r2": 0.871}),
+    ],
+)
+
+
+def run(*, lost: int = 0, altered: int = 0, slow: int = -1) -> Verdict:
+    """600 requests in 6 s; release 2 (version 5) answers from the 400th on."""
+    sends = [Send(f"r{n}", n % 2, n // 2, BEGAN + n / 100, BEGAN + n / 100) for n in range(600)]
+    answers = [
+        Answer(
+            request_id=send.request_id,
+            in_partition=n % 2,
+            in_offset=n // 2,
+            model_version="4" if n < 400 else "5",
+            release=1 if n < 400 else 2,
+            prediction=100.0 + (n < altered),
+            rejection=None,
+            seen_at=send.sent_at + (0.8 if n == slow else 0.002),
+        )
+        for n, send in enumerate(sends)
+    ]
+    expected = [Expected(version, n % 2, n // 2, 100.0, None) for version in "45" for n in range(600)]
+    return check(sends, answers[: 600 - lost], expected)
+
+
+@pytest.fixture
+def page(tmp_path):
+    def written(verdict: Verdict, story: Story = STORY) -> str:
+        render(verdict, story, tmp_path / "report.html")
+        return (tmp_path / "report.html").read_text()
+
+    return written
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page and where they point."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.targets: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.targets += [value for name, value in attrs if name in {"href", "src", "xlink:href"}]
+
+
+def text_of(html: str) -> str:
+    body = re.sub(r"<(style|svg).*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_the_report_needs_nothing_but_itself(page):
+    """No script, no font, no picture and no style comes from elsewhere."""
+    html = page(run())
+    tags = Tags(html)
+
+    assert not {"script", "link", "img", "iframe"} & set(tags.open)
+    assert all(target.startswith("#") for target in tags.targets)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_a_good_run_says_so(page):
+    """The headline, the versions with their metrics, the batch, the hand-over and the machine are there."""
+    text = text_of(page(run()))
+
+    assert "Nothing was dropped, nothing was wrong" in text
+    for told in ("600 acknowledged requests", "4,321", "0.871", "41.5 s", "used_cars-0002", "12,000", "17"):
+        assert told in text
+    assert "abcdef012345" in text
+    assert "1 → 2" in text
+    assert "while a training ran" in text
+    assert "GiB" in text
+
+
+def test_a_bad_run_says_what_was_wrong(page):
+    """A request without an answer and an answer that differs are named, and nothing claims success."""
+    html = page(run(lost=3, altered=1))
+    text = text_of(html)
+
+    assert "This run failed" in text
+    assert "Nothing was dropped" not in text
+    assert "3 not: r597, r598, r599" in text
+    assert "version 4 predicts 100.0; got 101.0" in text
+    assert "never answered" in text
+
+
+def test_a_run_in_which_a_version_never_answered_failed(page):
+    """The report expects every version of its story to be seen."""
+    story = Story("used_cars", versions=[VersionRow(name, "b") for name in "456"])
+
+    assert "at least 3 versions; got 4, 5" in text_of(page(run(), story))
+
+
+def test_text_from_elsewhere_cannot_become_markup(page):
+    """Names and reasons come from files and requests; they are shown, not obeyed."""
+    story = Story("<script>alert(1)</script>", batches=[BatchRow("<b>", 1, "0")], events=[Event(BEGAN, "<i>", "x")])
+    html = page(run(), story)
+
+    assert "script" not in Tags(html).open
+    assert "&lt;script&gt;" in html
+    assert "&lt;i&gt;" in html
+
+
+def test_an_empty_run_still_makes_a_report(page):
+    """When nothing was sent the report says that, instead of failing itself."""
+    assert "requests must be sent; got none" in text_of(page(check([], [], []), Story("used_cars")))
+
+
+def test_the_picture_shows_what_happened():
+    """Dots in one colour per version, a band for the training, the hand-over's silence, a cross per lost request."""
+    svg = draw(run(lost=3), [BEGAN + 1], [((BEGAN + 1, BEGAN + 3), "2 s")])
+    groups = {node.get("id"): node for node in ET.fromstring(svg).iter() if node.get("id")}  # noqa: S314
+    uses = {name: len(groups[name].findall(".//{*}use")) for name in ("v0", "v1", "missing")}
+
+    assert uses["v0"] > uses["v1"] > 0
+    assert uses["missing"] == 3
+    assert all(f"var(--{name})" in ET.tostring(groups[name], encoding="unicode") for name in ("v0", "v1"))
+    assert "release 2: silence" in svg
+    assert "release 2, version 5" in svg
+    assert "#0a0a0" not in svg
+    assert "#0b0b0" not in svg
+
+
+def test_thinning_keeps_every_peak():
+    """However many answers share a moment, the slowest of it is drawn, and the number of dots stays bounded."""
+    answers = [Answer(f"r{n}", 0, n, "1", 1, 1.0, None, n / 1000 + 0.002 + (n % 997 == 0)) for n in range(60_000)]
+    waits = [Wait(0, n / 1000, answer) for n, answer in enumerate(answers)]
+    kept = thinned(waits, 0.0, 60.0)
+
+    assert len(kept) <= (SLICES + 1) * DOTS_PER_SLICE
+    slowest = {int(wait.sent_at / 60 * SLICES) for wait in waits if wait.ms > 900}
+    assert slowest == {int(wait.sent_at / 60 * SLICES) for wait in kept if wait.ms > 900}
+
+
+def test_a_training_lasts_from_its_batch_to_its_version():
+    """Each drop is paired with the next finished training, in the order of time; an unfinished one has no end."""
+    events = [Event(9.0, "", DROP), Event(1.0, "", DROP), Event(5.0, "", TRAINED), Event(6.0, "", "handover")]
+
+    assert Story("d", events).trainings() == [((1.0, 5.0), "4 s")]
+
+
+def test_the_table_says_the_same_in_a_few_lines():
+    """The terminal shows counts, percentiles, the silence and the hand-over."""
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table(run(lost=2, slow=100)))
+    lines = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
+
+    assert "598" in lines["answered"]
+    assert "2" in lines["missing"].split()
+    assert "0" in lines["wrong"].split()
+    assert "2.0 ms" in lines["p50"]
+    assert "worst 800 ms" in lines["p99"]
+    assert "4, 5" in lines["versions"]
+    assert "version 5" in lines["release"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "as_text"),
+    [
+        (as_ms(None), "-"),
+        (as_ms(3.14), "3.1 ms"),
+        (as_ms(417.3), "417 ms"),
+        (as_ms(16_200), "16.2 s"),
+        (as_number(1234567), "1,234,567"),
+        (as_number(0.87123), "0.8712"),
+        (as_number(-4321.5), "-4,322"),
+        (clock(75), "1:15"),
+        (clock(-95), "-1:35"),
+        (clock(-0.2), "0:00"),
+    ],
+)
+def test_figures_are_readable(shown, as_text):
+    """Units and digits suit the size of the figure."""
+    assert shown == as_text

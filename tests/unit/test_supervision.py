@@ -1,0 +1,176 @@
+"""The supervisor's decisions, as functions of what it sees."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.orchestrator.port import Release, ReleaseState
+from stack.embedded.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
+from stack.embedded.environment import app_environment, inherited
+from stack.embedded.evidence import contains, last_lines, worst_line
+from stack.embedded.handover import ATTEMPTS, READY_S, Action, Seen, next_action
+from stack.embedded.records import Plan, Record, Records, State
+from stack.embedded.supervised import START_S, Step, next_step
+from stack.services import load
+
+
+def test_a_service_that_keeps_crashing_is_started_ever_more_rarely():
+    """The wait doubles from half a second to ten, and stays there."""
+    backoff = Backoff()
+
+    assert [backoff.after_crash(0) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+@given(st.lists(st.floats(0, HEALTHY_S * 2), min_size=1))
+def test_a_healthy_stretch_makes_the_next_crash_the_first_one(stretches):
+    """After half a minute of health the wait is the shortest again; it never leaves its bounds."""
+    backoff = Backoff()
+    waits = [backoff.after_crash(healthy) for healthy in stretches]
+
+    assert all(FIRST_S <= wait <= LONGEST_S for wait in waits)
+    assert all(wait == FIRST_S for wait, healthy in zip(waits, stretches, strict=True) if healthy >= HEALTHY_S)
+
+
+SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "step"),
+    [
+        (State.WAITING, {}, Step.PREPARE),
+        (State.WAITING, {"needs_ready": False}, Step.NOTHING),
+        (State.CRASHED, {"due": False}, Step.NOTHING),
+        (State.CRASHED, {"alive": False}, Step.PREPARE),
+        (State.PREPARING, {}, Step.NOTHING),
+        (State.PREPARING, {"task": True}, Step.LAUNCH),
+        (State.PREPARING, {"task": False}, Step.CRASH),
+        (State.STARTING, {"task": True}, Step.ARRIVE),
+        (State.STARTING, {"task": True, "alive": False}, Step.CRASH),
+        (State.STARTING, {"task": False}, Step.PROBE),
+        (State.STARTING, {"due": False}, Step.NOTHING),
+        (State.STARTING, {"waited": START_S + 1}, Step.CRASH),
+        (State.READY, {}, Step.NOTHING),
+        (State.READY, {"needs_ready": False}, Step.NOTHING),
+        (State.READY, {"alive": False}, Step.CRASH),
+    ],
+)
+def test_a_service_takes_the_step_that_its_state_asks_for(state, seen, step):
+    """It is prepared, started, asked whether it is ready, and started again when it dies."""
+    assert step is next_step(state, **SEEN | seen)
+
+
+def server(release, *, alive=True, ready=True, waited=1.0, tries=1):
+    """A server as it looks now."""
+    return Seen(release, alive=alive, ready=ready, waited=waited, tries=tries)
+
+
+def wish(release, state=ReleaseState.STARTING):
+    """A release that was asked for."""
+    return Release(release, f"v{release}", state)
+
+
+@pytest.mark.parametrize(
+    ("serving", "following", "wanted", "action"),
+    [
+        (None, None, None, Action.RESTART),
+        (server(0), None, None, Action.NOTHING),
+        (server(0), None, wish(1), Action.BEGIN),
+        (server(1), None, wish(1, ReleaseState.SERVING), Action.NOTHING),
+        (server(1), None, wish(2, ReleaseState.FAILED), Action.NOTHING),
+        (server(1, ready=False), None, wish(2), Action.NOTHING),
+        (server(1, ready=False, tries=2), None, wish(2), Action.BEGIN),
+        (server(1, ready=False, waited=READY_S + 1), None, None, Action.REPLACE),
+        (server(1, alive=False), None, wish(2), Action.RESTART),
+        (server(1), server(2, ready=False), wish(2), Action.NOTHING),
+        (server(1), server(2), wish(2), Action.SWITCH),
+        (server(1, alive=False), server(2), wish(2), Action.SWITCH),
+        (server(1, alive=False), server(2, ready=False), wish(2), Action.RESTART),
+        (server(1), server(2), wish(3), Action.ABANDON),
+        (server(1), server(2, alive=False), wish(2), Action.RETRY),
+        (server(1), server(2, ready=False, waited=READY_S + 1), wish(2), Action.RETRY),
+        (server(1), server(2, alive=False, tries=ATTEMPTS), wish(2), Action.GIVE_UP),
+    ],
+)
+def test_the_old_server_goes_only_when_the_new_one_is_ready(serving, following, wanted, action):
+    """Make before break: begin beside, switch when ready, try again, give up; newer wishes overtake."""
+    assert action is next_action(serving, following, wanted, due=True)
+
+
+servers = st.one_of(
+    st.none(), st.builds(Seen, st.integers(0, 3), st.booleans(), st.booleans(), st.floats(0, 400), st.integers(1, 4))
+)
+wishes = st.one_of(st.none(), st.builds(wish, st.integers(1, 4), st.sampled_from(ReleaseState)))
+
+
+@given(servers, servers, wishes, st.booleans())
+def test_no_sight_makes_it_leave_requests_to_a_server_that_is_not_ready(serving, following, wanted, due):
+    """Whatever is seen, it switches only to a live server that said it is ready."""
+    action = next_action(serving, following, wanted, due=due)
+
+    assert action is not Action.SWITCH or (following.alive and following.ready)
+    assert action is not Action.BEGIN or (wanted.state is not ReleaseState.FAILED and following is None)
+
+
+def test_what_a_supervisor_writes_its_successor_reads(tmp_path):
+    """Records and plan survive the way over the disk."""
+    records = Records(tmp_path)
+    plan = Plan(("kafka",), {"BATON_DATASET": "x"})
+    written = (Record("kafka", State.READY, 1.5, pid=1, created=2.5), Record("trainer", State.WAITING, 2.0))
+    records.write_plan(plan)
+    records.write_status(written, plan)
+
+    assert plan == Records(tmp_path).plan()
+    assert (written, plan) == (Records(tmp_path).status().records, Records(tmp_path).status().plan)
+
+
+def test_a_record_of_a_dead_process_says_stopped():
+    """Nobody writes down the death of a process whose supervisor is dead; who reads the record sees it."""
+    record = Record("kafka", State.READY, 1.5, pid=2**22 + 1, created=2.5)
+
+    assert (record.as_found().state, record.as_found().pid) == (State.STOPPED, None)
+
+
+def test_records_that_do_not_parse_count_as_none(tmp_path):
+    """Half a file, left by a machine that lost power, does not stop the stack."""
+    (tmp_path / "supervisor").mkdir()
+    (tmp_path / "supervisor" / "status.json").write_text('{"services": [')
+
+    assert Records(tmp_path).status().records == ()
+
+
+def test_the_worst_line_is_the_newest_that_names_an_error(tmp_path):
+    """A crash is shown by the line that tells why, not by the trace below it."""
+    log = tmp_path / "x.log"
+    log.write_text("fine\njava.net.BindException: Address already in use\n\tat sun.nio.Error\nshutting down\n")
+
+    assert worst_line(log) == "java.net.BindException: Address already in use"
+    assert last_lines(log, 1) == ["shutting down"]
+    assert worst_line(tmp_path / "none.log") == ""
+
+
+def test_a_log_is_searched_from_where_the_process_began(tmp_path):
+    """What an earlier process said does not make a later one ready, unless the log was begun anew."""
+    log = tmp_path / "x.log"
+    log.write_text("watching\n")
+
+    assert contains(log, 0, "watching")
+    assert not contains(log, 9, "watching")
+    assert contains(log, 9999, "watching")
+
+
+def test_a_shell_set_up_for_other_software_does_not_reach_the_stack(monkeypatch):
+    """Variables of another Spark, Postgres or Python are kept out; the rest goes through."""
+    for name in ("SPARK_HOME", "PGDATA", "PYTHONPATH", "BATON_DATASET", "JAVA_TOOL_OPTIONS", "KAFKA_OPTS"):
+        monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setenv("HTTPS_PROXY", "kept")
+
+    assert "elsewhere" not in inherited().values()
+    assert inherited()["HTTPS_PROXY"] == "kept"
+
+
+def test_settings_win_over_what_an_app_is_told_by_default(tmp_path):
+    """An app hears the addresses of stack.yaml, and what the person asked for."""
+    told = app_environment(load(), tmp_path, tmp_path / "jars", {"BATON_DATASET": "boston_housing"})
+
+    assert told["BATON_DATASET"] == "boston_housing"
+    assert load().service("kafka").address_at("127.0.0.1") == told["BATON_KAFKA"]

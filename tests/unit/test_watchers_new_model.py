@@ -1,0 +1,125 @@
+"""What a tick of the new-model watcher decides, and what it says; the orchestrator's files are the real ones."""
+
+import pytest
+import structlog
+
+from apps.common.registry import Version
+from apps.new_model_watcher.tick import GivenUp, RollOut, decide
+from apps.new_model_watcher.watcher import NewModelWatcher
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.port import Release, ReleaseState, Served
+
+SERVING, STARTING, FAILED = ReleaseState.SERVING, ReleaseState.STARTING, ReleaseState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("champion", "served", "action"),
+    [
+        (None, Served(None, None), None),
+        (None, Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), None),
+        ("1", Served(None, None), RollOut("1")),
+        ("1", Served(None, Release(1, "1", STARTING)), None),
+        ("1", Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), None),
+        ("2", Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), RollOut("2")),
+        ("2", Served(Release(1, "1", SERVING), Release(2, "2", STARTING)), None),
+        ("3", Served(Release(1, "1", SERVING), Release(2, "2", STARTING)), RollOut("3")),
+        ("1", Served(Release(2, "2", SERVING), Release(2, "2", SERVING)), RollOut("1")),
+        ("2", Served(Release(1, "1", SERVING), Release(2, "2", FAILED)), GivenUp("2", 2)),
+        ("1", Served(Release(1, "1", SERVING), Release(2, "2", FAILED)), RollOut("1")),
+    ],
+    ids=[
+        "no version yet",
+        "alias taken away",
+        "first version",
+        "first release under way",
+        "done",
+        "new version",
+        "roll-out under way",
+        "overtaken by a newer version",
+        "rolled back",
+        "failed, alias unmoved",
+        "failed, alias moved back",
+    ],
+)
+def test_what_serves_follows_the_alias(champion, served, action):
+    """
+    A roll-out is asked for when, and only when, the newest release is not of the champion's version.
+    """
+    assert action == decide(champion, served)
+
+
+class Story:
+    """A watcher on real state files, an alias that the test moves, and the lines that were logged."""
+
+    def __init__(self, folder):
+        """No version exists."""
+        self.orchestrator = EmbeddedOrchestrator(folder)
+        self.alias = None
+        self.log = structlog.testing.CapturingLogger()
+        self.watcher = self.fresh_watcher()
+
+    def fresh_watcher(self):
+        """As after a restart."""
+        return NewModelWatcher(
+            champion=lambda: self.alias and Version("cars", self.alias, "run", {}),
+            orchestrator=self.orchestrator,
+            log=self.log,
+        )
+
+    def tick(self, alias, then=None):
+        """The alias points there, the watcher ticks, and the newest release gets that far."""
+        self.alias = alias
+        self.watcher.tick()
+        if then:
+            self.orchestrator.mark_release(self.orchestrator.wanted_release(), then)
+
+    def lines(self):
+        """The kinds of the lines logged."""
+        return [call.method_name for call in self.log.calls]
+
+
+@pytest.fixture
+def story(tmp_path):
+    """A fresh story."""
+    return Story(tmp_path)
+
+
+def test_a_failed_version_is_reported_once_and_not_tried_again_until_the_alias_moves(story):
+    """
+    One error for many ticks; another release only after the alias has pointed elsewhere and back.
+    """
+    story.tick("1", then=SERVING)
+    story.tick("2", then=FAILED)
+    for _ in range(5):
+        story.tick("2")
+
+    assert ["info", "info", "error"] == story.lines()
+    assert 2 == story.orchestrator.wanted_release().release
+
+    story.tick("1", then=SERVING)
+    story.tick("2", then=SERVING)
+
+    assert Release(4, "2", SERVING) == story.orchestrator.served().serving
+
+
+def test_a_watcher_that_is_started_again_asks_for_nothing_twice(story):
+    """
+    What was asked for is in the orchestrator, not in the watcher.
+    """
+    for _ in range(3):
+        story.tick("1")
+        story.watcher = story.fresh_watcher()
+
+    assert 1 == story.orchestrator.wanted_release().release
+    assert ["info"] == story.lines()
+
+
+def test_idle_ticks_say_nothing(story):
+    """
+    One line for a decision, none while nothing changes.
+    """
+    story.tick("1", then=SERVING)
+    for _ in range(10):
+        story.tick("1")
+
+    assert ["info"] == story.lines()
