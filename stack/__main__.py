@@ -12,7 +12,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the CLI; return its exit code."""
     try:
-        app()
+        app(prog_name="./baton")
     except BatonError as error:
         err.print("[red]error:[/] ", end="")
         err.print(str(error), markup=False)

@@ -1,5 +1,6 @@
 """``./baton status``: services, batches, versions and what serves, as one dictionary and as tables."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.table import Table
@@ -47,6 +48,11 @@ def _versions(pipeline: Pipeline) -> list[dict[str, Any]]:
     ]
 
 
+def _champion(pipeline: Pipeline) -> str | None:
+    champion = pipeline.champion()
+    return champion.version if champion else None
+
+
 def snapshot(session: Session) -> dict[str, Any]:
     """Everything that is known now; ``problems`` names what could not be asked."""
     found: dict[str, Any] = {"state": str(session.state), "services": session.runtime.status(), "problems": []}
@@ -60,8 +66,8 @@ def snapshot(session: Session) -> dict[str, Any]:
         "serving": _release(served.serving),
         "wanted": _release(served.wanted),
     }
-    asked = {
-        "champion": lambda: champion.version if (champion := pipeline.champion()) else None,
+    asked: dict[str, Callable[[], Any]] = {
+        "champion": lambda: _champion(pipeline),
         "versions": lambda: _versions(pipeline),
         "batches": lambda: _batches(pipeline),
     }

@@ -4,6 +4,7 @@ The slices and the test part of one source on the local disk: made when they are
 Each source, seed and size has a folder of its own, made under another name and renamed: what is there is whole.
 """
 
+import csv
 import fcntl
 import hashlib
 import shutil
@@ -18,7 +19,7 @@ from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
 from apps.common.errors import SettingsError
 from apps.common.manifest import Manifest
-from apps.datasets.declaration import Dataset
+from apps.datasets.declaration import Dataset, Row
 from apps.datasets.source import read_csv
 
 ENDLESS = 9999  # four digits keep the order of names the order of age
@@ -93,7 +94,14 @@ def csv_source(path: Path, dataset: Dataset) -> Source:
         raise SettingsError(f"a source must be a CSV file; got {path}; check the path")
     status = path.stat()
     identity = f"{path.resolve()} ({status.st_size} bytes, changed {status.st_mtime_ns})"
-    return Source(identity, lambda: read_csv(path, dataset), status.st_size)
+    return Source(identity, lambda: _read(path, dataset), status.st_size)
+
+
+def _read(path: Path, dataset: Dataset) -> Iterator[Row]:
+    try:
+        yield from read_csv(path, dataset)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name}: must be CSV in UTF-8; got {error}; mend the file") from error
 
 
 @contextmanager

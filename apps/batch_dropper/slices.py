@@ -17,6 +17,7 @@ from typing import TextIO
 from apps.common.errors import SettingsError
 from apps.common.manifest import Manifest, describe_part, schema_hash
 from apps.datasets.declaration import Dataset, Row
+from apps.datasets.source import write_csv
 
 SAMPLE = 2_500  # rows that are counted before a source is split
 SMALLEST = 200  # a slice below this many rows is not worth a training
@@ -82,7 +83,7 @@ def split(source: Source, dataset: Dataset, how: Plan, folder: Path) -> None:
             writer.writerow(dataset.column_names)
         for row in source.rows():
             number = how.place(dataset, row)
-            writers[number].writerow([row.get(name, "") for name in dataset.column_names])
+            writers[number].writerow([row[name] for name in dataset.column_names])
             rows[number] += 1
     empty = [file_name(number) for number, count in enumerate(rows) if not count]
     if empty:
@@ -96,13 +97,8 @@ def split(source: Source, dataset: Dataset, how: Plan, folder: Path) -> None:
 
 def write(path: Path, dataset: Dataset, rows: Iterable[Row]) -> None:
     """Write one CSV file with its manifest beside it; the manifest is there when the file is whole."""
-    count = 0
     unfinished = path.with_name(f".{path.name}.tmp")
-    with _open(unfinished) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(dataset.column_names)
-        for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the count
-            writer.writerow([row.get(name, "") for name in dataset.column_names])
+    count = write_csv(unfinished, rows, dataset)
     unfinished.replace(path)
     describe(path, dataset, count)
 

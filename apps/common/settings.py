@@ -33,7 +33,8 @@ def load(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         problems = [
-            f"BATON_{'_'.join(map(str, p['loc'])).upper()} must be valid ({p['msg']}); got {p['input']!r}; "
+            f"BATON_{'_'.join(map(str, p['loc'])).upper()} must be valid ({p['msg']}); "
+            f"got {'nothing' if p['type'] == 'missing' else repr(p['input'])}; "
             "set it in the environment"
             for p in error.errors()
         ]

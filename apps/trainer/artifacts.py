@@ -23,9 +23,14 @@ def write(folder: Path, pipeline: PipelineModel, contract: dict[str, Any], golde
     )
     baton = folder / BATON
     baton.mkdir()
-    (baton / "contract.json").write_text(json.dumps(contract, indent=1))
+    (baton / "contract.json").write_text(as_json(contract))
     (baton / "golden.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in golden))
-    (baton / "manifest.json").write_text(json.dumps(checksums(folder), indent=1))
+    (baton / "manifest.json").write_text(as_json(checksums(folder)))
+
+
+def as_json(value: Any) -> str:
+    """The text of a JSON artifact."""
+    return json.dumps(value, indent=1)
 
 
 def checksums(folder: Path) -> dict[str, str]:

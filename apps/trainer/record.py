@@ -17,7 +17,8 @@ from mlflow.exceptions import MlflowException
 from apps.common import registry
 from apps.common.registry import CHAMPION, Version
 from apps.common.waiting import wait_until
-from apps.trainer.ensemble import Ensemble, Trial
+from apps.trainer.ensemble import Trial
+from apps.trainer.results import trial_metrics
 
 _READY_S = 60
 _KILL_S = 5
@@ -129,28 +130,6 @@ class Record:
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run."""
         self.client.set_terminated(run_id, status)
-
-
-def trial_metrics(trial: Trial) -> dict[str, float]:
-    """A learner's metrics: ``cv_`` the mean over the folds, ``test_`` on the test rows, and its seconds."""
-    names = trial.folds[0].keys() if trial.folds else ()
-    means = {name: sum(fold.get(name, 0.0) for fold in trial.folds) / len(trial.folds) for name in names}
-    seconds = {
-        "cv_training_seconds": means.pop("training_seconds", 0.0),
-        "validation_seconds": means.pop("validation_seconds", 0.0),
-        "training_seconds": trial.training_seconds,
-    }
-    tests = {f"test_{name}": value for name, value in trial.test.items()}
-    return {**{f"cv_{name}": value for name, value in means.items()}, **tests, **seconds}
-
-
-def ensemble_metrics(ensemble: Ensemble) -> dict[str, float]:
-    """The whole model's metrics: on the test rows, and of the stacker on its own out-of-fold rows."""
-    return {
-        **{f"test_{name}": value for name, value in ensemble.test.items()},
-        **{f"out_of_fold_{name}": value for name, value in ensemble.out_of_fold.items()},
-        **{f"stacker_{name}": value for name, value in ensemble.stacker.items()},
-    }
 
 
 def kill(mlflow: str, run_id: str) -> None:

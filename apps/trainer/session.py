@@ -27,7 +27,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={settings.scratch} -XX:+UseParallelGC",
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={settings.scratch} {settings.java_options}",
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(settings.scratch),
         "spark.sql.warehouse.dir": str(settings.scratch / "warehouse"),
@@ -38,7 +38,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.ansi.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "4",
-        "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
     }

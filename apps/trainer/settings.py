@@ -15,6 +15,10 @@ class TrainerSettings(Settings):
     spark_master: str = "local[*]"
     driver_host: str = "127.0.0.1"
     driver_memory: str = "2g"
+    java_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m"
+    """A short training spends more in the optimizing compiler than it gains; leave it empty for millions of rows."""
+    shuffle_partitions: int = Field(default=1, ge=1)
+    """For thousands of rows one is the fastest: the fits run side by side anyway."""
     scratch: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "baton-trainer")
     hdfs_replication: int = Field(default=1, ge=1)
 

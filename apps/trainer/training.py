@@ -20,7 +20,8 @@ from apps.trainer import artifacts, sets
 from apps.trainer.cleaning import input_columns
 from apps.trainer.ensemble import Ensemble, train
 from apps.trainer.golden import golden
-from apps.trainer.record import Record, Subject, ensemble_metrics, kill
+from apps.trainer.record import Record, Subject, kill
+from apps.trainer.results import ensemble_metrics
 from apps.trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:

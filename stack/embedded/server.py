@@ -68,6 +68,7 @@ class Server:
         """``child`` is None for one found dead in the records of the supervisor before."""
         self.record = record
         self.child = child
+        self._began = time.monotonic()
 
     @classmethod
     def adopt(cls, record: Record) -> "Server":
@@ -90,7 +91,7 @@ class Server:
         if alive and self.record.state is State.STARTING and self._says_ready():
             self.record = replace(self.record, state=State.READY, since=time.time(), error="")
         ready = alive and self.record.state is State.READY
-        return Seen(self.release, alive, ready, time.time() - self.record.since, tries)
+        return Seen(self.release, alive, ready, time.monotonic() - self._began, tries)
 
     def _says_ready(self) -> bool:
         with suppress(OSError, ValueError, KeyError, TypeError):

@@ -79,6 +79,7 @@ class Supervisor:
         ]
         self._own = self._own_record()
         self._written: tuple[Record, ...] = ()
+        self._faults: dict[str, str] = {}
         self._log = logs.configure(NAME)
 
     def _own_record(self) -> Record:
@@ -119,8 +120,11 @@ class Supervisor:
         ready = {record.service for record in self._snapshot() if record.state is State.READY}
         try:
             one.advance(ready)
-        except (BatonError, OSError, psutil.Error) as error:  # the fault of one service is not the others'
-            self._log.exception("step failed", service=one.name, error=str(error))
+            self._faults.pop(one.name, None)
+        except Exception as error:  # noqa: BLE001 - the fault of one service is not the others'
+            if self._faults.get(one.name) != repr(error):  # said once, not at each look
+                self._log.error("the step failed", service=one.name, exc_info=error)
+            self._faults[one.name] = repr(error)
 
     def _snapshot(self) -> list[Record]:
         found = [self._own, *(one.record for one in self._supervised), *(one.record for one in self._training)]

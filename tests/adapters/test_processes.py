@@ -179,7 +179,7 @@ def test_a_newer_wish_overtakes_a_release_that_is_starting(site, orchestrator):
 
 
 def test_a_server_that_was_killed_comes_back_with_its_version(site, orchestrator):
-    """kill -9 of the server that serves starts the same version and release again."""
+    """Kill -9 of the server that serves starts the same version and release again."""
     orchestrator.roll_out("7")
     one = serving(site, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
@@ -212,9 +212,7 @@ def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(site, orchestrato
     assert "7" == orchestrator.served().serving.version
 
 
-@pytest.mark.parametrize(
-    ("batch", "outcome"), [("good", TrainingState.SUCCEEDED), ("broken", TrainingState.FAILED)]
-)
+@pytest.mark.parametrize(("batch", "outcome"), [("good", TrainingState.SUCCEEDED), ("broken", TrainingState.FAILED)])
 def test_the_exit_code_of_the_trainer_is_what_came_of_the_training(site, orchestrator, batch, outcome):
     """0 is success, anything else is failure; then the next training may be asked for."""
     one = training(site, orchestrator)

@@ -7,6 +7,7 @@ dealers are. The counts are published aggregates of the real file; what a model 
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,8 +28,8 @@ YEARS: dict[int, float] = {  # percent of the listings; the few older than these
 }
 CLASSICS = 0.4
 BODIES = ("SUV / Crossover", "Sedan", "Pickup Truck", "Hatchback", "Minivan", "Coupe", "Van", "Wagon", "Convertible")
-_BODY_WORDS = ("SUV", "Sedan", "Pickup", "Hatchback", "Minivan", "Coupe", "Van", "Wagon", "Convertible")
-SUV, _, PICKUP, _, MINIVAN, COUPE, VAN, _, CONVERTIBLE = range(len(BODIES))
+BODY_WORDS = ("SUV", "Sedan", "Pickup", "Hatchback", "Minivan", "Coupe", "Van", "Wagon", "Convertible")
+SUV, SEDAN, PICKUP, HATCHBACK, MINIVAN, COUPE, VAN, WAGON, CONVERTIBLE = range(len(BODIES))
 FUELS = {
     "": ("Gasoline", ""),
     "F": ("Flex Fuel Vehicle", " Flex Fuel Vehicle"),
@@ -79,15 +80,111 @@ class Engines:
     cc: Ints
     horsepower: Floats
     torque: Floats
-    layout: tuple[str, ...]
+    kind: tuple[str, ...]  # "V6 Flex Fuel Vehicle"; nothing for an electric motor
     fuel: tuple[str, ...]
 
     @classmethod
     def of(cls, texts: tuple[str, ...]) -> "Engines":
         """Read the texts."""
         parts = [text.split("/") for text in texts]
-        kinds = [("E", "E") if name == "E" else (name.rstrip("FDBH"), name.lstrip("VIHW0123456789")) for name in
-                 (part[0] for part in parts)]
-        hybrids = [("H" if part[0][-1] == "H" and len(part[0]) > 2 else fuel) for part, (_, fuel) in
-                   zip(parts, kinds, strict=True)]
-        return cls(np.array([]), np.array([]), np.array([]), tuple(hybrids), ())
+        matches = [re.fullmatch(r"([IVHW]\d+|)([FDBHE]?)", part[0]) for part in parts]
+        kinds = [match.groups() for match in matches if match]
+        numbers = np.array([part[1:] for part in parts], dtype=np.float64)
+        return cls(
+            cc=numbers[:, 0].astype(np.int64),
+            horsepower=numbers[:, 1],
+            torque=numbers[:, 2],
+            kind=tuple(layout + FUELS[letter][1] for layout, letter in kinds),
+            fuel=tuple(FUELS[letter][0] for _, letter in kinds),
+        )
+
+
+@dataclass(frozen=True)
+class Models:
+    """One entry for each model, in the order of ``models.csv``; ``make`` is a place in ``makes()``."""
+
+    make: Ints
+    name: tuple[str, ...]
+    listings: Floats
+    first_year: Ints
+    last_year: Ints
+    price: Floats
+    city_mpg: Floats  # 0: none is published
+    highway_mpg: Floats
+    length: Floats
+    height: Floats
+    own: Floats  # some numbers from -1 to 1 that are the model's own, for what the table does not say
+    body: Choices
+    engine: Choices
+    gearbox: Choices
+    drive: Choices
+    engines: Engines
+    mean_power: Floats
+    electrified: Bools  # mostly electric
+
+
+@dataclass(frozen=True)
+class Make:
+    """A make: what a VIN of it begins with, the trims from plain to rich, and its share of each model year."""
+
+    name: str
+    wmi: str
+    trims: tuple[str, ...]
+    truck_trims: tuple[str, ...]
+    shares: dict[int, float]
+    older: float
+
+
+@cache
+def makes() -> tuple[Make, ...]:
+    """Every make."""
+    return tuple(
+        Make(
+            name=row["make"],
+            wmi=row["wmi"],
+            trims=tuple(row["trims"].split("/")),
+            truck_trims=tuple(row["truck_trims"].split("/")),
+            shares={int(key[-4:]): float(row[key]) for key in row if key[-4:].isdigit()},
+            older=float(row["share_older"]),
+        )
+        for row in _read("makes.csv")
+    )
+
+
+@cache
+def models() -> Models:
+    """Every model."""
+    rows = _read("models.csv")
+    order = [make.name for make in makes()]
+    engine = Choices.of([row["engines"] for row in rows])
+    engines = Engines.of(engine.values)
+    shares = np.diff(np.minimum(engine.cumulated, 1), axis=1, prepend=0)
+    numbers = {
+        name: np.array([float(row[name] or 0) for row in rows])
+        for name in ("listings", "first_year", "last_year", "price", "city_mpg", "highway_mpg", "length", "height")
+    }
+    return Models(
+        make=np.array([order.index(row["make"]) for row in rows]),
+        name=tuple(row["model"] for row in rows),
+        listings=numbers["listings"],
+        first_year=numbers["first_year"].astype(np.int64),
+        last_year=numbers["last_year"].astype(np.int64),
+        price=numbers["price"],
+        city_mpg=numbers["city_mpg"],
+        highway_mpg=numbers["highway_mpg"],
+        length=numbers["length"],
+        height=numbers["height"],
+        own=np.random.default_rng(2020).uniform(-1, 1, (len(rows), 8)),
+        body=Choices.of([row["body"] for row in rows]),
+        engine=engine,
+        gearbox=Choices.of([row["gears"] for row in rows]),
+        drive=Choices.of([row["drives"] for row in rows]),
+        engines=engines,
+        mean_power=(engines.horsepower[engine.index] * shares).sum(axis=1),
+        electrified=np.array([row["engines"].startswith("E") for row in rows]),
+    )
+
+
+def cities() -> list[dict[str, str]]:
+    """The places where dealers are."""
+    return _read("cities.csv")

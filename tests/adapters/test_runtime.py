@@ -1,0 +1,188 @@
+"""The embedded platform for real, on the ports of stack.yaml: up, crashes, a killed supervisor, down."""
+
+import json
+import os
+import signal
+import socket
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+import requests
+from kafka import KafkaAdminClient
+
+from apps.common.errors import SettingsError
+from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from apps.common.waiting import wait_until
+from stack import doctor, services
+from stack.embedded import postgres
+from stack.embedded.environment import HOST, inherited
+from stack.embedded.process import Child, marked
+from stack.embedded.recipe import Site
+from stack.embedded.runtime import EmbeddedRuntime
+from stack.services import Kind
+
+PLATFORM = [one for one in services.load().services if one.kind is Kind.PLATFORM]
+BACK_S = 60
+
+
+def ignore(*_):
+    """Nobody looks at the progress."""
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    """The platform, up."""
+    runtime = EmbeddedRuntime(tmp_path_factory.mktemp("platform"))
+    try:
+        runtime.up(PLATFORM, ignore)
+        yield runtime
+    finally:
+        runtime.down()
+
+
+def record(runtime, service):
+    """What status says of a service."""
+    return next(one for one in runtime.status() if one["service"] == service)
+
+
+def test_up_returns_when_every_service_really_serves(runtime):
+    """After up each service does its work: a query, a question, topics with their partitions, a DataNode."""
+    partitions = services.load().delivery.partitions
+    with closing(psycopg2.connect(runtime.address("postgres"))) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM alembic_version")
+        tables = cursor.fetchone()[0]
+    admin = KafkaAdminClient(bootstrap_servers=runtime.address("kafka"))
+    topics = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
+    admin.close()
+
+    assert 1 == tables
+    assert {REQUESTS: partitions, ANSWERS: partitions, OUTCOMES: partitions}.items() <= topics.items()
+    assert requests.get(f"{runtime.address('mlflow')}/health", timeout=5).ok
+    assert {"ready"} == {str(one["state"]) for one in runtime.status()}
+
+
+def test_everything_listens_on_loopback_only(runtime):
+    """No port of the stack is reachable from another machine."""
+    own = {process.pid for process in runtime.processes()}
+    listening = [one for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.pid in own]
+
+    assert {port for one in PLATFORM for port in one.ports.values()} <= {one.laddr.port for one in listening}
+    assert {HOST} == {one.laddr.ip.removeprefix("::ffff:") for one in listening}
+
+
+def test_up_again_starts_nothing(runtime):
+    """A second up changes no process."""
+    before = {process.pid for process in runtime.processes()}
+    runtime.up(PLATFORM, ignore)
+
+    assert before == {process.pid for process in runtime.processes()}
+
+
+@pytest.mark.parametrize("service", ["kafka", "postgres", "namenode"])
+def test_a_service_that_is_killed_comes_back(runtime, service):
+    """Kill -9 of a service: it is ready again as another process, and the crash is counted."""
+    before = record(runtime, service)
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def back():
+        now = record(runtime, service)
+        return now["pid"] not in (None, before["pid"]) and str(now["state"]) == "ready"
+
+    wait_until(back, BACK_S, lambda: str(record(runtime, service)))
+
+    assert before["restarts"] + 1 == record(runtime, service)["restarts"]
+
+
+def test_a_supervisor_that_is_killed_leaves_its_processes_to_the_next_one(runtime):
+    """Kill -9 of the supervisor, then up: the same processes, another supervisor."""
+    before = {one["service"]: one["pid"] for one in runtime.status()}
+    os.kill(before["supervisor"], signal.SIGKILL)
+    wait_until(lambda: record(runtime, "supervisor")["pid"] is None, 5, "the supervisor must die")
+    runtime.up(PLATFORM, ignore)
+    after = {one["service"]: one["pid"] for one in runtime.status()}
+
+    assert before.pop("supervisor") != after.pop("supervisor")
+    assert before == after
+
+
+def test_a_second_stack_is_refused_and_told_who_holds_the_ports(runtime, tmp_path):
+    """The same ports in another state folder: up names the port, the process that holds it, and what to do."""
+    with pytest.raises(SettingsError) as caught:
+        EmbeddedRuntime(tmp_path).up(PLATFORM, ignore)
+
+    pid = record(runtime, "kafka")["pid"]
+    assert f"port 19092 (kafka broker) must be free; got process {pid}: " in str(caught.value)
+    assert "edit kafka.ports.broker in stack/stack.yaml" in str(caught.value)
+    assert all(one.ok for one in doctor.check(runtime.state, PLATFORM))
+
+
+def test_logs_are_collected_one_folder_per_service(runtime, tmp_path):
+    """collect_logs leaves a folder per service, and the supervisor's records."""
+    runtime.collect_logs(tmp_path)
+    folders = {folder.name for folder in tmp_path.iterdir()}
+
+    assert {one.name for one in PLATFORM} | {"supervisor"} == folders
+    assert json.loads((tmp_path / "supervisor" / "status.json").read_text())["services"]
+
+
+def test_down_ends_everything_even_without_a_supervisor(runtime):
+    """With the supervisor dead, down still ends each process; nothing carries the mark, every port is free."""
+    pids = {process.pid for process in runtime.processes()}
+    os.kill(record(runtime, "supervisor")["pid"], signal.SIGKILL)
+    runtime.down()
+
+    assert len(pids) > len(PLATFORM)
+    assert not runtime.processes()
+    assert not marked(runtime.state)
+    assert all(one.ok for one in doctor.check(runtime.state, PLATFORM) if one.name.startswith("port "))
+
+    runtime.down()  # again, with nothing there
+
+
+@pytest.mark.parametrize("programs", postgres.installed(), ids=postgres.major)
+def test_every_postgres_there_is_works_below_a_folder_only_we_may_enter(tmp_path, programs):
+    """Debian's server and the wheel's: made once, started, asked, and started again after kill -9."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    stack = services.load()
+    moved = tuple(replace(one, ports={"sql": port}) if one.name == "postgres" else one for one in stack.services)
+    site = Site(closed, replace(stack, services=moved), inherited())
+    recipe = postgres.recipe(site, programs)
+    for _ in range(2):
+        recipe.prepare()
+        child = Child.start(recipe.command(), site.marked({}), site.log("postgres"), Path("/"))
+        try:
+            wait_until(lambda: _passes(recipe.probe), 20, lambda: site.log("postgres").read_text())
+        finally:
+            child.kill()
+
+    assert postgres.major(programs) == (closed / "postgres" / "data" / "PG_VERSION").read_text().strip()
+
+
+def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
+    """What an interrupted initdb left behind is thrown away, and never taken for a database."""
+    site = Site(tmp_path, services.load(), inherited())
+    recipe = postgres.recipe(site)
+    half = tmp_path / "postgres" / "unfinished"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("1")
+    recipe.prepare()
+
+    assert not half.exists()
+    assert (tmp_path / "postgres" / "data" / "postgresql.conf").exists()
+
+
+def _passes(probe):
+    try:
+        probe()
+    except psycopg2.OperationalError:
+        return False
+    return True

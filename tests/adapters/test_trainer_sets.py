@@ -1,0 +1,118 @@
+"""Reading batches on a real local Spark: what the CSV reader makes of awkward files, and which rows are kept."""
+
+import pytest
+
+from apps.datasets.declaration import Column, Dataset
+from apps.trainer import session, sets
+from apps.trainer.ensemble import FOLD, TEST_FOLD
+from apps.trainer.settings import TrainerSettings
+
+TOYS = Dataset(
+    name="toys",
+    task="regression",
+    target="price",
+    key=("id",),
+    columns=(
+        Column("id", "text"),
+        Column("text", "text"),
+        Column("weight", "number", required=True),
+        Column("price", "number", minimum=0),
+    ),
+    numeric={"weight": "weight"},
+    log_target=True,
+    load=lambda: iter(()),
+)
+HEADER = "id,text,weight,price\n"
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("spark")
+    started = session.start(TrainerSettings(batch="toys-0001", spark_master="local[2]", scratch=scratch))
+    yield started
+    started.stop()
+
+
+def checked(spark, folder, **batches):
+    paths = []
+    for batch, text in batches.items():
+        path = folder / batch / "part-0.csv"
+        path.parent.mkdir()
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        paths.append(path.as_uri())
+    return sets.check(TOYS, sets.read(spark, paths, TOYS))
+
+
+def rejections(frame):
+    return {row["id"]: row["rejection"] for row in frame.collect()}
+
+
+def test_cells_with_line_breaks_quotes_and_commas_stay_whole(spark, tmp_path):
+    """A quoted cell may hold what it likes, after a byte order mark too; no cell is shifted."""
+    text = "\ufeff" + HEADER + 'a,"one, ""two""\nthree",1,10\nb,plain,2,20\n'
+
+    assert rejections(checked(spark, tmp_path, b1=text)) == {"a": None, "b": None}
+
+
+def test_a_row_that_cannot_be_trained_on_says_why(spark, tmp_path):
+    """A missing target, text in a number, an impossible label and a wrong number of cells each have their reason."""
+    text = HEADER + "a,,1,\nb,,1,cheap\nc,,heavy,5\nd,,1,0\ne,,1\nf,,1,2,3\ng,,1,2\n"
+
+    found = rejections(checked(spark, tmp_path, b1=text))
+
+    assert found["a"] == "price must be given; got nothing"
+    assert found["b"] == "price must be a number of at least 0; got 'cheap'"
+    assert found["c"] == "weight must be a number; got 'heavy'"
+    assert found["d"] == "price must be above 0; got '0'"
+    assert found["e"].startswith("a row must have 4 cells")
+    assert found["f"].startswith("a row must have 4 cells")
+    assert found["g"] is None
+
+
+def test_rows_are_counted_by_batch(spark, tmp_path):
+    """Every batch has its number of rows and of bad ones."""
+    frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\nb,,x,1\n", b2=HEADER + "c,,1,1\n")
+
+    assert sets.count(frame) == {"b1": sets.Counts(2, 1), "b2": sets.Counts(1, 0)}
+
+
+def test_only_the_bad_rows_of_the_new_batch_are_quarantined(spark, tmp_path):
+    """An older batch's bad rows were quarantined when it was new."""
+    frame = checked(spark, tmp_path, b1=HEADER + "a,,x,1\n", b2=HEADER + "b,,y,1\nc,,1,1\n")
+
+    found = sets.rejected(frame, "b2").collect()
+
+    assert [(row["id"], row["rejection"]) for row in found] == [("b", "weight must be a number; got 'y'")]
+
+
+def test_the_newest_batch_wins_a_repeated_key(spark, tmp_path):
+    """A key that comes twice is kept once, as the newest batch tells it."""
+    frame = checked(spark, tmp_path, b1=HEADER + "a,,1,10\nb,,1,10\n", b2=HEADER + "a,,2,20\n")
+
+    rows = sets.keep(TOYS, frame, folds=3).collect()
+
+    assert {row["id"]: row["weight"] for row in rows} == {"a": "2", "b": "1"}
+
+
+def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
+    """The fold is a function of the key: about 15 in 100 keys are for the test, and a new batch moves none."""
+    first = HEADER + "".join(f"k{number},,1,1\n" for number in range(2000))
+    second = HEADER + "".join(f"n{number},,1,1\n" for number in range(500))
+    frame = checked(spark, tmp_path, b1=first, b2=second)
+
+    alone = {row["id"]: row[FOLD] for row in sets.keep(TOYS, frame.where(f"{sets.BATCH} = 'b1'"), 3).collect()}
+    joined = {row["id"]: row[FOLD] for row in sets.keep(TOYS, frame, 3).collect()}
+
+    assert alone.items() <= joined.items()
+    assert set(alone.values()) == {TEST_FOLD, 0, 1, 2}
+    assert 0.12 < sum(fold == TEST_FOLD for fold in alone.values()) / len(alone) < 0.18
+
+
+def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):
+    """Each part with too few rows to fit or to test on has its sentence."""
+    frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\n")
+
+    problems = sets.shortages(TOYS, sets.keep(TOYS, frame, 3), 3)
+
+    assert len(problems) == 4
+    assert "the test part must have at least 10 usable rows" in problems[0]
