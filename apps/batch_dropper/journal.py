@@ -28,20 +28,19 @@ class Journal:
 
     def acked(self, request_id: str, partition: int, offset: int) -> None:
         """The broker has it."""
-        self.acknowledged += 1
-        self._write(request_id, time.time(), partition, offset, None)
+        self.acknowledged += self._write(request_id, time.time(), partition, offset, None)
 
     def broke(self, request_id: str, error: BaseException | str) -> None:
         """Nobody knows whether the broker has it."""
-        self.failed += 1
-        self._write(request_id, None, None, None, str(error))
+        self.failed += self._write(request_id, None, None, None, str(error))
 
     def _write(
         self, request_id: str, acked_at: float | None, partition: int | None, offset: int | None, error: str | None
-    ) -> None:
+    ) -> bool:
+        """Whether this was the first word on the request; a later one comes too late to count."""
         sent_at = self._open.pop(request_id, None)
         if sent_at is None:
-            return
+            return False
         line = {
             "request_id": request_id,
             "partition": partition,
@@ -53,6 +52,7 @@ class Journal:
         with self._lock:
             if self._file:
                 self._file.write(json.dumps(line) + "\n")
+        return True
 
     def flush(self) -> None:
         """Let readers see what was written, if that was not done a moment ago."""

@@ -34,6 +34,7 @@ RELIABLE = {
     "retry_backoff_ms": 50,
     "bootstrap_timeout_ms": START_MS,
     "max_block_ms": START_MS,
+    "max_request_size": 2 * 1024 * 1024,  # the server rejects what is too large, not the sender
     "allow_auto_create_topics": False,
     "metrics_enabled": False,
 }
@@ -89,11 +90,13 @@ class Replay:
 
     def _find(self, producer: KafkaProducer, topic: str) -> None:
         try:
-            known = producer.partitions_for(topic)
+            found = producer.partitions_for(topic)
         except KafkaError as error:
-            raise Unavailable(f"Kafka must answer at {self.kafka}; got {error!r}; is the stack up?") from error
-        if not known:
-            raise Unavailable(f"topic {topic} must be there; Kafka at {self.kafka} has none; is the stack up?")
+            found, reason = None, str(error)
+        else:
+            reason = "no partitions"
+        if not found:
+            raise Unavailable(f"Kafka at {self.kafka} must have the topic {topic}; got {reason}; is the stack up?")
 
     def _send_on_schedule(self) -> None:
         start = time.monotonic()

@@ -124,5 +124,6 @@ class Hdfs:
 
 
 def first_line(error: BaseException) -> str:
-    """An error's text without the Java stack trace that follows it."""
-    return re.split(r"\\n|\n", str(error), maxsplit=1)[0].strip()
+    """An error's text without the Java stack trace that follows it and the wrapping of the client."""
+    line = re.split(r"\\n|\n", str(error), maxsplit=1)[0].strip()
+    return re.sub(r'^RPCError\("(?:[\w$]+\.)*([\w$]+)", "(.*?)(?:"\))?$', r"\1: \2", line)

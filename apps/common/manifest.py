@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from apps.common.errors import BatchRefused
 
 MANIFEST = "_manifest.json"
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # Spark skips other beginnings and takes the rest as patterns
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

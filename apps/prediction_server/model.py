@@ -15,7 +15,8 @@ from typing import Any
 from apps.common import registry
 from apps.common.errors import ModelRefused
 
-MANIFEST = "baton/manifest.json"
+MANIFEST, CONTRACT, GOLDEN = "baton/manifest.json", "baton/contract.json", "baton/golden.jsonl"
+PIPELINE = "model/sparkml"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
 
@@ -28,30 +29,27 @@ class Model:
     folder: Path
 
     @property
-    def pipeline(self) -> str:
-        """The URL that Spark loads the PipelineModel from."""
-        return (self.folder / "model" / "sparkml").resolve().as_uri()
+    def pipeline(self) -> Path:
+        """The folder of the saved PipelineModel."""
+        return self.folder / PIPELINE
 
     @property
     def input_columns(self) -> list[str]:
         """The raw columns that the pipeline reads."""
-        contract: dict[str, Any] = json.loads((self.folder / "baton" / "contract.json").read_text())
+        contract: dict[str, Any] = json.loads((self.folder / CONTRACT).read_text())
         return list(contract["input_columns"])
 
     @property
     def golden(self) -> list[dict[str, Any]]:
         """The golden rows: ``fields``, and the ``prediction`` or ``rejection`` that the trainer saw."""
-        lines = (self.folder / "baton" / "golden.jsonl").read_text().splitlines()
+        lines = (self.folder / GOLDEN).read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 
 def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     """Download a registered version into ``folder`` and check it; raise ModelRefused with every problem."""
     files = registry.Artifacts(mlflow, name, version)
-    wanted: dict[str, str] = json.loads(files.read(MANIFEST))
-    outside = [path for path in wanted if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts]
-    if outside:
-        raise ModelRefused(f"{MANIFEST}: paths must stay inside the model; got {outside}; train it again")
+    wanted = _wanted(files.read(MANIFEST))
 
     def download(item: tuple[str, str]) -> str | None:
         path, sha256 = item
@@ -66,11 +64,25 @@ def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
         problems = [problem for problem in pool.map(download, wanted.items()) if problem]
-    problems += foreign_classes(folder / "model" / "sparkml")
+    problems += foreign_classes(folder / PIPELINE)
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
         raise ModelRefused(message)
     return Model(version, folder)
+
+
+def _wanted(manifest: bytes) -> dict[str, str]:
+    """Path -> sha256 of every file of the model."""
+    try:
+        wanted = {str(path): str(sha256) for path, sha256 in json.loads(manifest).items()}
+    except (ValueError, AttributeError) as error:
+        raise ModelRefused(f"{MANIFEST} must be a JSON object of checksums; got {error}; train it again") from error
+    outside = [path for path in wanted if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts]
+    if outside:
+        raise ModelRefused(f"{MANIFEST}: paths must stay inside the model; got {outside}; train it again")
+    if missing := sorted({CONTRACT, GOLDEN} - wanted.keys()):
+        raise ModelRefused(f"{MANIFEST} must name {' and '.join(missing)}; it does not; train it again")
+    return wanted
 
 
 def foreign_classes(pipeline: Path) -> list[str]:

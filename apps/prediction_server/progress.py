@@ -8,19 +8,40 @@ was paused throws the start back by at most the window.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 WINDOW = 4096  # answers of a partition that are read back
 
 
-def first_unanswered(answered: Iterable[int], window: int = WINDOW) -> int | None:
+@dataclass(frozen=True)
+class Start:
     """
-    The first input offset that the newest ``answered`` offsets of a partition leave out; None when there are none.
+    Where to begin in one partition.
 
-    That is the first one missing between the lowest and the highest of them, or the one after the highest.
+    ``ignored`` counts the offsets that no request has; ``expired`` the unanswered requests that are gone.
     """
-    seen = set(answered)
-    if not seen:
-        return None
-    highest = max(seen)
-    near = {offset for offset in seen if offset > highest - window}
-    return next(offset for offset in range(min(near), highest + 2) if offset not in near)
+
+    offset: int
+    ignored: int = 0
+    expired: int = 0
+
+
+def find_start(answered: Iterable[int], earliest: int, end: int, window: int = WINDOW) -> Start:
+    """
+    The first request that the newest ``answered`` input offsets of a partition leave out.
+
+    The partition holds the requests from ``earliest`` to before ``end``. A hole is looked for between the lowest and
+    the highest answer in the window; without one the start is behind the highest, without answers at ``earliest``.
+    An answer at or behind ``end`` is nobody's: it would make the server pass over requests that are still to come.
+    """
+    offsets = list(answered)
+    real = {offset for offset in offsets if 0 <= offset < end}
+    ignored = sum(1 for offset in offsets if offset not in real)
+    if not real:
+        return Start(earliest, ignored)
+    highest = max(real)
+    near = {offset for offset in real if offset > highest - window}
+    missing = [offset for offset in range(highest, highest) if offset not in near]
+    first = next((offset for offset in missing if offset >= earliest), max(highest + 1, earliest))
+    expired = sum(1 for offset in missing if offset < earliest) + max(0, earliest - highest - 1)
+    return Start(first, ignored, expired)

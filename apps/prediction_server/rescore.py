@@ -6,34 +6,37 @@ version than it says.
 """
 
 import json
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
+from apps.common.errors import BatonError
+from apps.common.logs import configure
 from apps.common.messages import REQUESTS, decode_answer
 from apps.common.settings import load
-from apps.prediction_server import model, session
+from apps.prediction_server import pipeline, session
 from apps.prediction_server.answers import answers
+from apps.prediction_server.model import Model, fetch
 from apps.prediction_server.settings import RescoreSettings
 
 
 def all_requests(spark: SparkSession, brokers: str) -> DataFrame:
-    """Every request that is in the topic now."""
+    """Every request that is in the topic now, read once."""
     options = {
         "kafka.bootstrap.servers": brokers,
         "subscribe": REQUESTS,
         "startingOffsets": "earliest",
         "endingOffsets": "latest",
     }
-    return spark.read.format("kafka").options(**options).load()
+    records = spark.read.format("kafka").options(**options).load()
+    return records.select("key", "value", "partition", "offset").cache()
 
 
-def expected(records: DataFrame, pipeline: PipelineModel, checked: model.Model) -> Iterator[dict[str, object]]:
+def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[dict[str, object]]:
     """What the version says to each record."""
-    answered = answers(records, pipeline, checked.input_columns, checked.version, 0)
-    for row in answered.toLocalIterator():
+    for row in answers(records, loaded, model.input_columns, model.version, 0).toLocalIterator():
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)
         if answer is None:
@@ -47,21 +50,29 @@ def expected(records: DataFrame, pipeline: PipelineModel, checked: model.Model) 
         }
 
 
-def main() -> None:
+def rescore(settings: RescoreSettings) -> None:
     """Write one JSON line per version and request."""
-    settings = load(RescoreSettings)
-    scratch = Path(settings.scratch)
-    scratch.mkdir(parents=True, exist_ok=True)
     spark = session.start(settings, "rescore")
-    records = all_requests(spark, settings.kafka).cache()
+    records = all_requests(spark, settings.kafka)
     with settings.out.open("w") as out:
         for version in settings.versions.split(","):
-            checked = model.fetch(settings.mlflow, settings.dataset, version, scratch / f"version-{version}")
-            pipeline = PipelineModel.load(checked.pipeline)
-            for line in expected(records, pipeline, checked):
+            folder = settings.scratch / f"version-{version}"
+            model = fetch(settings.mlflow, settings.dataset, version, folder)
+            for line in expected(records, pipeline.load(spark, model.pipeline), model):
                 out.write(json.dumps(line) + "\n")
     spark.stop()
 
 
+def main() -> int:
+    """0 when the file is whole."""
+    log = configure("rescore")
+    try:
+        rescore(load(RescoreSettings))
+    except BatonError as error:
+        log.error("the requests were not rescored", reason=str(error))  # noqa: TRY400 - its text says it all
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,24 +1,34 @@
 """The streaming query: requests from the start that the answers topic gives, answers to Kafka, for ever."""
 
+import json
+from collections.abc import Mapping
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, REQUESTS
 from apps.prediction_server.settings import ServerSettings
-from apps.prediction_server.tail import Start
 
 FOR_EVER_MS = str(2**31 - 1)
 RECONNECT = {"kafka.reconnect.backoff.ms": "50", "kafka.reconnect.backoff.max.ms": "1000"}
+MICRO_BATCH = {"maxOffsetsPerTrigger": "10000"}
 
 
-def requests(spark: SparkSession, brokers: str, start: Start) -> DataFrame:
-    """The stream of requests; a gap in the topic fails the query instead of being passed over."""
-    partitions = sorted(start.offsets)
+def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int, int]) -> DataFrame:
+    """The stream of requests, each partition from its offset; a gap fails the query instead of being passed over."""
+    slots = spark.sparkContext.defaultParallelism
+    if slots < len(offsets):
+        raise SettingsError(
+            f"BATON_SPARK_MASTER must have a slot for each of the {len(offsets)} partitions; got {slots}; "
+            f"set it to local[{len(offsets)}]"
+        )
     options = {
-        "kafka.bootstrap.servers": brokers,
-        "assign": f'{{"{REQUESTS}": {partitions}}}',
-        "startingOffsets": start.as_json(),
+        "kafka.bootstrap.servers": settings.kafka,
+        "assign": json.dumps({REQUESTS: sorted(offsets)}),
+        "startingOffsets": json.dumps({REQUESTS: {str(partition): offset for partition, offset in offsets.items()}}),
         "failOnDataLoss": "true",
+        **(MICRO_BATCH if settings.trigger == "micro-batch" else {}),
         **RECONNECT,
     }
     return spark.readStream.format("kafka").options(**options).load()
@@ -46,4 +56,6 @@ def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
     writer = answers.writeStream.format("kafka").options(**options).queryName("prediction-server")
     if settings.trigger == "real-time":
         return writer.outputMode("update").trigger(realTime=settings.trigger_interval).start()
-    return writer.outputMode("append").trigger(processingTime="0 seconds").start()
+    # A checkpoint that nobody will read need not be waited for.
+    quick = writer.option("asyncProgressTrackingEnabled", "true")
+    return quick.outputMode("append").trigger(processingTime="0 seconds").start()

@@ -1,107 +1,114 @@
 """Reads the tail of the answers topic, which says where a server must start."""
 
-import json
-from dataclasses import dataclass
+import time
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
 from apps.common.messages import ANSWERS, IN_OFFSET, IN_PARTITION, REQUESTS
 from apps.common.waiting import wait_until
-from apps.prediction_server.progress import WINDOW, first_unanswered
+from apps.prediction_server.progress import WINDOW, Start, find_start
 
-POLL_MS = 500
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where to begin: input partition -> offset, and how many records in the answers topic were not ours."""
-
-    offsets: dict[int, int]
-    ignored: int
-
-    def as_json(self) -> str:
-        """As Spark's Kafka source takes it."""
-        return json.dumps({REQUESTS: {str(partition): offset for partition, offset in self.offsets.items()}})
+POLL_MS = 200
+ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
 
 
-def find_start(brokers: str, deadline: float, log: BoundLogger) -> Start:
-    """
-    Read the tail of each answers partition and return the first unanswered request of each requests partition.
+class Tail:
+    """The two topics as a starting server sees them."""
 
-    Raises Unavailable when Kafka does not answer within ``deadline`` seconds, SettingsError when the topics' partitions
-    differ in number.
-    """
-    consumer = _connect(brokers, deadline)
-    try:
-        partitions = _partitions(consumer, deadline)
-        requests = [TopicPartition(REQUESTS, partition) for partition in partitions]
-        earliest, latest = consumer.beginning_offsets(requests), consumer.end_offsets(requests)
-        offsets, ignored = {}, 0
-        for partition in partitions:
-            answered, foreign = _answered(consumer, partition)
-            ignored += foreign
-            source = TopicPartition(REQUESTS, partition)
-            wanted = first_unanswered(answered)
-            first = earliest[source] if wanted is None else wanted
-            if first < earliest[source]:
-                log.error("requests expired unanswered", partition=partition, count=earliest[source] - first)
-            offsets[partition] = min(max(first, earliest[source]), latest[source])
-        return Start(offsets, ignored)
-    finally:
-        consumer.close()
+    def __init__(self, brokers: str, log: BoundLogger, requests: str = REQUESTS, answers: str = ANSWERS) -> None:
+        """Nothing is connected yet."""
+        self.brokers = brokers
+        self.log = log
+        self.requests = requests
+        self.answers = answers
 
+    def starts(self, deadline: float) -> dict[int, Start]:
+        """
+        The start of each requests partition; what expired unanswered is logged as an error.
 
-def _connect(brokers: str, deadline: float) -> KafkaConsumer:
-    problem: list[Exception] = []
+        Raises Unavailable when Kafka or the topics are not there within ``deadline`` seconds, SettingsError when the
+        topics' partitions differ in number.
+        """
+        problem = ""
 
-    def connected() -> KafkaConsumer | None:
-        try:
-            return KafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, group_id=None)
-        except Exception as error:  # noqa: BLE001 - the client raises what it likes while a broker starts
-            problem[:] = [error]
-            return None
-
-    try:
-        return wait_until(connected, deadline, "")
-    except DeadlineMissed as error:
-        message = f"Kafka must answer at {brokers}; got {problem}; is the stack up?"
-        raise Unavailable(message) from error
-
-
-def _partitions(consumer: KafkaConsumer, deadline: float) -> list[int]:
-    """The partition numbers, equal for both topics."""
-    wait_until(
-        lambda: consumer.partitions_for_topic(REQUESTS) and consumer.partitions_for_topic(ANSWERS),
-        deadline,
-        f"topics {REQUESTS} and {ANSWERS} must exist; create them",
-    )
-    requests, answers = (sorted(consumer.partitions_for_topic(topic)) for topic in (REQUESTS, ANSWERS))
-    if requests != answers:
-        message = (
-            f"{ANSWERS} must have as many partitions as {REQUESTS} ({len(requests)}); got {len(answers)}; "
-            "an answer stands in the partition of its request: add partitions to the smaller topic"
-        )
-        raise SettingsError(message)
-    return list(requests)
-
-
-def _answered(consumer: KafkaConsumer, partition: int) -> tuple[list[int], int]:
-    """The input offsets that the newest records of an answers partition answer, and how many records are not ours."""
-    tail = TopicPartition(ANSWERS, partition)
-    consumer.assign([tail])
-    end = consumer.end_offsets([tail])[tail]
-    consumer.seek(tail, max(consumer.beginning_offsets([tail])[tail], end - WINDOW))
-    answered, foreign = [], 0
-    while consumer.position(tail) < end:
-        for record in consumer.poll(timeout_ms=POLL_MS).get(tail, []):
-            headers = dict(record.headers)
+        def attempt() -> dict[int, Start] | None:
+            nonlocal problem
             try:
-                if int(headers[IN_PARTITION]) == partition:
-                    answered.append(int(headers[IN_OFFSET]))
-                    continue
-            except (KeyError, ValueError, TypeError):
-                pass
-            foreign += 1
-    return answered, foreign
+                return self._read(time.monotonic() + deadline)
+            except (KafkaError, OSError) as error:
+                problem = str(error) or type(error).__name__
+                return None
+
+        try:
+            found = wait_until(attempt, deadline, "")
+        except DeadlineMissed as error:
+            message = f"Kafka must answer at {self.brokers} within {deadline:g} s; got {problem}; is the stack up?"
+            raise Unavailable(message) from error
+        for partition, start in found.items():
+            if start.expired:
+                self.log.error("requests expired unanswered", partition=partition, count=start.expired)
+        return found
+
+    def _read(self, until: float) -> dict[int, Start]:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.brokers,
+            group_id=None,
+            enable_auto_commit=False,
+            bootstrap_timeout_ms=ANSWER_MS,
+            request_timeout_ms=10 * ANSWER_MS,
+        )
+        try:
+            partitions = self._partitions(consumer)
+            answered = {partition: self._answered(consumer, partition, until) for partition in partitions}
+            asked = [TopicPartition(self.requests, partition) for partition in partitions]
+            # After the answers: a request that was answered meanwhile must lie before the end.
+            earliest, end = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
+            return {one.partition: find_start(answered[one.partition], earliest[one], end[one]) for one in asked}
+        finally:
+            consumer.close()
+
+    def _partitions(self, consumer: KafkaConsumer) -> list[int]:
+        """The partition numbers, equal for both topics."""
+        found = [consumer.partitions_for_topic(topic) for topic in (self.requests, self.answers)]
+        if not all(found):
+            raise KafkaError(f"topics {self.requests} and {self.answers} are not there yet")
+        requests, answers = map(sorted, found)
+        if requests != answers:
+            message = (
+                f"{self.answers} must have as many partitions as {self.requests} ({len(requests)}); "
+                f"got {len(answers)}; an answer stands in the partition of its request: add partitions to the smaller"
+            )
+            raise SettingsError(message)
+        return list(requests)
+
+    def _answered(self, consumer: KafkaConsumer, partition: int, until: float) -> list[int]:
+        """The input offsets that the newest records of an answers partition answer."""
+        tail = TopicPartition(self.answers, partition)
+        consumer.assign([tail])
+        end = consumer.end_offsets([tail])[tail]
+        consumer.seek(tail, max(consumer.beginning_offsets([tail])[tail], end - WINDOW))
+        answered, foreign = [], 0
+        while consumer.position(tail) < end:
+            if time.monotonic() > until:
+                raise KafkaError(f"{self.answers} could not be read to offset {end}; got to {consumer.position(tail)}")
+            for record in consumer.poll(timeout_ms=POLL_MS).get(tail, []):
+                offset = _in_offset(record.headers, partition)
+                if offset is None:
+                    foreign += 1
+                else:
+                    answered.append(offset)
+        if foreign:
+            self.log.warning("records in the answers topic are not ours", partition=partition, count=foreign)
+        return answered
+
+
+def _in_offset(headers: list[tuple[str, bytes]], partition: int) -> int | None:
+    """The offset of the request that a record answers; None when the record is not an answer of ours."""
+    named = dict(headers)
+    try:
+        return int(named[IN_OFFSET]) if int(named[IN_PARTITION]) == partition else None
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -13,14 +13,18 @@ MODEL, BATON = "model", "baton"
 _CHUNK = 1024 * 1024
 
 
-def write(folder: Path, pipeline: PipelineModel, contract: dict[str, Any], golden: list[dict[str, Any]]) -> None:
-    """Write ``model/`` and ``baton/`` into the empty folder, the manifest of all of it last."""
+def save_model(folder: Path, pipeline: PipelineModel) -> None:
+    """Write ``model/``; with its requirements given, since to infer them MLflow would start another Spark."""
     mlflow.spark.save_model(
         pipeline,
         str(folder / MODEL),
         dfs_tmpdir=str(folder.parent / "saving"),
         pip_requirements=[f"pyspark=={pyspark.__version__}", f"mlflow=={mlflow.__version__}"],
     )
+
+
+def write(folder: Path, contract: dict[str, Any], golden: list[dict[str, Any]]) -> None:
+    """Write ``baton/`` beside ``model/``, the manifest of all of it last."""
     baton = folder / BATON
     baton.mkdir()
     (baton / "contract.json").write_text(as_json(contract))

@@ -91,21 +91,23 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
     link = Link.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), Y)
     bench = _Bench(dataset, settings, cleaned, link)
     with ThreadPoolExecutor(settings.parallel_fits) as pool:
-        final = pool.submit(_fit, bench, bench.known)
+        final = pool.submit(_fit, bench, bench.known)  # first, as the longest
         folds = list(pool.map(partial(_fold, bench), range(settings.folds)))
         fitted = final.result()
-    said = reduce(DataFrame.unionByName, (fold.said for fold in folds)).persist()
-    stack = learners.stack_stages(dataset.task)
-    stacked = learners.stacker(dataset.task).fit(PipelineModel(stack).transform(said))
-    body = [*fitted.features, *fitted.models, *stack, stacked]
-    trials = [_trial(place, learner, fitted, folds) for place, learner in enumerate(learners.of(dataset.task))]
-    ensemble = Ensemble(
-        pipeline=PipelineModel([clean, *body, _last_stage(dataset, rows, [clean, *body], link)]),
-        trials=trials,
-        stacker=_coefficients(trials, stacked),
-        out_of_fold=score(dataset.task, PipelineModel([*stack, stacked]).transform(said), bench.prediction(STACKED)),
-        test=_test(bench, body, trials),
-    )
+        said = reduce(DataFrame.unionByName, (fold.said for fold in folds)).persist()
+        stack = learners.stack_stages(dataset.task)
+        stacked = learners.stacker(dataset.task).fit(PipelineModel(stack).transform(said))
+        body = [*fitted.features, *fitted.models, *stack, stacked]
+        trials = [_trial(place, learner, fitted, folds) for place, learner in enumerate(learners.of(dataset.task))]
+        test = pool.submit(_test, bench, body, trials)
+        again = PipelineModel([*stack, stacked]).transform(said)
+        ensemble = Ensemble(
+            pipeline=PipelineModel([clean, *body, _last_stage(dataset, rows, [clean, *body], link)]),
+            trials=trials,
+            stacker=_coefficients(trials, stacked),
+            out_of_fold=score(dataset.task, again, bench.prediction(STACKED)),
+            test=test.result(),
+        )
     said.unpersist()
     cleaned.unpersist()
     return ensemble

@@ -24,7 +24,8 @@ class TrainerSettings(Settings):
 
     folds: int = Field(default=3, ge=2, le=20)
     parallel_fits: int = Field(default=2, ge=1)
-    trees: int = Field(default=40, ge=1)
+    trees: int = Field(default=20, ge=1)
+    """Forty took twice the time and were not better on 8,000 used cars."""
     tree_depth: int = Field(default=10, ge=1, le=30)
     leaf_rows: int = Field(default=5, ge=1)
     ridge: float = Field(default=0.01, ge=0)

@@ -7,6 +7,7 @@ Each can be killed anywhere and done again: what is already done is found by the
 import posixpath
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
@@ -170,27 +171,43 @@ class Training:
 
     def log_model(self) -> None:
         """Write numbers and artifacts to MLflow."""
-        total = sum(count.rows for count in self.counts.values())
-        bad = sum(count.quarantined for count in self.counts.values())
-        kept = self.rows.count()
-        for trial in self.ensemble.trials:
-            self.record.log_trial(self.run_id, trial)
-        counts = {"rows": kept, "rows_read": total, "rows_quarantined": bad, "rows_repeated": total - bad - kept}
-        counts |= {"batch_rows": self.manifest.rows, "batch_quarantined": self.counts[self.settings.batch].quarantined}
-        parameters = {"folds": self.settings.folds, "batches": len(self.counts), "task": self.dataset.task}
-        self.record.log(self.run_id, ensemble_metrics(self.ensemble) | counts, parameters)
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
-        contract = {
+        with ThreadPoolExecutor(2) as pool:  # each waits for Spark most of the time
+            saved = pool.submit(artifacts.save_model, self.scratch, self.ensemble.pipeline)
+            spark = self.session.result()
+            asked = pool.submit(golden, spark, self.dataset, self.rows, self.ensemble.pipeline)
+            for trial in self.ensemble.trials:
+                self.record.log_trial(self.run_id, trial)
+            counts = self._counted()
+            parameters = {"folds": self.settings.folds, "batches": len(self.counts), "task": self.dataset.task}
+            self.record.log(self.run_id, ensemble_metrics(self.ensemble) | counts, parameters)
+            saved.result()
+            artifacts.write(self.scratch, self._contract(int(counts["rows"])), asked.result())
+        self.record.upload(self.run_id, self.scratch)
+
+    def _counted(self) -> dict[str, float]:
+        read = sum(count.rows for count in self.counts.values())
+        bad = sum(count.quarantined for count in self.counts.values())
+        kept = self.rows.count()
+        mine = self.counts[self.settings.batch]
+        return {
+            "rows": kept,
+            "rows_read": read,
+            "rows_quarantined": bad,
+            "rows_repeated": read - bad - kept,
+            "batch_rows": mine.rows,
+            "batch_quarantined": mine.quarantined,
+        }
+
+    def _contract(self, rows: int) -> dict[str, object]:
+        return {
             "dataset": self.dataset.name,
             "task": self.dataset.task,
             "input_columns": list(input_columns(self.dataset)),
-            "rows": kept,
+            "rows": rows,
             "batches": sorted(self.counts),
         }
-        asked = golden(self.session.result(), self.dataset, self.rows, self.ensemble.pipeline)
-        artifacts.write(self.scratch, self.ensemble.pipeline, contract, asked)
-        self.record.upload(self.run_id, self.scratch)
 
     def register(self) -> None:
         """Make the version: from here on a trainer that starts again only closes."""

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from apps.orchestrator.port import Release, ReleaseState
 
-READY_S = 180  # three times what a start takes beside a training on two cores
+READY_S = 240  # twice what a start took on two cores with a load of thirteen
 ATTEMPTS = 3
 
 

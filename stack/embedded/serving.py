@@ -101,9 +101,7 @@ class Serving:
     def _restart(self) -> None:
         served = self._orchestrator.served().serving
         before = self._serving
-        release, version = (before.release, before.version) if before else (0, "")
-        if served and served.release >= release:
-            release, version = served.release, served.version
+        release, version = (served.release, served.version) if served else (0, "")
         if before:
             before.bury()
         self._serving = self._launch.start(self.name, release, version, before.record if before else None)

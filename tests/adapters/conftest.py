@@ -66,12 +66,47 @@ def hdfs(tmp_path_factory):
         yield site.service("namenode").address_at(HOST)
 
 
+class Broker:
+    """A broker that a test may kill and start again."""
+
+    def __init__(self, folder):
+        """Nothing runs yet."""
+        self.site = free_site(folder)
+        self.recipe = kafka_recipe.recipe(self.site)
+        self.address = self.site.service("kafka").address_at(HOST)
+        self.child = None
+
+    def start(self):
+        """Start it; it is ready when ``wait`` returns."""
+        self.recipe.prepare()
+        environment = self.site.marked(self.recipe.environment)
+        self.child = Child.start(self.recipe.command(), environment, self.site.log("kafka"), self.site.state)
+
+    def wait(self):
+        """Return when the broker has its topics."""
+        wait_until(lambda: is_ready(self.recipe), READY_S, f"kafka is not ready; see {self.site.log('kafka')}")
+
+    def kill(self):
+        """End it as a crash would."""
+        self.child.kill()
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory):
-    """The address of a broker that has the topics."""
-    site = free_site(tmp_path_factory.mktemp("kafka"))
-    with running(site, {"kafka": kafka_recipe.recipe(site)}):
-        yield site.service("kafka").address_at(HOST)
+def broker(tmp_path_factory):
+    """A broker with the topics; a test that kills it starts it again."""
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+        broker.wait()
+        yield broker
+    finally:
+        broker.kill()
+
+
+@pytest.fixture(scope="session")
+def kafka(broker):
+    """The address of a broker with the topics."""
+    return broker.address
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +114,12 @@ def mlflow(tmp_path_factory):
     """The address of an MLflow server on a database file of its own."""
     folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
     address = f"http://{HOST}:{port}"
-    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
     environment = {**inherited(), "MLFLOW_DISABLE_TELEMETRY": "true"}
     child = Child.start(command, environment, folder / "log", folder)

@@ -223,6 +223,6 @@ def test_no_hdfs_is_unavailable_within_seconds(part):
         lambda: store.put("b", [part], manifest_of(store, part)),
         lambda: store.refuse("b", "why"),
     ):
-        with pytest.raises(Unavailable, match="HDFS must answer at hdfs://127.0.0.1:9") as caught:
+        with pytest.raises(Unavailable, match=r"HDFS must answer at hdfs://127\.0\.0\.1:9") as caught:
             verb()
         assert "\n" not in str(caught.value)

@@ -104,5 +104,5 @@ def test_no_mlflow_is_unavailable_and_a_proxy_of_the_machine_does_not_matter(mlf
     monkeypatch.setenv("no_proxy", "")
 
     assert registry.champion(mlflow, "never_registered") is None
-    with pytest.raises(Unavailable, match="MLflow must answer at http://127.0.0.1:9; got no connection"):
+    with pytest.raises(Unavailable, match=r"MLflow must answer at http://127\.0\.0\.1:9; got no connection"):
         registry.champion("http://127.0.0.1:9", "model")

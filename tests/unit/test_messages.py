@@ -61,7 +61,9 @@ def test_a_record_that_no_server_of_ours_wrote_is_no_answer(key, value, headers)
     assert decode_answer(key, value, headers, seen_at=0.0) is None
 
 
-@given(st.one_of(st.none(), st.binary()), st.one_of(st.none(), st.binary()), st.lists(st.tuples(st.text(), st.binary())))
+@given(
+    st.one_of(st.none(), st.binary()), st.one_of(st.none(), st.binary()), st.lists(st.tuples(st.text(), st.binary()))
+)
 def test_no_bytes_break_the_reader(key, value, headers):
     """
     Any record is an answer or None, never an error.

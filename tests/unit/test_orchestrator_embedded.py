@@ -154,7 +154,9 @@ def test_a_release_that_serves_no_longer_is_withdrawn(tmp_path, state):
     assert Release(1, "1", state) == orchestrator.served().wanted
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"state": "dancing"}', '{"release": "x", "version": 1, "state": 2}'])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"state": "dancing"}', '{"release": "x", "version": 1, "state": 2}']
+)
 def test_a_damaged_file_counts_as_absent_and_is_written_anew(tmp_path, damage):
     """
     Half a file, as a power cut leaves it, stops nobody; release numbers still grow beyond what serves.

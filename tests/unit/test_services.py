@@ -47,6 +47,15 @@ def test_each_service_starts_after_what_it_needs():
     assert all(order.index(need) < order.index(one.name) for one in stack.services for need in one.needs)
 
 
+def test_the_order_of_the_file_does_not_matter_to_the_start(raw):
+    """Listed backwards, each service still starts after what it needs."""
+    raw["services"].reverse()
+    stack = services.parse(raw, "stack.yaml")
+    order = [one.name for one in stack.start_order([one.name for one in stack.services])]
+
+    assert all(order.index(need) < order.index(one.name) for one in stack.services for need in one.needs)
+
+
 def test_asking_for_one_service_brings_what_it_needs_and_nothing_else():
     """The closure of a service follows its needs' needs."""
     assert {"mlflow", "postgres", "new-model-watcher"} == services.load().closure(["new-model-watcher"])

@@ -4,6 +4,8 @@ What each generated car is: model year, make, model, body, engine, drive, trim a
 Years and makes follow the counts of the real file; a model is drawn among those its make built in that year.
 """
 
+# ruff: noqa: PLR2004 - the shares stand where they are used
+
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -81,7 +83,9 @@ def _model_shares(drift: float) -> dict[int, Floats]:
     wanted = counted * np.where(body == _body(SUV), np.exp(0.5 * drift), 1)
     wanted = wanted * np.where(table.electrified, np.exp(2 * drift), 1)
     first, last = np.maximum(table.first_year, min(YEARS) - 1), table.last_year
-    built = np.array([sum(share for year, share in _years().items() if a <= year <= b) for a, b in zip(first, last, strict=True)])
+    built = np.array(
+        [sum(share for year, share in _years().items() if a <= year <= b) for a, b in zip(first, last, strict=True)]
+    )
     shares = {}
     for year in range(1950, max(YEARS) + 1):
         weight = wanted / np.maximum(built, 0.05) * ((table.first_year <= year) & (year <= last))
@@ -160,11 +164,12 @@ def draw(rng: np.random.Generator, rows: int, drift: float) -> Cars:
         rpm=5000 + 250 * np.round(4 * table.own[model, 7]).astype(np.int64),
         city_mpg=np.round(table.city_mpg[model] * thirst),
         highway_mpg=np.round(table.highway_mpg[model] * thirst),
+        seats=_seats_of(model, body, cab),
         **_measures(model, body, cab, horsepower),
     )
 
 
-def _measures(model: Ints, body: Ints, cab: Ints, horsepower: Floats) -> dict[str, Floats | Ints]:
+def _measures(model: Ints, body: Ints, cab: Ints, horsepower: Floats) -> dict[str, Floats]:
     """The measures of each car: those of its model, and for a pickup also of its cab."""
     table = models()
     own, pickup, van = table.own[model], body == PICKUP, body == VAN
@@ -174,7 +179,9 @@ def _measures(model: Ints, body: Ints, cab: Ints, horsepower: Floats) -> dict[st
     hybrid = table.city_mpg[model] > 35
     tank = 12.8 + 0.185 * (length - 165) + 0.012 * (horsepower - 200) + own[:, 4] + 1.5 * pickup - 2 * hybrid
     open_or_coupe = (body == COUPE) | (body == CONVERTIBLE)
-    back = 37.0 + 1.8 * own[:, 5] + 1.2 * (body == SUV) - 6.5 * open_or_coupe + 6 * pickup - 9 * (pickup & (cab != CREW))
+    back = (
+        37.0 + 1.8 * own[:, 5] + 1.2 * (body == SUV) - 6.5 * open_or_coupe + 6 * pickup - 9 * (pickup & (cab != CREW))
+    )
     back = np.where(_two_seats()[model] | (van & (_seats()[model] == 2)) | (pickup & (cab == REGULAR)), 0, back)
     return {
         "wheelbase": np.round(wheelbase, 1),
@@ -184,9 +191,15 @@ def _measures(model: Ints, body: Ints, cab: Ints, horsepower: Floats) -> dict[st
         "tank": np.round(np.clip(tank, 7, 48), 1),
         "front_legroom": np.round(42 + 2.2 * own[:, 6] + pickup, 1),
         "back_legroom": np.round(back, 1),
-        "seats": np.where(pickup, np.array([6, 5, 3])[cab], np.where(open_or_coupe & (_seats()[model] > 4), 4, _seats()[model])),
         "bed_length": np.array([66.5, 78.9, 97.2])[cab] + np.round(own[:, 2], 1),
     }
+
+
+def _seats_of(model: Ints, body: Ints, cab: Ints) -> Ints:
+    usual = _seats()[model]
+    closed = np.where((body == COUPE) | (body == CONVERTIBLE), np.minimum(usual, 4), usual)
+    seats: Ints = np.where(body == PICKUP, np.array([6, 5, 3])[cab], closed)
+    return seats
 
 
 @lru_cache(maxsize=1)

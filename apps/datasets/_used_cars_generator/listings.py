@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apps.datasets._used_cars_generator import car_cells, gaps, market, sale_cells
 from apps.datasets._used_cars_generator import cars as drawn_cars
-from apps.datasets._used_cars_generator import cells, gaps, market
-from apps.datasets._used_cars_generator.cells import COLUMNS, Identities
+from apps.datasets._used_cars_generator.car_cells import Identities
+from apps.datasets._used_cars_generator.cells import COLUMNS, where
 from apps.datasets._used_cars_generator.market import Offers
 from apps.datasets._used_cars_generator.tables import Ints
 
@@ -39,13 +40,14 @@ def _chunk(number: int, seed: int, drift: float) -> Iterator[dict[str, str]]:
     offers = market.draw(rng, cars, drift)
     missing, hidden = gaps.masks(rng, cars, offers), gaps.dashes(rng, cars)
     year = _mistake(rng, cars.year, offers)
-    columns = cells.columns(rng, cars, offers, Identities.of(number * CHUNK, CHUNK, seed, drift))
+    ids = Identities.of(number * CHUNK, CHUNK, seed, drift)
+    columns = {**car_cells.cells(rng, cars, ids), **sale_cells.cells(rng, cars, offers)}
     columns["year"] = [str(one) for one in year.tolist()]
     for name, gone in hidden.items():
-        columns[name] = cells.where(columns[name], gone, "--")
+        columns[name] = where(columns[name], gone, "--")
     for block, names in gaps.BLOCKS.items():
         for name in names:
-            columns[name] = cells.where(columns[name], missing[block], "")
+            columns[name] = where(columns[name], missing[block], "")
     for values in zip(*(columns[name] for name in COLUMNS), strict=True):
         yield dict(zip(COLUMNS, values, strict=True))
 
@@ -53,8 +55,8 @@ def _chunk(number: int, seed: int, drift: float) -> Iterator[dict[str, str]]:
 def _mistake(rng: np.random.Generator, year: Ints, offers: Offers) -> Ints:
     """Let a few sellers mistype the price or the mileage (in place) or the year (returned)."""
     rows = len(year)
-    slip, what = rng.random(rows) < MISTAKES, rng.integers(0, 10, rows)
-    price, miles, old = slip & (what < 6), slip & (what >= 6) & (what < 9), slip & (what == 9)
+    which = rng.choice(4, rows, p=[1 - MISTAKES, 0.6 * MISTAKES, 0.3 * MISTAKES, 0.1 * MISTAKES])
+    price, miles, old = which == 1, which == 2, which == 3  # noqa: PLR2004 - a place in the line above
     offers.price[price] = rng.choice(_PRICE_TYPOS, rows)[price]
     offers.mileage[miles] = rng.choice(_MILE_TYPOS, rows)[miles]
     wrong: Ints = np.where(old, rng.integers(1915, 1930, rows), year)

@@ -5,6 +5,8 @@ Miles by age, the fall of prices with age and miles, and the noise follow listin
 the price falls by 0.068 a year and by 0.053 for each 10,000 miles, and dealers differ by 6 to 10 % for the same car.
 """
 
+# ruff: noqa: PLR2004 - the shares stand where they are used
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +19,11 @@ AGES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)
 MILES = (7e3, 17.5e3, 30e3, 35e3, 46e3, 66e3, 77e3, 97e3, 112e3, 126e3, 142e3, 145e3, 85e3, 55e3)
 MILES_SPREAD = (1.0, 0.85, 0.65, 0.52, 0.58, 0.54, 0.52, 0.48, 0.47, 0.47, 0.47, 0.5, 0.7, 0.9)
 PER_YEAR, PER_10_000_MILES, USED = 0.068, 0.053, 0.05
-TRIM_EFFECTS = np.array([-0.2, -0.053, 0.093, 0.24])
+TRIM_EFFECTS = np.array([-0.155, -0.041, 0.072, 0.185])
 CAB_EFFECTS = np.array([0.03, -0.06, -0.15])
-POWER_EFFECT, ALL_WHEEL_EFFECT, OPTION_EFFECT = 0.35, 0.05, 0.012
-NOISE_NEW, NOISE_USED = 0.065, 0.095
+POWER_EFFECT, ALL_WHEEL_EFFECT, OPTION_EFFECT = 0.35, 0.05, 0.009
+NOISE_NEW, NOISE_USED = 0.056, 0.079
+TYPICAL = 26_000
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,13 @@ def draw(rng: np.random.Generator, cars: Cars, drift: float) -> Offers:
     fleet = used & (rng.random(rows) < np.where(age <= 3, 0.27, 0.12))
     certified = used & franchise & (age <= 5) & (rng.random(rows) < 0.235)
     faults = -0.06 * accident - 0.35 * salvage - 0.15 * frame - 0.03 * fleet
-    noise = rng.normal(0, 1, rows) * np.where(used, NOISE_USED, NOISE_NEW)
-    log_price = _value(cars, mileage, options) + faults + 0.02 * certified + noise - 0.1 * drift
+    value = _value(cars, mileage, options) + faults + 0.02 * certified
+    agreed = np.clip(np.exp(0.3 * (value - np.log(TYPICAL))), 0.75, 1.4)  # dearer cars are priced with more care
+    noise = rng.normal(0, 1, rows) * np.where(used, NOISE_USED, NOISE_NEW) / agreed
     return Offers(
         franchise=franchise,
         mileage=mileage,
-        price=_as_asked(rng, np.exp(log_price), used),
+        price=_as_asked(rng, np.exp(value + noise - 0.1 * drift), used),
         owners=1 + rng.poisson(np.minimum(0.13 * age, 2.5)),
         accident=accident,
         fleet=fleet,
@@ -75,16 +79,19 @@ def draw(rng: np.random.Generator, cars: Cars, drift: float) -> Offers:
         maker_certified=certified & (rng.random(rows) < 0.74),
         options=options,
         days=np.minimum(np.floor(rng.lognormal(np.log(36.5), 1.27, rows)), 2499).astype(np.int64),
-        savings=np.where(used & (rng.random(rows) < 0.67), np.round(rng.lognormal(np.log(1250), 0.75, rows)), 0).astype(np.int64),
+        savings=np.where(used & (rng.random(rows) < 0.67), np.round(rng.lognormal(np.log(1250), 0.75, rows)), 0).astype(
+            np.int64
+        ),
     )
 
 
 def _miles(rng: np.random.Generator, cars: Cars) -> Floats:
     rows, age = len(cars.model), cars.age
-    driven = np.interp(age, AGES, MILES) * np.exp(np.interp(age, AGES, MILES_SPREAD) * rng.normal(0, 1, rows))
+    garaged = np.minimum(1, (60_000 / models().price[cars.model]) ** 0.9)  # the dearer, the less driven
+    driven = garaged * np.interp(age, AGES, MILES) * np.exp(np.interp(age, AGES, MILES_SPREAD) * rng.normal(0, 1, rows))
     shown = rng.integers(2, 20, rows) + np.where(rng.random(rows) < 0.06, rng.lognormal(6, 1.5, rows), 0)
-    miles: Floats = np.round(np.where(cars.is_new, np.minimum(shown, 9000), np.clip(driven, 20, 390_000)))
-    return miles
+    miles = np.round(np.where(cars.is_new, np.minimum(shown, 9000), np.clip(driven, 20, 390_000)))
+    return miles.astype(np.float64)
 
 
 def _options(rng: np.random.Generator, cars: Cars) -> Bools:

@@ -1,5 +1,7 @@
 """The dealers: in each city one of each make and some that sell everything; the same for every seed."""
 
+# ruff: noqa: PLR2004 - the shares stand where they are used
+
 from dataclasses import dataclass
 from functools import cache
 

@@ -20,12 +20,36 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NOW = 2020
-OLDEST_OF_A_YEAR = 2000  # older cars are drawn together, as classics
-YEARS: dict[int, float] = {  # percent of the listings; the few older than these are drawn apart
-    **{2021: 5.9, 2020: 45.0, 2019: 9.5, 2018: 7.0, 2017: 11.6, 2016: 4.1, 2015: 3.1, 2014: 2.5, 2013: 2.3},
-    **{2012: 1.8, 2011: 1.4, 2010: 1.1, 2009: 0.8, 2008: 0.9, 2007: 0.75, 2006: 0.55, 2005: 0.42, 2004: 0.33},
-    **{2003: 0.22, 2002: 0.16, 2001: 0.1, 2000: 0.07},
-}
+YEARS: dict[int, float] = dict(  # percent of the listings; the few older than these are drawn apart
+    zip(
+        range(2021, 1999, -1),
+        (
+            5.9,
+            45,
+            9.5,
+            7,
+            11.6,
+            4.1,
+            3.1,
+            2.5,
+            2.3,
+            1.8,
+            1.4,
+            1.1,
+            0.8,
+            0.9,
+            0.75,
+            0.55,
+            0.42,
+            0.33,
+            0.22,
+            0.16,
+            0.1,
+            0.07,
+        ),
+        strict=True,
+    )
+)
 CLASSICS = 0.4
 BODIES = ("SUV / Crossover", "Sedan", "Pickup Truck", "Hatchback", "Minivan", "Coupe", "Van", "Wagon", "Convertible")
 BODY_WORDS = ("SUV", "Sedan", "Pickup", "Hatchback", "Minivan", "Coupe", "Van", "Wagon", "Convertible")

@@ -1,4 +1,6 @@
-"""The words of a generated listing: options, paints, seats, and the dealer's text with its commas, quotes and breaks."""
+"""The words of a generated listing: options, colours, and the dealer's text with its commas, quotes and breaks."""
+
+# ruff: noqa: PLR2004 - the shares stand where they are used
 
 import random
 
@@ -29,7 +31,10 @@ OPTIONS = (  # with the share of listings that name it
     ("Adaptive Suspension", 0.03),
 )
 COLOURS = {  # the group in capitals, its share, and the brochures' names of it
-    "WHITE": (22, ("Oxford White", "Summit White", "Bright White Clearcoat", "WHITE", "Pearl White Tricoat", "Super White")),
+    "WHITE": (
+        22,
+        ("Oxford White", "Summit White", "Bright White Clearcoat", "WHITE", "Pearl White Tricoat", "Super White"),
+    ),
     "BLACK": (20, ("Black", "Narvik Black", "Agate Black Metallic", "BLACK", "Crystal Black Pearl", "Jet Black")),
     "UNKNOWN": (13, ("Iconic", "Magnetic Metallic", "Stone", "Kaikoura", "Granite Crystal Metallic", "Dual Tone")),
     "SILVER": (12.5, ("Ingot Silver Metallic", "Silver Ice Metallic", "Billet Silver", "SILVER", "Classic Silver")),
@@ -68,7 +73,7 @@ _GREETINGS = (
     "Why pay more? Call, click or come by.\nOpen Monday to Saturday, 9 to 8",
     "Odometer is below the market average,\n  * one key\n  * floor mats",
     "Prices do not include tax, title, tags, or the $599 dealer fee.",
-    "Our customers say: \"Easy to buy, easy to drive\", so ask us.",
+    'Our customers say: "Easy to buy, easy to drive", so ask us.',
     "Priced below market;\r\ncar's history is on file",
     "Come see this {year} {make} {model} today!",
     "{make} {model} {year}, drives as it should, and no accidents that we know of",

@@ -1,0 +1,151 @@
+"""Dropping batches into a real HDFS."""
+
+import json
+import uuid
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from apps.batch_dropper import __main__ as dropper
+from apps.batch_dropper.dropping import drop_file, drop_slice
+from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.shelf import Shelf
+from apps.common.batches import BatchStore
+from apps.common.errors import SettingsError
+from apps.datasets.declaration import Column, Dataset
+from apps.datasets.source import write_csv
+
+
+def rows_of(count, start=0):
+    """Rows with different keys."""
+    return [{"id": f"k{number}", "price": str(number)} for number in range(start, start + count)]
+
+
+@pytest.fixture
+def dataset():
+    """A dataset that no other test uses."""
+    return Dataset(
+        name=f"toys_{uuid.uuid4().hex[:8]}",
+        task="regression",
+        target="price",
+        key=("id",),
+        columns=(Column("id"), Column("price", "number")),
+        numeric={},
+        load=lambda: iter(rows_of(500)),
+    )
+
+
+@pytest.fixture
+def store(hdfs, dataset):
+    """Its batches."""
+    return BatchStore(hdfs, dataset.name)
+
+
+@pytest.fixture
+def shelf(dataset, tmp_path):
+    """Its slices."""
+    return Shelf(DropperSettings(job="drop", work=tmp_path, slices=3), dataset, structlog.get_logger())
+
+
+def test_slices_are_dropped_in_order_until_none_is_left(store, shelf):
+    """
+    Each drop is the next number, wherever the earlier ones are by now, and is whole.
+    """
+    dropped = []
+    for move in (store.use, lambda batch: store.refuse(batch, "why not"), lambda _: None):
+        dropped.append(drop_slice(store, shelf.take))
+        assert [] == store.problems(dropped[-1].batch)
+        move(dropped[-1].batch)
+
+    assert [f"{store.dataset}-000{number}" for number in (1, 2, 3)] == [one.batch for one in dropped]
+    assert 3 == len({one.content_hash for one in dropped})
+    assert drop_slice(store, shelf.take) is None
+
+
+def test_a_slice_whose_dropper_was_killed_half_way_is_dropped_again(store, shelf):
+    """
+    A folder without a manifest does not use up the slice's number.
+    """
+    store.write(f"{store.folder('landing', f'{store.dataset}-0001')}/part-0001.csv", b"half")
+
+    dropped = drop_slice(store, shelf.take)
+
+    assert f"{store.dataset}-0001" == dropped.batch
+    assert [] == store.problems(dropped.batch)
+
+
+def test_a_persons_own_file_becomes_a_batch(store, dataset, tmp_path):
+    """
+    Its rows, in the dataset's order of columns, under a name of its own.
+    """
+    file = tmp_path / "mine.csv"
+    write_csv(file, rows_of(20), dataset)
+
+    dropped = drop_file(store, dataset, file, batch="")
+
+    assert (f"{store.dataset}-0000-mine", 20) == (dropped.batch, dropped.rows)
+    assert [] == store.problems(dropped.batch)
+    assert file.read_bytes() == store.read(f"{store.folder('landing', dropped.batch)}/part-0001.csv")
+    with pytest.raises(SettingsError, match="must be a new name"):
+        drop_file(store, dataset, file, batch=dropped.batch)
+
+
+@pytest.mark.parametrize("text", ["id,price\n", "id,cost\n1,2\n", ""])
+def test_a_file_without_rows_or_with_other_columns_is_not_dropped(store, dataset, tmp_path, text):
+    """
+    The person learns it at once, and nothing lands.
+    """
+    file = tmp_path / "mine.csv"
+    file.write_text(text)
+
+    with pytest.raises(SettingsError):
+        drop_file(store, dataset, file, batch="")
+    assert [] == store.names("landing")
+
+
+def run(monkeypatch, capsys, dataset, **settings):
+    """The app's main; exit code, and what it printed as JSON."""
+    monkeypatch.setattr(dropper.datasets, "get", lambda _: dataset)
+    for name, value in {"job": "drop", **settings}.items():
+        monkeypatch.setenv(f"BATON_{name.upper()}", str(value))
+    try:
+        code = dropper.main()
+    except SystemExit as ended:
+        code = ended.code
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_app_prints_one_line_and_says_when_nothing_is_left(monkeypatch, capsys, hdfs, dataset, tmp_path):
+    """
+    For the program that started it: batch, rows and content hash; then exit code 3.
+    """
+    settings = {"hdfs": hdfs, "work": tmp_path, "slices": 1}
+
+    first = run(monkeypatch, capsys, dataset, **settings)
+    second = run(monkeypatch, capsys, dataset, **settings)
+
+    code, (line,) = first
+    assert 0 == code
+    assert {"batch", "rows", "content_hash"} == set(line)
+    assert BatchStore(hdfs, dataset.name).manifest("landing", line["batch"]).content_hash == line["content_hash"]
+    assert (3, []) == second
+
+
+def test_the_app_drops_one_slice_each_period(monkeypatch, capsys, hdfs, dataset, tmp_path):
+    """
+    With BATON_DROP_EVERY_S it goes on until none is left.
+    """
+    code, lines = run(monkeypatch, capsys, dataset, hdfs=hdfs, work=tmp_path, slices=3, drop_every_s=0.1)
+
+    assert 3 == code
+    assert [f"{dataset.name}-000{number}" for number in (1, 2, 3)] == [line["batch"] for line in lines]
+
+
+def test_no_hdfs_ends_the_app_with_1(monkeypatch, capsys, dataset, tmp_path):
+    """
+    A batch that could not be dropped is no batch.
+    """
+    other = replace(dataset, name="toys")
+
+    assert (1, []) == run(monkeypatch, capsys, other, hdfs="hdfs://127.0.0.1:9", work=tmp_path)

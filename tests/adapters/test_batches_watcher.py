@@ -1,0 +1,215 @@
+"""The new-data watcher on a real HDFS and the real state files: what lands is trained on or refused."""
+
+import csv
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from apps.common.batches import MANIFEST, REASON, BatchStore
+from apps.common.errors import Unavailable
+from apps.common.manifest import Manifest, describe_part, schema_hash
+from apps.new_data_watcher.watcher import NewDataWatcher
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.port import TrainingState
+
+COLUMNS = ("id", "price")
+
+
+class Scene:
+    """A store, an orchestrator and a watcher; the test plays dropper and trainer."""
+
+    def __init__(self, hdfs, folder):
+        """Nothing landed yet."""
+        self.folder = folder
+        self.store = BatchStore(hdfs, f"cars_{uuid.uuid4().hex[:8]}")
+        self.orchestrator = EmbeddedOrchestrator(folder)
+        self.log = structlog.testing.CapturingLogger()
+        self.registry_answers = lambda: None
+        self.grace = 600.0
+
+    def put(self, batch, content, **lies):
+        """Drop a batch of one row."""
+        path = self.folder / "part-0001.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, [content, "1"]])
+        manifest = Manifest(self.store.dataset, 1, schema_hash(COLUMNS), "now", (describe_part(path),))
+        self.store.put(batch, [path], replace(manifest, **lies))
+        return manifest.content_hash
+
+    def tick(self):
+        """A tick of a fresh watcher, as the next process would have it."""
+        NewDataWatcher(
+            store=self.store,
+            orchestrator=self.orchestrator,
+            schema_hash=schema_hash(COLUMNS),
+            grace=self.grace,
+            registry_answers=self.registry_answers,
+            log=self.log,
+        ).tick()
+
+    def state(self, content_hash):
+        """Where a training stands."""
+        return self.orchestrator.training_state(content_hash).state
+
+    def reason(self, batch):
+        """Why a batch was refused."""
+        return self.store.read(f"{self.store.folder('refused', batch)}/{REASON}").decode()
+
+
+@pytest.fixture
+def scene(hdfs, tmp_path):
+    """A fresh scene."""
+    return Scene(hdfs, tmp_path)
+
+
+def test_batches_are_trained_on_one_after_the_other_in_the_order_of_their_names(scene):
+    """
+    The second is asked for only when the first has ended and was used.
+    """
+    second, first = scene.put("cars-0002", "b"), scene.put("cars-0001", "a")
+
+    scene.tick()
+    scene.tick()
+    assert (TrainingState.REQUESTED, TrainingState.ABSENT) == (scene.state(first), scene.state(second))
+
+    scene.orchestrator.mark_training(first, TrainingState.SUCCEEDED)
+    scene.store.use("cars-0001")
+    scene.tick()
+    assert TrainingState.REQUESTED is scene.state(second)
+
+
+def test_bad_batches_are_refused_with_their_reasons_and_the_good_one_goes_on(scene):
+    """
+    After the grace time: no manifest, changed bytes, wrong columns and a repeat are in refused/, each with its reason.
+    """
+    scene.grace = 0.0
+    good = scene.put("cars-0005", "good")
+    scene.store.write(f"{scene.store.folder('landing', 'cars-0001')}/part-0001.csv", b"half")
+    scene.put("cars-0002", "x")
+    scene.store.write(f"{scene.store.folder('landing', 'cars-0002')}/part-0001.csv", b"other")
+    scene.put("cars-0003", "y", schema_hash="0" * 16)
+    scene.store.write(f"{scene.store.folder('landing', 'cars-0004')}/{MANIFEST}", b"{}")
+
+    scene.tick()
+    assert TrainingState.REQUESTED is scene.state(good)
+    scene.orchestrator.mark_training(good, TrainingState.SUCCEEDED)
+    scene.store.use("cars-0005")
+    scene.put("cars-0006", "good")
+    scene.tick()
+
+    assert [] == scene.store.names("landing")
+    reasons = {name: scene.reason(name) for name in scene.store.names("refused")}
+    assert f"{MANIFEST} must be there" in reasons["cars-0001"]
+    assert "part-0001.csv must have" in reasons["cars-0002"]
+    assert "schema_hash must be" in reasons["cars-0003"]
+    assert "rows: Field required" in reasons["cars-0004"]
+    assert "same content as cars-0005" in reasons["cars-0006"]
+
+
+def test_a_batch_that_is_still_being_written_is_left_alone(scene):
+    """
+    Within the grace time nothing moves and nothing starts; when the manifest comes, the training is asked for.
+    """
+    content_hash = scene.put("cars-0001", "a")
+    path = f"{scene.store.folder('landing', 'cars-0001')}/{MANIFEST}"
+    manifest = scene.store.read(path)
+    scene.store.files.delete(path)
+    scene.tick()
+    assert ["cars-0001"] == scene.store.names("landing")
+    assert TrainingState.ABSENT is scene.state(content_hash)
+
+    scene.store.write(path, manifest)
+    scene.tick()
+    assert TrainingState.REQUESTED is scene.state(content_hash)
+
+
+def test_a_training_that_fails_three_times_refuses_its_batch(scene):
+    """
+    Tried three times, then in refused/ with a reason that points at the log.
+    """
+    content_hash = scene.put("cars-0001", "a")
+    for _ in range(3):
+        scene.tick()
+        assert TrainingState.REQUESTED is scene.state(content_hash)
+        scene.orchestrator.mark_training(content_hash, TrainingState.FAILED)
+
+    scene.tick()
+
+    assert "training failed 3 times" in scene.reason("cars-0001")
+
+
+def test_an_outage_of_the_registry_uses_up_no_attempt(scene):
+    """
+    While MLflow does not answer no training is asked for, so that none can fail for it.
+    """
+
+    def down():
+        raise Unavailable("MLflow must answer")
+
+    content_hash = scene.put("cars-0001", "a")
+    scene.registry_answers = down
+
+    with pytest.raises(Unavailable):
+        scene.tick()
+
+    assert TrainingState.ABSENT is scene.state(content_hash)
+
+
+def test_a_refusal_that_was_killed_before_the_move_is_finished(scene):
+    """
+    The reason is written, the batch is still in landing/: the next tick comes to the same end.
+    """
+    scene.put("cars-0001", "a", rows=0)
+    scene.store.write(f"{scene.store.folder('landing', 'cars-0001')}/{REASON}", b"half a sent")
+
+    scene.tick()
+
+    assert [] == scene.store.names("landing")
+    assert "rows must be at least 1" in scene.reason("cars-0001")
+
+
+def run_watcher(app, **settings):
+    """One tick as a process."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), **settings}  # noqa: PTH109, TID251
+    return subprocess.run(
+        [sys.executable, "-m", f"apps.{app}"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("app", ["new_data_watcher", "new_model_watcher"])
+def test_a_tick_without_a_platform_ends_with_1_and_one_clear_line(app, tmp_path):
+    """
+    Whoever runs a tick by hand learns what does not answer and where.
+    """
+    nowhere = {"BATON_HDFS": "hdfs://127.0.0.1:9", "BATON_MLFLOW": "http://127.0.0.1:9"}
+
+    done = run_watcher(app, BATON_STATE=str(tmp_path), BATON_DATASET="boston_housing", **nowhere)
+
+    assert 1 == done.returncode
+    (line,) = done.stderr.strip().splitlines()
+    assert "must answer at" in line
+    assert "is the stack up?" in line
+
+
+def test_a_tick_on_a_real_hdfs_ends_with_0(hdfs, tmp_path):
+    """
+    An idle tick says nothing.
+    """
+    done = run_watcher("new_data_watcher", BATON_HDFS=hdfs, BATON_STATE=str(tmp_path), BATON_DATASET="boston_housing")
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_mode_that_is_not_there_yet_is_refused(tmp_path):
+    """
+    BATON_MODE=cluster is told so, instead of doing something else.
+    """
+    done = run_watcher("new_model_watcher", BATON_MODE="cluster", BATON_STATE=str(tmp_path))
+
+    assert 1 == done.returncode
+    assert "BATON_MODE must be valid (Input should be 'embedded')" in done.stderr

@@ -1,0 +1,296 @@
+"""How a source becomes slices and a test part."""
+
+import csv
+import threading
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from apps.batch_dropper.dropping import name_for, numbers
+from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.shelf import Shelf, csv_source
+from apps.batch_dropper.slices import Source, plan, split
+from apps.common.errors import SettingsError
+from apps.common.manifest import describe_part
+from apps.common.settings import load
+from apps.datasets.declaration import Column, Dataset
+from apps.datasets.source import read_csv, write_csv
+
+LOG = structlog.get_logger()
+
+
+def rows_of(count, start=0):
+    """Rows with different keys and an awkward text."""
+    for number in range(start, start + count):
+        yield {"id": f"k{number}", "price": str(number), "text": 'a "b",\nc' if number % 7 == 0 else ""}
+
+
+TOYS = Dataset(
+    name="toys",
+    task="regression",
+    target="price",
+    key=("id",),
+    columns=(Column("id"), Column("price", "number"), Column("text")),
+    numeric={},
+    load=lambda: rows_of(506),
+)
+MADE = replace(TOYS, name="made", load=None, generate=lambda rows, seed, drift: rows_of(rows, seed + int(drift)))
+
+
+def shelf(dataset, folder, **settings):
+    """A shelf in a folder."""
+    return Shelf(DropperSettings(job="drop", work=folder, **settings), dataset, LOG)
+
+
+def everything(shelf_, dataset):
+    """Number -> rows of the test part and each slice."""
+    found, number = {}, 0
+    while slice_ := shelf_.take(number):
+        found[number] = list(read_csv(slice_.path, dataset))
+        number += 1
+    return found
+
+
+def test_every_row_is_in_exactly_one_place(tmp_path):
+    """
+    Slices and test part together are the source, cell for cell, and each part's manifest tells the truth.
+    """
+    made = shelf(TOYS, tmp_path)
+    parts = everything(made, TOYS)
+
+    assert sorted(map(repr, rows_of(506))) == sorted(repr(row) for rows in parts.values() for row in rows)
+    for number, rows in parts.items():
+        slice_ = made.take(number)
+        assert len(rows) == slice_.manifest.rows
+        assert replace(describe_part(slice_.path), name="part-0001.csv") == slice_.manifest.parts[0]
+
+
+def test_a_small_source_gives_two_good_slices_rather_than_ten_tiny_ones(tmp_path):
+    """
+    506 rows are about 100 for requests and two slices of about 200.
+    """
+    sizes = {number: len(rows) for number, rows in everything(shelf(TOYS, tmp_path), TOYS).items()}
+
+    assert {0, 1, 2} == set(sizes)
+    assert 60 < sizes[0] < 140
+    assert all(150 < sizes[number] < 260 for number in (1, 2))
+
+
+def test_the_number_of_slices_can_be_given(tmp_path):
+    """
+    BATON_SLICES is obeyed.
+    """
+    assert 6 == len(everything(shelf(TOYS, tmp_path, slices=5), TOYS))
+
+
+def test_the_split_depends_on_the_seed_and_on_nothing_else(tmp_path):
+    """
+    The same seed gives the same parts anywhere; another seed gives others.
+    """
+    first, again, other = (
+        everything(shelf(TOYS, tmp_path / name, seed=seed), TOYS) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+
+    assert first == again
+    assert first != other
+
+
+def test_rows_with_the_same_key_stay_together(tmp_path):
+    """
+    A car that is listed twice is not both trained on and asked for.
+    """
+    twice = replace(TOYS, load=lambda: [*rows_of(300), *({**row, "price": "0"} for row in rows_of(300))])
+
+    places = Counter((row["id"]) for rows in everything(shelf(twice, tmp_path), twice).values() for row in rows)
+    together = [{row["id"] for row in rows} for rows in everything(shelf(twice, tmp_path), twice).values()]
+
+    assert {2} == set(places.values())
+    assert 300 == sum(map(len, together))
+
+
+def test_a_large_source_keeps_a_test_part_of_the_size_asked_for(tmp_path):
+    """
+    From 20,000 rows of a file about 500 are kept for requests, estimated from its size.
+    """
+    path = tmp_path / "big.csv"
+    write_csv(path, rows_of(20_000), TOYS)
+
+    how = plan(csv_source(path, TOYS), seed=1, slices=0, test_rows=500)
+
+    assert 10 == how.slices
+    assert 0.5 < how.test * 20_000 / 500 < 2
+
+
+def test_a_large_source_is_split_with_constant_memory(tmp_path):
+    """
+    Splitting 40 MB takes less than 8 MB.
+    """
+    rows = ({"id": f"k{number}", "price": "1", "text": "x" * 4000} for number in range(10_000))
+    tracemalloc.start()
+    try:
+        split(Source("big", lambda: rows), TOYS, plan(Source("small", lambda: rows_of(5000)), 1, 3, 100), tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.csv")) > 40_000_000
+    assert peak < 8_000_000
+
+
+def test_a_source_with_too_few_rows_says_so(tmp_path):
+    """
+    Three rows do not make two slices and a test part, and nothing half-made is left to be found.
+    """
+    tiny = replace(TOYS, load=lambda: rows_of(2))
+
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"):
+            shelf(tiny, tmp_path).take(1)
+
+
+def test_a_split_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
+    """
+    What a killed dropper left behind is not taken for slices.
+    """
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.batch_dropper.slices.describe", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shelf(TOYS, tmp_path).take(1)
+
+    assert 506 == sum(map(len, everything(shelf(TOYS, tmp_path), TOYS).values()))
+
+
+def test_slices_are_made_once(tmp_path):
+    """
+    A second dropper reads the files of the first.
+    """
+    path = shelf(TOYS, tmp_path).take(1).path
+    before = path.stat().st_mtime_ns
+
+    again = shelf(TOYS, tmp_path).take(1).path
+
+    assert (path, before) == (again, again.stat().st_mtime_ns)
+
+
+def test_droppers_that_start_at_once_make_the_slices_once(tmp_path):
+    """
+    Four at the same time see the same whole files.
+    """
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(shelf(TOYS, tmp_path).take(1))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 1 == len({(slice_.path, slice_.manifest) for slice_ in found})
+
+
+def test_a_file_that_changed_is_another_source(tmp_path):
+    """
+    New content under an old path is split anew.
+    """
+    path = tmp_path / "mine.csv"
+    write_csv(path, rows_of(500), TOYS)
+    first = shelf(TOYS, tmp_path, source=path).take(1)
+    write_csv(path, rows_of(700), TOYS)
+
+    assert first.path != shelf(TOYS, tmp_path, source=path).take(1).path
+
+
+def test_generated_slices_differ_have_the_size_asked_for_and_drift(tmp_path):
+    """
+    Each slice has rows of its own, and a drift that grows from slice to slice.
+    """
+    seen = []
+    spied = replace(MADE, generate=lambda rows, seed, drift: seen.append((rows, seed, drift)) or rows_of(rows, seed))
+    made = shelf(spied, tmp_path, slice_rows=30, test_rows=20, drift=0.5)
+
+    parts = [made.take(number) for number in (0, 1, 2, 3, 3)]
+
+    assert [20, 30, 30, 30, 30] == [part.manifest.rows for part in parts]
+    assert [(20, 0.0), (30, 0.0), (30, 0.5), (30, 1.0)] == [(rows, drift) for rows, _, drift in seen]
+    assert 4 == len({seed for _, seed, _ in seen}) == len({part.manifest.content_hash for part in parts})
+
+
+def test_generated_slices_end_where_they_are_told_to(tmp_path):
+    """
+    Without BATON_SLICES there is always another one; with it there is not.
+    """
+    assert shelf(MADE, tmp_path, slice_rows=5).take(500)
+    assert shelf(MADE, tmp_path, slice_rows=5, slices=3).take(3)
+    assert shelf(MADE, tmp_path, slice_rows=5, slices=3).take(4) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"id,price\n1,2\n", "text is missing"),
+        (b"id,price,text,more\n1,2,3,4\n", "'more' is unknown"),
+        (b"id,price,text\n1,2\n", "row 1 must have 3 cells; got 2"),
+        (b"id,price,text\n1,2,\xff\n", "must be CSV in UTF-8"),
+        (b'id,price,text\n1,2,"open\n', "must be CSV in UTF-8"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_dataset_is_refused_with_what_is_wrong(tmp_path, content, words):
+    """
+    The person learns what to mend, and no slice is made.
+    """
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(SettingsError, match=words):
+        shelf(TOYS, tmp_path / "work", source=path).take(1)
+
+
+def test_a_file_with_a_byte_order_mark_and_another_order_of_columns_is_read(tmp_path):
+    """
+    A file as a spreadsheet saves it gives slices in the dataset's own order.
+    """
+    path = tmp_path / "mine.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["text", "id", "price"], *([row["text"], row["id"], row["price"]] for row in rows_of(300))])
+
+    found = everything(shelf(TOYS, tmp_path / "work", source=path), TOYS)
+
+    assert sorted(map(repr, rows_of(300))) == sorted(repr(row) for rows in found.values() for row in rows)
+
+
+def test_slice_numbers_are_read_from_batch_names():
+    """
+    Only the dataset's own slices count, also when they were refused for the second time.
+    """
+    names = ["toys-0001", "toys-0003.2", "toys-mine", "toys-0004-mine", "other-0002", "toys-00005"]
+
+    assert {1, 3} == numbers("toys", names)
+
+
+def test_a_persons_file_gets_a_new_name_behind_those_that_are_there(tmp_path):
+    """
+    It sorts after the newest slice and before the next, and never takes a name twice.
+    """
+    file = tmp_path / "My Cars (2).csv"
+    names = {"toys-0001", "toys-0002"}
+
+    first = name_for("toys", file, names)
+    second = name_for("toys", file, {*names, first})
+
+    assert ["toys-0002-My-Cars-2", "toys-0002-My-Cars-2-2"] == [first, second]
+    assert ["toys-0002", first, "toys-0003"] == sorted(["toys-0003", first, "toys-0002"])
+
+
+def test_slices_lie_in_the_state_folder_unless_told_otherwise(monkeypatch, tmp_path):
+    """
+    BATON_WORK wins over BATON_STATE, and an empty variable is none.
+    """
+    monkeypatch.setenv("BATON_JOB", "drop")
+    monkeypatch.setenv("BATON_SOURCE", "")
+    monkeypatch.setenv("BATON_STATE", str(tmp_path))
+    assert (tmp_path / "slices", None) == (load(DropperSettings).work, load(DropperSettings).source)
+
+    monkeypatch.setenv("BATON_WORK", str(tmp_path / "w"))
+    assert tmp_path / "w" == load(DropperSettings).work
