@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dataset, Row
@@ -26,17 +27,17 @@ def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(path, csv.reader(file), dataset)
+            yield from _rows(path, file, dataset)
     except OSError as error:
         raise SettingsError(f"{path} must be a CSV file; got {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} must be text in UTF-8; got {error}; convert the file") from error
 
 
-def _rows(path: Path, lines: "csv.Reader", dataset: Dataset) -> Iterator[Row]:
-    start = 1
+def _rows(path: Path, file: TextIO, dataset: Dataset) -> Iterator[Row]:
+    lines, start = csv.reader(file), 1
     try:
-        header = next(lines, [])
+        header: list[str] = next(lines, [])
         if problems := header_problems(header, dataset.column_names):
             raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
         order = [header.index(name) for name in dataset.column_names]

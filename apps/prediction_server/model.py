@@ -49,7 +49,7 @@ class Model:
 def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     """Download a registered version into ``folder`` and check it; raise ModelRefused with every problem."""
     files = registry.Artifacts(mlflow, name, version)
-    wanted = _wanted(files.read(MANIFEST))
+    wanted = wanted_files(files.read(MANIFEST))
 
     def download(item: tuple[str, str]) -> str | None:
         path, sha256 = item
@@ -71,7 +71,7 @@ def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     return Model(version, folder)
 
 
-def _wanted(manifest: bytes) -> dict[str, str]:
+def wanted_files(manifest: bytes) -> dict[str, str]:
     """Path -> sha256 of every file of the model."""
     try:
         wanted = {str(path): str(sha256) for path, sha256 in json.loads(manifest).items()}

@@ -41,7 +41,7 @@ def find_start(answered: Iterable[int], earliest: int, end: int, window: int = W
         return Start(earliest, ignored)
     highest = max(real)
     near = {offset for offset in real if offset > highest - window}
-    missing = [offset for offset in range(highest, highest) if offset not in near]
+    missing = [offset for offset in range(min(near), highest) if offset not in near]
     first = next((offset for offset in missing if offset >= earliest), max(highest + 1, earliest))
     expired = sum(1 for offset in missing if offset < earliest) + max(0, earliest - highest - 1)
     return Start(first, ignored, expired)

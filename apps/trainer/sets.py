@@ -17,7 +17,6 @@ from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, quote
 from apps.trainer.ensemble import FOLD, TEST_FOLD
 
 BATCH = f"{INTERNAL}batch"
-HEADER_BYTES = 1024 * 1024  # a header that is longer than this is none
 _TEST_SHARE, _BUCKETS = 0.15, 1_000_000
 _FEWEST = 10  # rows in a fold, and in the test part
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from structlog.stdlib import BoundLogger
 
 from apps.common.batches import BatchStore, Manifest, schema_hash
-from apps.common.errors import BatchRefused, SettingsError
+from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
 from apps.trainer import artifacts, sets
@@ -34,13 +34,14 @@ Step = tuple[str, Callable[[], None]]
 class Training:
     """The steps, and what they hand to each other (each attribute is set by the step named beside it)."""
 
-    place: str  # find
+    place: str = ""  # find
     manifest: Manifest  # find
     record: Record  # find
     version: Version | None = None  # find, or register
     batches: dict[str, Manifest]  # verify
     checked: DataFrame  # read
     counts: dict[str, sets.Counts]  # read
+    prepared: bool = False  # keep
     rows: DataFrame  # keep
     run_id: str = ""  # begin, or find
     ensemble: Ensemble  # train
@@ -96,18 +97,26 @@ class Training:
         self.version = self.record.version()
         left = self.record.close_leftovers(self.version.run_id if self.version else None)
         self.log.info("found the batch", place=self.place, version=self.version and self.version.version, left=left)
-        if self.version is None:
-            return
-        self.run_id = self.version.run_id
-        if (twin := self.version.tags.get("batch")) != self.settings.batch:
+        self.run_id = self.version.run_id if self.version else ""
+        _refuse_if(self._repeats())
+
+    def _repeats(self) -> list[str]:
+        """Why a landed batch is not a new one."""
+        name, problems = self.settings.batch, []
+        if self.place == "landing" and self.store.exists(self.store.folder("used", name)):
+            problems.append(f"a batch must have a new name; got {name}, which is used; drop it under another")
+        if self.version and (twin := self.version.tags.get("batch")) != name:
             has = f"version {self.version.version} is trained on it"
-            message = f"{self.settings.batch} must bring new content; got that of {twin}; {has}"
-            raise BatchRefused(message)
+            problems.append(f"a batch must bring new content; got that of {twin}; {has}")
+        return problems
 
     def _place(self) -> str:
         for place in ("landing", "used"):
             if self.store.exists(f"{self.store.folder(place, self.settings.batch)}/_manifest.json"):
                 return place
+        if self.store.exists(self.store.folder("refused", self.settings.batch)):
+            message = f"{self.settings.batch} must be in landing or used; got refused; its reason is there"
+            raise BatchRefused(message)
         message = (
             f"BATON_BATCH must name a complete batch in {self.store.folder('landing')}; got {self.settings.batch!r}; "
             "drop it again, or look in refused"
@@ -117,17 +126,22 @@ class Training:
     def verify(self) -> None:
         """Hold the batch against its manifest and its parts' headers against the declaration."""
         names = [entry.name for entry in self.store.entries("used") if entry.complete]
-        self.batches = {name: self.store.manifest("used", name) for name in names if name != self.settings.batch}
+        self.batches = {name: self._used(name) for name in names if name != self.settings.batch}
         problems = self.store.problems(self.settings.batch) if self.place == "landing" else []
         if (wanted := schema_hash(self.dataset.column_names)) != self.manifest.schema_hash:
             problems.append(f"the manifest's schema_hash must be {wanted}; got {self.manifest.schema_hash}")
         for part in self.manifest.parts:
             path = posixpath.join(self.store.folder(self.place, self.settings.batch), part.name)
             if self.store.exists(path):
-                with self.store.client.read(path) as file:
-                    beginning = bytes(file.read(sets.HEADER_BYTES))
+                beginning = next(self.store.files.chunks(path), b"")
                 problems += sets.header_problems(part.name, beginning, self.dataset.column_names)
         _refuse_if(problems)
+
+    def _used(self, name: str) -> Manifest:
+        try:
+            return self.store.manifest("used", name)
+        except BatchRefused as refusal:  # no fault of the new batch
+            raise BatonError(f"{self.store.folder('used', name)}: {refusal}; mend it or take it away") from refusal
 
     def read(self) -> None:
         """Read the used batches and the new one, once, and count what their rows are worth."""
@@ -154,6 +168,7 @@ class Training:
         """Write the rows to train on, with their fold, where their version will find them."""
         self.rows = sets.keep(self.dataset, self.checked, self.settings.folds).persist()
         _refuse_if(sets.shortages(self.dataset, self.rows, self.settings.folds))
+        self.prepared = True
         self.rows.write.mode("overwrite").parquet(self.store.url(self._unnamed_train_set()))
         self.checked.unpersist()
 
@@ -217,7 +232,7 @@ class Training:
         """Give the train set its version's number."""
         target = self.store.folder("train-sets", self._registered().version)
         if self.store.exists(self._unnamed_train_set()) and not self.store.exists(target):
-            self.store.client.rename(self._unnamed_train_set(), target)
+            self.store.files.rename(self._unnamed_train_set(), target)
 
     def use(self) -> None:
         """Move the batch out of landing."""
@@ -236,8 +251,8 @@ class Training:
         """Move the batch out of landing with the reason, and drop what was prepared for it."""
         if self.place == "landing":
             self.store.refuse(self.settings.batch, reason)
-        if self.version is None and self.store.exists(self._unnamed_train_set()):
-            self.store.client.delete(self._unnamed_train_set(), recursive=True)
+        if self.prepared:
+            self.store.files.delete(self._unnamed_train_set())
 
     def kill(self) -> None:
         """Mark the run as killed."""

@@ -137,7 +137,7 @@ class Supervisor:
 
     def _write(self) -> None:
         now = tuple(self._snapshot())
-        for record in set(now) - set(self._written):
+        for record in [one for one in now if one not in self._written]:
             self._log.info(record.state, service=record.service, pid=record.pid, error=record.error or None)
         if now != self._written:
             self._records.write_status(now, self._plan)

@@ -1,6 +1,7 @@
 """The batch store on a real HDFS."""
 
 import hashlib
+import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -140,6 +141,7 @@ def test_a_manifest_that_names_no_file_of_the_batch_is_a_problem_by_itself(store
 
     (found,) = store.problems("b-0001")
 
+    assert "the name of a part must have letters" in found
     assert "../../secret.csv" in found
 
 
@@ -216,7 +218,7 @@ def test_no_hdfs_is_unavailable_within_seconds(part):
     """
     Where nobody listens, every verb says within seconds that HDFS does not answer, in one line.
     """
-    store = BatchStore("hdfs://127.0.0.1:9", "nowhere")
+    store, start = BatchStore("hdfs://127.0.0.1:9", "nowhere"), time.monotonic()
 
     for verb in (
         lambda: store.entries("landing"),
@@ -226,3 +228,4 @@ def test_no_hdfs_is_unavailable_within_seconds(part):
         with pytest.raises(Unavailable, match=r"HDFS must answer at hdfs://127\.0\.0\.1:9") as caught:
             verb()
         assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 20

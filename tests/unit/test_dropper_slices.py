@@ -16,6 +16,7 @@ from apps.batch_dropper.slices import Source, plan, split
 from apps.common.errors import SettingsError
 from apps.common.manifest import describe_part
 from apps.common.settings import load
+from apps.common.waiting import pause
 from apps.datasets.declaration import Column, Dataset
 from apps.datasets.source import read_csv, write_csv
 
@@ -128,7 +129,7 @@ def test_a_large_source_is_split_with_constant_memory(tmp_path):
     """
     Splitting 40 MB takes less than 8 MB.
     """
-    rows = ({"id": f"k{number}", "price": "1", "text": "x" * 4000} for number in range(10_000))
+    rows = ({"id": f"k{number}", "price": "1", "text": f"{number:04d}" * 1000} for number in range(10_000))
     tracemalloc.start()
     try:
         split(Source("big", lambda: rows), TOYS, plan(Source("small", lambda: rows_of(5000)), 1, 3, 100), tmp_path)
@@ -179,14 +180,23 @@ def test_droppers_that_start_at_once_make_the_slices_once(tmp_path):
     """
     Four at the same time see the same whole files.
     """
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(shelf(TOYS, tmp_path).take(1))) for _ in range(4)]
+    found, reads = [], []
+
+    def slow_rows():
+        reads.append(1)
+        pause(0.05)
+        yield from rows_of(506)
+
+    slow = replace(TOYS, load=slow_rows)
+    threads = [threading.Thread(target=lambda: found.append(shelf(slow, tmp_path).take(1))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
+    assert 4 == len(found)
     assert 1 == len({(slice_.path, slice_.manifest) for slice_ in found})
+    assert 2 == len(reads)  # one look at the beginning, one split
 
 
 def test_a_file_that_changed_is_another_source(tmp_path):

@@ -136,6 +136,7 @@ def test_a_late_word_on_an_older_training_or_release_is_void(tmp_path):
     orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)
 
     assert TrainingState.FAILED is orchestrator.training_state("a").state
+    assert TrainingState.REQUESTED is orchestrator.training_state("b").state
     assert Release(2, "2", ReleaseState.SERVING) == orchestrator.served().serving == orchestrator.served().wanted
 
 
@@ -182,6 +183,21 @@ def test_a_state_folder_that_cannot_be_written_is_unavailable(tmp_path):
 
     with pytest.raises(Unavailable, match="state folder must be readable and writable"):
         EmbeddedOrchestrator(tmp_path).roll_out("1")
+
+
+def test_a_writer_waits_for_the_one_before_it(tmp_path):
+    """
+    While one process holds the lock, another one's wish is not written; afterwards it is.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    other = multiprocessing.Process(target=orchestrator.roll_out, args=("1",))
+    with Mailbox(tmp_path / "orchestrator").locked():
+        other.start()
+        other.join(0.5)
+        assert orchestrator.wanted_release() is None
+    other.join()
+
+    assert 1 == orchestrator.wanted_release().release
 
 
 def ask_often(folder, version):

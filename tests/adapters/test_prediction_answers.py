@@ -1,0 +1,219 @@
+"""One answer for every record, on a real local Spark: whatever the record holds, and whatever stands beside it."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+
+from apps.common.errors import ModelRefused
+from apps.common.messages import MAX_VALUE_BYTES, decode_answer
+from apps.prediction_server import golden, pipeline, session
+from apps.prediction_server.answers import MAX_KEY_BYTES, answers
+from apps.prediction_server.model import Model
+from apps.prediction_server.settings import RescoreSettings
+from stack.embedded.java import jars
+from tests.adapters import small_model
+from tests.adapters.small_model import COLUMNS, request
+
+FINE = request("50")
+NOTHING = "value must be a JSON object of raw fields; got nothing"
+NO_OBJECT = "value must be a JSON object of raw fields in UTF-8; got something else"
+NO_KEY = f"key must be a request id of 1-{MAX_KEY_BYTES} bytes of UTF-8; got another"
+NO_AREA = "area must be given; got nothing"
+
+REJECTED = {
+    "nothing": (None, NOTHING),
+    "an empty value": (b"", NO_OBJECT),
+    "cut off": (b'{"area": "50", "to', NO_OBJECT),
+    "a list": (b'[{"area": "50"}]', NO_OBJECT),
+    "a number": (b"50", NO_OBJECT),
+    "null": (b"null", NO_OBJECT),
+    "two objects": (b'{"area": "50"}{"area": "60"}', NO_OBJECT),
+    "two objects in a row": (b'{"area": "50"},{"area": "60"}', NO_OBJECT),
+    "something behind it": (FINE + b" thanks", NO_OBJECT),
+    "not UTF-8": (b'{"area": "50", "town": "\xff\xfe"}', NO_OBJECT),
+    "UTF-16": (FINE.decode().encode("utf-16"), NO_OBJECT),
+    "a million bytes": (b'{"area": "' + b"5" * 999_988 + b'"}', f"at most {MAX_VALUE_BYTES} bytes; got 1000000"),
+    "no field at all": (b"{}", NO_AREA),
+    "a renamed field": (b'{"Area ": "50", "town": "north"}', NO_AREA),
+    "an empty field": (b'{"area": null, "town": "north"}', NO_AREA),
+    "a word for a number": (request("big"), "area must be a number of 1-1000; got big"),
+    "a list for a number": (request([50]), "area must be a number of 1-1000; got [50]"),
+    "an object for a number": (request({"m2": 50}), 'area must be a number of 1-1000; got {"m2":50}'),
+    "NaN": (b'{"area": NaN}', "area must be a number of 1-1000; got "),
+    "infinity": (b'{"area": 1e400}', "area must be a number of 1-1000; got "),
+    "NaN as a word": (request("NaN"), "area must be a number of 1-1000; got NaN"),
+}
+ANSWERED = {
+    "a JSON number": request(50),
+    "more fields than known": request("50", colour="red", deep={"er": [1, {"x": None}]}),
+    "the same field twice": b'{"area": "1", "area": "50", "town": "north"}',
+    "spaces around": b'  {"area": "50",\n"town": "north"}  ',
+}
+BYTES = st.one_of(
+    st.none(),
+    st.binary(max_size=60),
+    st.text(max_size=30).map(str.encode),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["area", "town", "x"]), inner),
+        max_leaves=6,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    """A session with the server's settings."""
+    folder = tmp_path_factory.mktemp("spark")
+    told = RescoreSettings(
+        versions="", out=folder / "out", scratch=folder, spark_jars=jars("spark-kafka"), heap="1g", dataset="flats"
+    )
+    started = session.start(told, "test")
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    """A version's files."""
+    folder = tmp_path_factory.mktemp("model") / "1"
+    small_model.save(spark, folder, 2.0)
+    return Model("1", folder)
+
+
+@pytest.fixture(scope="module")
+def loaded(spark, model):
+    """The version's pipeline as the server loads it."""
+    return pipeline.load(spark, model.pipeline)
+
+
+def answer_all(spark, loaded, records):
+    """The answers to (key, value) records, by their place."""
+    rows = [
+        (None if key is None else bytearray(key), None if value is None else bytearray(value), 1, place)
+        for place, (key, value) in enumerate(records)
+    ]
+    answered = answers(spark.createDataFrame(rows, golden.RECORD).coalesce(1), loaded, COLUMNS, "7", 3).collect()
+    assert all(row["partition"] == 1 for row in answered)
+    decoded = [
+        decode_answer(
+            bytes(row["key"]), bytes(row["value"]), [(h["key"], bytes(h["value"])) for h in row["headers"]], 0
+        )
+        for row in answered
+    ]
+    assert [answer.position for answer in decoded] == [(1, place) for place in range(len(records))]
+    return decoded
+
+
+def test_every_bad_request_is_rejected_for_its_reason_and_its_neighbours_are_not(spark, loaded):
+    """
+    A request that cannot be judged gets one rejection that says why; those before and after it get predictions.
+    """
+    asked = [record for name, (value, _) in REJECTED.items() for record in ((b"ok", FINE), (name.encode(), value))]
+
+    found = answer_all(spark, loaded, [*asked, (b"ok", FINE)])
+
+    fine = {answer.prediction for answer in found if answer.request_id == "ok"}
+    assert len(fine) == 1
+    assert None not in fine
+    rejections = {answer.request_id: (answer.prediction, answer.rejection) for answer in found if answer.rejection}
+    assert rejections.keys() == REJECTED.keys()
+    assert {name: said for name, (_, said) in REJECTED.items() if said not in rejections[name][1]} == {}
+    assert {prediction for prediction, _ in rejections.values()} == {None}
+
+
+def test_what_can_be_understood_is_answered(spark, loaded):
+    """
+    Numbers as JSON numbers, unknown fields and repeated ones (the last counts) do no harm; an unknown category has
+    the model's own default.
+    """
+    plain, *others = answer_all(spark, loaded, [(b"plain", FINE), *((b"x", value) for value in ANSWERED.values())])
+    unknown, missing = answer_all(spark, loaded, [(b"x", request("50", "atlantis")), (b"x", b'{"area": "50"}')])
+
+    assert {name: other.prediction for name, other in zip(ANSWERED, others, strict=True)} == dict.fromkeys(
+        ANSWERED, plain.prediction
+    )
+    assert abs(unknown.prediction - 100) < 20
+    assert abs(missing.prediction - 100) < 20
+
+
+@pytest.mark.parametrize("key", [None, b"", b"k" * (MAX_KEY_BYTES + 1), b"\xff\xfe"])
+def test_a_request_without_an_id_is_rejected_under_its_place(spark, loaded, key):
+    """
+    No key, an empty one, a huge one and one that is no text: the answer's key says where the request stands.
+    """
+    found, bad = answer_all(spark, loaded, [(b"k" * MAX_KEY_BYTES, FINE), (key, request("big"))])
+
+    assert found.rejection is None
+    assert bad.request_id == "1-1"
+    assert bad.rejection == f"{NO_KEY}; area must be a number of 1-1000; got big"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.lists(BYTES, min_size=30, max_size=30), keys=st.lists(BYTES, min_size=30, max_size=30))
+def test_any_bytes_get_exactly_one_answer(spark, loaded, values, keys):
+    """
+    Nothing that Kafka can carry throws, vanishes or gets both a prediction and a rejection.
+    """
+    for answer in answer_all(spark, loaded, zip(keys, values, strict=True)):
+        assert (answer.prediction is None) != (answer.rejection is None)
+
+
+def stream(spark):
+    """A stream that looks like requests; in the plan it stands for Kafka."""
+    return (
+        spark.readStream.format("rate")
+        .load()
+        .selectExpr(
+            "CAST(value AS BINARY) AS key", "CAST(value AS BINARY) AS value", "0 AS partition", "value AS offset"
+        )
+    )
+
+
+def python_nodes(frame):
+    """The nodes of a query's plan that would leave the JVM."""
+    plan = frame._jdf.queryExecution().toString()  # noqa: SLF001 - pyspark only prints it
+    return [line for line in plan.splitlines() if "EvalPython" in line or "InPandas" in line or "pythonUDF" in line]
+
+
+def test_the_streaming_plan_is_native(spark, loaded):
+    """
+    Real-time mode runs no Python: the plan from record to answer has none, and the same test sees one that has.
+    """
+    native = answers(stream(spark), loaded, COLUMNS, "7", 3)
+    foreign = native.withColumn("key", F.udf(lambda key: key, "binary")("key"))
+
+    assert native.isStreaming
+    assert python_nodes(native) == []
+    assert python_nodes(foreign) != []
+
+
+def test_a_model_proves_its_golden_rows(spark, loaded, model):
+    """
+    A loaded model that predicts or rejects otherwise than it did in training must not serve, by one part in 1e9.
+    """
+    golden.prove(spark, loaded, model)
+
+    row = model.golden[0]
+    near, far = row["prediction"] * (1 + 1e-10), row["prediction"] * (1 + 1e-8)
+    body = {"prediction": row["prediction"], "rejection": None}
+    assert golden.same({**row, "prediction": near}, body)
+    assert not golden.same({**row, "prediction": far}, body)
+    assert not golden.same({**row, "prediction": None, "rejection": "no"}, body)
+    assert not golden.same(row, {"prediction": None, "rejection": "no"})
+
+
+def test_a_model_with_other_golden_rows_is_refused(spark, loaded, model, tmp_path):
+    """
+    The refusal names the row, what it must give and what it gave.
+    """
+    row = {**model.golden[0], "prediction": 1.0}
+    (tmp_path / "baton").mkdir()
+    (tmp_path / "baton" / "golden.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "baton" / "contract.json").write_text(json.dumps({"input_columns": COLUMNS}))
+
+    with pytest.raises(ModelRefused, match=r"golden row 0 must give 1\.0 or None; got"):
+        golden.prove(spark, loaded, Model("2", tmp_path))

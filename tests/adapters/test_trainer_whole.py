@@ -1,0 +1,163 @@
+"""The trainer as a process, against a real HDFS and a real MLflow: one end state, however often it is killed."""
+
+import csv
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from mlflow import MlflowClient
+
+from apps import datasets
+from apps.common import registry
+from apps.common.batches import BatchStore, Manifest, describe_part, schema_hash
+from apps.common.waiting import wait_until
+from stack.embedded.environment import ROOT, inherited
+
+NAME = "boston_housing"
+STEP_S = 240
+BOSTON = datasets.get(NAME)
+
+
+class Trainers:
+    """Starts trainers, and says what they have left behind."""
+
+    def __init__(self, hdfs, mlflow, folder):
+        """Everything of one test's own is in ``folder``."""
+        self.folder = folder
+        self.store = BatchStore(hdfs, NAME)
+        self.mlflow = mlflow
+        self.client = MlflowClient(mlflow)
+        self.told = {
+            **inherited(),
+            "BATON_HDFS": hdfs,
+            "BATON_MLFLOW": mlflow,
+            "BATON_DATASET": NAME,
+            "BATON_SCRATCH": str(folder / "scratch"),
+            "BATON_TREES": "4",
+            "BATON_SPARK_MASTER": "local[2]",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+    def land(self, batch, rows, header=None):
+        """Put a batch of one part into landing."""
+        part = self.folder / f"{batch}.csv"
+        with part.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header or BOSTON.column_names)
+            writer.writerows([row[name] for name in BOSTON.column_names] for row in rows)
+        wanted = schema_hash(BOSTON.column_names)
+        manifest = Manifest(NAME, len(rows), wanted, datetime.now(UTC).isoformat(), (describe_part(part),))
+        self.store.put(batch, [part], manifest)
+        return manifest.content_hash
+
+    def start(self, batch):
+        """A trainer on its way; its log is a file."""
+        command = [sys.executable, "-m", "apps.trainer"]
+        log = (self.folder / f"{batch}.log").open("ab")
+        return subprocess.Popen(command, cwd=ROOT, env={**self.told, "BATON_BATCH": batch}, stdout=log, stderr=log)
+
+    def stop_after(self, step, batch, how):
+        """Start a trainer, and end it by a signal when it has done a step; its exit code."""
+        log = self.folder / f"{batch}.log"
+        log.write_text("")
+        trainer = self.start(batch)
+        wait_until(lambda: step in log.read_text() or trainer.poll() is not None, STEP_S, log.read_text)
+        trainer.send_signal(how)
+        return trainer.wait(STEP_S)
+
+    def run(self, batch):
+        """Let a trainer come to its end; its exit code."""
+        return self.start(batch).wait(STEP_S)
+
+    def log(self, batch):
+        """What the trainers of a batch have said."""
+        return (self.folder / f"{batch}.log").read_text()
+
+    def runs(self, content_hash):
+        """The status of each parent run of a content, oldest first."""
+        experiment = self.client.get_experiment_by_name(NAME).experiment_id
+        found = self.client.search_runs(
+            [experiment], f"tags.content_hash = '{content_hash}'", order_by=["attributes.start_time ASC"]
+        )
+        return [run.info.status for run in found if "mlflow.parentRunId" not in run.data.tags]
+
+
+@pytest.fixture(scope="module")
+def trainers(hdfs, mlflow, tmp_path_factory):
+    return Trainers(hdfs, mlflow, tmp_path_factory.mktemp("trainers"))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list(BOSTON.load())
+
+
+@pytest.mark.timeout(1800)
+def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers, rows):
+    """kill -9 in a fit, SIGTERM after it, kill -9 after the version is made: in the end all is there, and once."""
+    content = trainers.land(f"{NAME}-0001", rows[:250])
+    before = len(registry.versions(trainers.mlflow, NAME))
+
+    assert trainers.stop_after("begin the run", f"{NAME}-0001", signal.SIGKILL) == -signal.SIGKILL
+    assert trainers.stop_after("train the ensemble", f"{NAME}-0001", signal.SIGTERM) == 128 + signal.SIGTERM
+    assert trainers.stop_after("register the version", f"{NAME}-0001", signal.SIGKILL) == -signal.SIGKILL
+    assert trainers.run(f"{NAME}-0001") == 0
+    assert trainers.run(f"{NAME}-0001") == 0
+
+    version, *more = registry.versions(trainers.mlflow, NAME)[before:]
+    assert not more
+    assert version.tags == {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
+    assert registry.champion(trainers.mlflow, NAME) == version
+    assert trainers.runs(content) == ["KILLED", "KILLED", "FINISHED"]
+    assert trainers.store.names("landing") == []
+    assert trainers.store.names("used") == [f"{NAME}-0001"]
+    assert [one.name for one in trainers.store.files.listing(trainers.store.folder("train-sets"))] == [version.version]
+
+
+def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
+    """The second version reads both batches, and says so in its contract; its files are what its manifest says."""
+    trainers.land(f"{NAME}-0002", rows[250:400])
+
+    assert trainers.run(f"{NAME}-0002") == 0, trainers.log(f"{NAME}-0002")
+
+    version = registry.champion(trainers.mlflow, NAME)
+    assert version.tags["batch"] == f"{NAME}-0002"
+    folder = trainers.folder / "artifacts"
+    folder.mkdir()
+    trainers.client.download_artifacts(version.run_id, "", str(folder))
+    contract = json.loads((folder / "baton/contract.json").read_text())
+    assert contract["batches"] == [f"{NAME}-0001", f"{NAME}-0002"]
+    assert contract["rows"] == 400
+    manifest = json.loads((folder / "baton/manifest.json").read_text())
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    there.pop("baton/manifest.json")
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == manifest
+    assert registry.metrics(trainers.mlflow, version.run_id)["test_r2"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("batch", "spoil", "reason"),
+    [
+        ("-0101", {"header": BOSTON.column_names[:-1]}, "must have 14 columns; got 13"),
+        ("-0102", {"rows": 0}, "a header and nothing else"),
+        ("-0103", {"price": "cheap"}, "of the rows may be bad"),
+        ("-0104", {"again": True}, "a batch must bring new content"),
+    ],
+)
+def test_a_batch_that_breaks_its_contract_is_refused_with_its_reason(trainers, rows, batch, spoil, reason):
+    """The batch lies in refused with the reason, the trainer's exit is good, and what serves stays."""
+    before = registry.champion(trainers.mlflow, NAME)
+    some = [dict(row) for row in rows[400 : 400 + spoil.get("rows", 100)]]
+    for row in some:
+        row["medv"] = spoil.get("price", row["medv"])
+    trainers.land(NAME + batch, rows[250:400] if "again" in spoil else some, spoil.get("header"))
+
+    assert trainers.run(NAME + batch) == 0, trainers.log(NAME + batch)
+
+    assert reason in trainers.store.read(f"{trainers.store.folder('refused', NAME + batch)}/_reason.txt").decode()
+    assert NAME + batch not in trainers.store.names("landing")
+    assert registry.champion(trainers.mlflow, NAME) == before
