@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
-from stack import bench, checks, demo, doctor, logs
+from stack import checks, doctor, logs
 from stack.console import out, step
 from stack.session import ROOT, Session
 from stack.status import snapshot, table
@@ -64,6 +64,8 @@ def demo_command(
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """The whole story: two batches, two versions, a hand-over under traffic, and a report of what was lost."""
+    from stack import demo
+
     session(mode)
     demo.run(dataset, source, rate, report, json_file)
 
@@ -158,6 +160,8 @@ def traffic(
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """Replay the test part as requests, and keep the ledger."""
+    from stack import demo
+
     sys.exit(demo.traffic(session(mode), rate, seconds, as_json=as_json))
 
 
@@ -209,6 +213,8 @@ app.add_typer(bench_app, name="bench")
 @bench_app.command("up")
 def bench_up(as_json: JsonOption = False) -> None:
     """Seconds of a cold and a warm up, and the memory of the idle stack."""
+    from stack import bench
+
     bench.up(as_json=as_json)
 
 
@@ -219,4 +225,6 @@ def bench_serve(
     as_json: JsonOption = False,
 ) -> None:
     """Latency of the whole stacked model at each rate."""
+    from stack import bench
+
     bench.serve([float(one) for one in rate.split(",")], seconds, as_json=as_json)

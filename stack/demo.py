@@ -16,6 +16,7 @@ from apps.common.errors import BatonError
 from apps.common.waiting import pause
 from loadtest.ledger import Verdict, problems
 from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Story, VersionRow, render, table
+from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.console import err, out, step
 from stack.pipeline import Batch, Pipeline
@@ -122,8 +123,11 @@ def run(dataset: str, source: Path | None, rate: float, report: Path, json_file:
     render(verdict, story, report)
     if json_file:
         json_file.write_text(json.dumps(verdict.to_json()) + "\n")
+    calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
+    if calm.p50_ms is not None and calm.p99_ms is not None:
+        out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
     out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
-    found = problems(verdict, MIN_VERSIONS)
+    found = problems(verdict, MIN_VERSIONS, must_compare=True)
     if found:
         raise BatonError("\n".join(found))
 

@@ -14,7 +14,8 @@ class DropperSettings(Settings):
     """
     Which rows there are, how they are split, and what to do with them.
 
-    ``slices`` 0: as many as the rows are good for, and without end when they are generated.
+    ``slices`` 0: as many as the rows are good for, of about ``slice_rows`` rows when there are many; without end when
+    they are generated.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)

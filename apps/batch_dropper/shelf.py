@@ -65,12 +65,12 @@ class Shelf:
 
     def _split(self, source: Source) -> Path:
         settings = self.settings
-        folder = self._folder(source.identity, settings.slices, settings.test_rows)
+        folder = self._folder(source.identity, settings.slices, settings.slice_rows, settings.test_rows)
         if not folder.exists():
             unfinished = folder.with_name(f".{folder.name}.tmp")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
-            how = plan(source, settings.seed, settings.slices, settings.test_rows)
+            how = plan(source, settings.seed, settings.slices, settings.slice_rows, settings.test_rows)
             self.log.info("splitting the source", source=source.identity, slices=how.slices, test=round(how.test, 4))
             split(source, self.dataset, how, unfinished)
             unfinished.rename(folder)

@@ -21,7 +21,8 @@ from apps.datasets.source import write_csv
 
 SAMPLE = 2_500  # rows that are counted before a source is split
 SMALLEST = 200  # a slice below this many rows is not worth a training
-MOST = 10
+MANY = 10  # slices are enough, unless they would be larger than asked for
+MOST = 200  # files that are written at once
 TEST_SHARE = 0.2
 PART = "part-0001.csv"
 
@@ -52,7 +53,7 @@ class Plan:
         return 0 if share < self.test else 1 + int((share - self.test) / (1 - self.test) * self.slices)
 
 
-def plan(source: Source, seed: int, slices: int, test_rows: int) -> Plan:
+def plan(source: Source, seed: int, slices: int, slice_rows: int, test_rows: int) -> Plan:
     """Look at the beginning of a source and decide; ``slices`` 0 takes as many as are worth a training."""
     sample = [sum(map(len, row.values())) + len(row) for row in itertools.islice(source.rows(), SAMPLE)]
     if len(sample) < SAMPLE:
@@ -62,7 +63,8 @@ def plan(source: Source, seed: int, slices: int, test_rows: int) -> Plan:
     else:
         rows = sum(1 for _ in source.rows())
     test = min(TEST_SHARE, test_rows / max(rows, 1))
-    fitting = min(MOST, max(2, int(rows * (1 - test)) // SMALLEST))
+    training = int(rows * (1 - test))
+    fitting = min(MOST, max(2, min(MANY, training // SMALLEST), training // slice_rows))
     return Plan(seed, slices or fitting, test)
 
 

@@ -40,7 +40,6 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.ansi.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.task.maxFailures": "1",

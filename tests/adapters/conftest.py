@@ -121,7 +121,7 @@ def mlflow(tmp_path_factory):
         str(folder / "artifacts"),
     ]
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
-    environment = {**inherited(), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {**inherited(), "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     child = Child.start(command, environment, folder / "log", folder)
 
     def answers():

@@ -43,14 +43,14 @@ class Trainers:
         }
 
     def land(self, batch, rows, header=None):
-        """Put a batch of one part into landing."""
+        """Put a batch of one part into landing; one without rows says that it has one."""
         part = self.folder / f"{batch}.csv"
         with part.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(header or BOSTON.column_names)
             writer.writerows([row[name] for name in BOSTON.column_names] for row in rows)
         wanted = schema_hash(BOSTON.column_names)
-        manifest = Manifest(NAME, len(rows), wanted, datetime.now(UTC).isoformat(), (describe_part(part),))
+        manifest = Manifest(NAME, len(rows) or 1, wanted, datetime.now(UTC).isoformat(), (describe_part(part),))
         self.store.put(batch, [part], manifest)
         return manifest.content_hash
 
@@ -98,7 +98,7 @@ def rows():
 
 @pytest.mark.timeout(1800)
 def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers, rows):
-    """kill -9 in a fit, SIGTERM after it, kill -9 after the version is made: in the end all is there, and once."""
+    """Kill -9 in a fit, SIGTERM after it, kill -9 after the version is made: in the end all is there, and once."""
     content = trainers.land(f"{NAME}-0001", rows[:250])
     before = len(registry.versions(trainers.mlflow, NAME))
 

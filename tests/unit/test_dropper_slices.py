@@ -119,10 +119,20 @@ def test_a_large_source_keeps_a_test_part_of_the_size_asked_for(tmp_path):
     path = tmp_path / "big.csv"
     write_csv(path, rows_of(20_000), TOYS)
 
-    how = plan(csv_source(path, TOYS), seed=1, slices=0, test_rows=500)
+    how = plan(csv_source(path, TOYS), seed=1, slices=0, slice_rows=8000, test_rows=500)
 
     assert 10 == how.slices
     assert 0.5 < how.test * 20_000 / 500 < 2
+
+
+@pytest.mark.parametrize(("rows", "slices"), [(100, 2), (506, 2), (1500, 6), (20_000, 10), (50_000, 10), (200_000, 24)])
+def test_there_are_as_many_slices_as_are_worth_a_training(rows, slices):
+    """
+    Few large ones from little, and none that is much larger than asked for from much.
+    """
+    how = plan(Source("any", lambda: rows_of(rows)), seed=1, slices=0, slice_rows=8000, test_rows=2000)
+
+    assert slices == how.slices
 
 
 def test_a_large_source_is_split_with_constant_memory(tmp_path):
@@ -132,7 +142,9 @@ def test_a_large_source_is_split_with_constant_memory(tmp_path):
     rows = ({"id": f"k{number}", "price": "1", "text": f"{number:04d}" * 1000} for number in range(10_000))
     tracemalloc.start()
     try:
-        split(Source("big", lambda: rows), TOYS, plan(Source("small", lambda: rows_of(5000)), 1, 3, 100), tmp_path)
+        split(
+            Source("big", lambda: rows), TOYS, plan(Source("small", lambda: rows_of(5000)), 1, 3, 8000, 100), tmp_path
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

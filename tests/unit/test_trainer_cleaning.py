@@ -16,7 +16,7 @@ SHIRTS = Dataset(
     columns=(
         Column("code", "text"),
         Column("shop", "text", required=True),
-        Column("Size", "number", pattern="([0-9.]+) cm", minimum=1, maximum=200),
+        Column("Size", "number", pattern="([0-9.]+) cm", minimum=1.0, maximum=200.0),
         Column("colour", "category"),
         Column("label", "category"),
         Column("note", "text"),

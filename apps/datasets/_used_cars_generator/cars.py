@@ -147,7 +147,7 @@ def draw(rng: np.random.Generator, rows: int, drift: float) -> Cars:
     horsepower = np.round(table.engines.horsepower[engine] * fading)
     thirst = (table.mean_power[model] / table.engines.horsepower[engine]) ** 0.3 * fading
     drive = table.drive.pick(model, rng.random(rows))
-    cab = np.searchsorted([0.7, 0.88], rng.random(rows))
+    cab = np.searchsorted([0.72, 0.93], rng.random(rows))
     return Cars(
         model=model,
         year=year,

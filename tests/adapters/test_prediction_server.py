@@ -1,0 +1,347 @@
+"""
+The server as a process, with a real broker, a real MLflow and the real-time trigger.
+
+The tests run from top to bottom on one topic: ``first`` serves release 1 until the hand-over ends it.
+"""
+
+import json
+import shutil
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, decode_answer, first_answers
+from apps.common.waiting import pause, wait_until
+from apps.prediction_server import session
+from apps.prediction_server.settings import RescoreSettings
+from apps.trainer.artifacts import checksums
+from loadtest.traffic import read_expected
+from stack.embedded.environment import inherited
+from stack.embedded.java import jars
+from stack.embedded.process import Child
+from tests.adapters import small_model
+from tests.adapters.small_model import NAME, request
+
+ROOT = Path(__file__).parent.parent.parent
+PARTITIONS = (0, 1)
+READY_S = 180
+ANSWER_S = 30
+
+POISON = {
+    "no-json": b"{broken",
+    "null": None,
+    "missing": b"{}",
+    "renamed": b'{"Area": "50"}',
+    "wrong-type": request([1]),
+    "nan": b'{"area": NaN}',
+    "million-bytes": b'{"area": "' + b"5" * 999_988 + b'"}',
+    "not-utf8": b"\xff\xfe\x00",
+    "": request("50"),
+}
+BAD = ("corrupt", "forgetful", "foreign")
+HARMLESS = {"unknown-category": request("50", "atlantis"), "extra-field": request("50", colour="red")}
+
+
+@pytest.fixture(scope="module")
+def versions(mlflow, tmp_path_factory):
+    """Two good versions and three that must not serve, by name."""
+    folder = tmp_path_factory.mktemp("models")
+    told = RescoreSettings(versions="", out=folder, scratch=folder / "spark", spark_jars=jars("spark-kafka"), heap="1g")
+    spark = session.start(told, "test")
+    small_model.save(spark, folder / "double", 2.0)
+    small_model.save(spark, folder / "triple", 3.0)
+    spark.stop()
+    for name in BAD:
+        shutil.copytree(folder / "double", folder / name)
+    spoil(folder)
+    return {name: small_model.publish(mlflow, folder / name) for name in ("double", "triple", *BAD)}
+
+
+def spoil(folder):
+    """One byte changed after the checksums; one golden row that it never gave; one class that is not Spark's."""
+    forest = next((folder / "corrupt" / "model" / "sparkml" / "stages").glob("5_*/data/part-*"))
+    forest.write_bytes(forest.read_bytes()[:-1] + b"?")
+    golden = folder / "forgetful" / "baton" / "golden.jsonl"
+    row = json.loads(golden.read_text().splitlines()[0])
+    golden.write_text(json.dumps({**row, "prediction": row["prediction"] + 0.001}) + "\n")
+    metadata = next((folder / "foreign" / "model" / "sparkml" / "stages").glob("1_*/metadata/part-*"))
+    metadata.write_text(metadata.read_text().replace("org.apache.spark.ml.feature.StringIndexerModel", "os.path"))
+    for name in BAD[1:]:
+        manifest = folder / name / "baton" / "manifest.json"
+        manifest.unlink()
+        manifest.write_text(json.dumps(checksums(folder / name)))
+
+
+class Server:
+    """A server process with a folder of its own."""
+
+    def __init__(self, folder, told, module="apps.prediction_server"):
+        self.folder = folder
+        self.ready = folder / "ready.json"
+        self.log = folder / "log"
+        environment = {
+            **inherited(),
+            "BATON_DATASET": NAME,
+            "BATON_READY_FILE": str(self.ready),
+            "BATON_SCRATCH": str(folder / "scratch"),
+            "BATON_SPARK_JARS": str(jars("spark-kafka")),
+            **told,
+        }
+        self.child = Child.start([sys.executable, "-m", module], environment, self.log, ROOT)
+
+    def wait_ready(self):
+        """Wait until it says that it serves."""
+        wait_until(lambda: self.ready.exists() or not self.child.alive(), READY_S, self.describe)
+        assert self.ready.exists(), self.describe()
+        return json.loads(self.ready.read_text())
+
+    def wait_end(self):
+        """Wait until it has ended; its exit code."""
+        wait_until(lambda: not self.child.alive(), READY_S, self.describe)
+        return self.child.exit_code
+
+    def describe(self):
+        """The end of its log."""
+        return f"the server says:\n{self.log.read_text()[-3000:]}"
+
+
+@pytest.fixture(scope="module")
+def serve(kafka, mlflow, versions, tmp_path_factory):
+    """Start a server of a release; everything started is ended."""
+    started = []
+
+    def start(release, version, **more):
+        told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_RELEASE": str(release), **more}
+        server = Server(
+            tmp_path_factory.mktemp(f"release-{release}-"), {**told, "BATON_MODEL_VERSION": versions[version]}
+        )
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.child.kill()
+
+
+@pytest.fixture(scope="module")
+def first(serve):
+    """Release 1, ready."""
+    server = serve(1, "double")
+    server.wait_ready()
+    return server
+
+
+@pytest.fixture(scope="module")
+def producer(kafka):
+    """A client that asks."""
+    client = KafkaProducer(bootstrap_servers=kafka, max_request_size=2_000_000)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def asked(kafka, producer):
+    """A question and its answers."""
+    return Asked(kafka, producer)
+
+
+def all_answers(brokers):
+    """Every answer in the topic, in the order of each partition."""
+    consumer = KafkaConsumer(bootstrap_servers=brokers, group_id=None, enable_auto_commit=False)
+    tails = [TopicPartition(ANSWERS, partition) for partition in PARTITIONS]
+    consumer.assign(tails)
+    consumer.seek_to_beginning(*tails)
+    ends, found = consumer.end_offsets(tails), []
+    while any(consumer.position(tail) < ends[tail] for tail in tails):
+        for records in consumer.poll(timeout_ms=200).values():
+            found += [decode_answer(one.key, one.value, one.headers, one.timestamp) for one in records]
+    consumer.close()
+    return [answer for answer in found if answer]
+
+
+class Asked:
+    """Requests sent since it was made, and their answers."""
+
+    def __init__(self, brokers, producer):
+        self.brokers = brokers
+        self.producer = producer
+        self.positions = {}
+
+    def send(self, key, value, partition=0):
+        """Ask, and remember where the request stands."""
+        sent = self.producer.send(REQUESTS, value, key=key.encode(), partition=partition)
+        placed = sent.get(10)
+        self.positions[key] = (placed.partition, placed.offset)
+
+    def answers(self):
+        """Every answer to these requests that is there now, repeats too."""
+        mine = set(self.positions.values())
+        return [answer for answer in all_answers(self.brokers) if answer.position in mine]
+
+    def wait(self):
+        """The first answer to each request, by its key, once all are there."""
+
+        def complete():
+            found = {answer.position: answer for answer in first_answers(self.answers())}
+            return found if len(found) == len(self.positions) else None
+
+        def missing():
+            return f"requests are unanswered: {set(self.positions.values()) - {a.position for a in self.answers()}}"
+
+        found = wait_until(complete, ANSWER_S, missing)
+        return {key: found[position] for key, position in self.positions.items()}
+
+
+@contextmanager
+def traffic(asked, rate):
+    """Requests to both partitions while the block runs."""
+    ended = threading.Event()
+
+    def send():
+        number = 0
+        while not ended.wait(1 / rate):
+            asked.send(f"r-{number}", request(str(10 + number % 300)), partition=number % 2)
+            number += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        sender.join()
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("corrupt", r"must have sha256"),
+        ("forgetful", "golden row 0 must give"),
+        ("foreign", "must name a class of Spark ML; got 'os.path'"),
+    ],
+)
+def test_a_version_that_is_not_as_it_was_trained_never_serves(serve, version, reason):
+    """
+    A changed byte, another prediction than in training or a foreign class: the server ends and says why.
+    """
+    server = serve(9, version)
+
+    assert server.wait_end() == 1
+    assert reason in server.log.read_text()
+    assert not server.ready.exists()
+
+
+def test_a_ready_server_has_answered_its_own_probes(first, kafka, versions):
+    """
+    The ready file names release and version, and each partition has been through Kafka and back.
+    """
+    probes = [answer for answer in all_answers(kafka) if answer.request_id.startswith(PROBE_PREFIX)]
+
+    assert json.loads(first.ready.read_text()) == {"release": 1, "version": versions["double"], "state": "serving"}
+    assert {(one.request_id, one.in_partition) for one in probes} == {(f"{PROBE_PREFIX}1-{n}", n) for n in PARTITIONS}
+    assert {one.release for one in probes} == {1}
+
+
+def test_poison_is_rejected_one_by_one_and_the_query_lives(first, asked):
+    """
+    Every kind of bad request gets one rejection; what stands before and behind it gets its prediction.
+    """
+    for place, (key, value) in enumerate({**POISON, **HARMLESS}.items()):
+        asked.send(f"before-{place}", request("50"), partition=place % 2)
+        asked.send(key, value, partition=place % 2)
+        asked.send(f"behind-{place}", request("50"), partition=place % 2)
+
+    found = asked.wait()
+
+    bad = {key: (answer.prediction, answer.rejection) for key, answer in found.items() if key in POISON}
+    fine = [answer for key, answer in found.items() if key not in POISON]
+    assert {key for key, (prediction, reason) in bad.items() if prediction is None and reason} == POISON.keys()
+    assert [answer for answer in fine if answer.rejection or abs(answer.prediction - 100) > 20] == []
+    assert len(asked.answers()) == len(asked.positions)
+    assert first.child.alive()
+
+
+def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first, serve, asked, versions):
+    """
+    Make before break under traffic, kill -9 in the middle, requests meanwhile: all answered, in order, by both.
+    """
+    second = serve(2, "triple")
+    with traffic(asked, rate=40):
+        second.wait_ready()
+        pause(1)
+        first.child.kill()
+        pause(1)
+        second.child.kill()
+        pause(1)
+    third = serve(3, "triple")
+    third.wait_ready()
+
+    found = asked.wait()
+    third.child.kill()
+
+    double, triple = versions["double"], versions["triple"]
+    assert {(one.release, one.model_version) for one in found.values()} == {(1, double), (2, triple), (3, triple)}
+    assert [one for one in found.values() if one.rejection] == []
+    for partition in PARTITIONS:
+        firsts = [one.in_offset for one in first_answers(asked.answers()) if one.in_partition == partition]
+        assert firsts == sorted(firsts)
+
+
+def test_sigterm_ends_the_server_and_its_jvm_at_once(serve, asked):
+    """
+    A server that is told to leave leaves, with exit code 0 and no process behind it.
+    """
+    server = serve(4, "triple")
+    server.wait_ready()
+    started = server.child.members()
+
+    server.child.send(signal.SIGTERM)
+
+    wait_until(lambda: not server.child.members(), 2, lambda: f"{server.child.members()} of {started} still run")
+    assert server.child.exit_code == 0
+    assert len(started) > 1
+
+
+def test_the_classic_trigger_answers_too(serve, asked):
+    """
+    With micro-batches the server proves itself and answers the same way.
+    """
+    server = serve(5, "double", BATON_TRIGGER="micro-batch")
+    server.wait_ready()
+    for number in range(50):
+        asked.send(f"m-{number}", request(str(number + 1)), partition=number % 2)
+
+    found = asked.wait()
+
+    server.child.kill()
+
+    assert {answer.release for answer in found.values()} == {5}
+
+
+def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, tmp_path):
+    """
+    A batch job over the whole requests topic predicts, for each answer given so far, exactly what was answered.
+    """
+    out = tmp_path / "expected.jsonl"
+    told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_OUT": str(out)}
+    wanted = {"BATON_VERSIONS": f"{versions['double']},{versions['triple']}"}
+    job = Server(tmp_path, {**told, **wanted}, "apps.prediction_server.rescore")
+    try:
+        assert job.wait_end() == 0, job.describe()
+    finally:
+        job.child.kill()
+    expected = {
+        (one.model_version, one.in_partition, one.in_offset): (one.prediction, one.rejection)
+        for one in read_expected(out)
+    }
+    answers = all_answers(kafka)
+
+    assert len(answers) > 100
+    assert [
+        one for one in answers if expected[one.model_version, *one.position] != (one.prediction, one.rejection)
+    ] == []

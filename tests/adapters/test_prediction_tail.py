@@ -1,0 +1,127 @@
+"""Reading the tail of the answers topic on a real broker."""
+
+import uuid
+
+import pytest
+import structlog
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+
+from apps.common.errors import SettingsError, Unavailable
+from apps.prediction_server.progress import Start
+from apps.prediction_server.tail import Tail
+
+DEADLINE_S = 20
+
+
+@pytest.fixture
+def admin(kafka):
+    """A client that makes topics."""
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def producer(kafka):
+    """A client that writes."""
+    client = KafkaProducer(bootstrap_servers=kafka)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def tail(kafka, admin):
+    """Two new topics of two partitions, as a starting server looks at them."""
+    made = Tail(kafka, structlog.get_logger(), f"asked-{uuid.uuid4()}", f"answered-{uuid.uuid4()}")
+    make(admin, made.requests, 2)
+    make(admin, made.answers, 2)
+    return made
+
+
+def make(admin, topic, partitions):
+    admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
+
+
+def ask(producer, tail, count, partition=0):
+    for _ in range(count):
+        producer.send(tail.requests, b"{}", partition=partition)
+    producer.flush()
+
+
+def answer(producer, tail, offsets, partition=0, in_partition=0):
+    for offset in offsets:
+        headers = [("in_partition", str(in_partition).encode()), ("in_offset", str(offset).encode())]
+        producer.send(tail.answers, b"{}", partition=partition, headers=headers)
+    producer.flush()
+
+
+def test_each_partition_starts_at_its_first_unanswered_request(producer, tail):
+    """
+    Nothing answered: the earliest request. Everything answered: the end. A hole: there.
+    """
+    ask(producer, tail, 6, partition=0)
+    assert tail.starts(DEADLINE_S) == {0: Start(0), 1: Start(0)}
+
+    answer(producer, tail, [0, 1, 3])
+    assert tail.starts(DEADLINE_S) == {0: Start(2), 1: Start(0)}
+
+    answer(producer, tail, range(2, 6))
+    assert tail.starts(DEADLINE_S) == {0: Start(6), 1: Start(0)}
+
+
+def test_records_that_are_not_ours_change_nothing(kafka, producer, tail):
+    """
+    Records without our headers, with broken ones, of another partition, beyond the end, of a transaction: ignored.
+    """
+    ask(producer, tail, 6)
+    answer(producer, tail, [0, 1])
+    producer.send(tail.answers, b"hello", partition=0)
+    broken = [("in_partition", b"zero"), ("in_offset", b"\xff")]
+    producer.send(tail.answers, None, key=b"x", partition=0, headers=broken)
+    answer(producer, tail, [5], in_partition=1)
+    answer(producer, tail, [10**12])
+    foreign = KafkaProducer(bootstrap_servers=kafka, transactional_id=str(uuid.uuid4()))
+    foreign.init_transactions()
+    foreign.begin_transaction()
+    foreign.send(tail.answers, b"in a transaction", partition=0)
+    foreign.commit_transaction()  # leaves a marker at the very end, which no reader is given
+    foreign.close()
+
+    assert tail.starts(DEADLINE_S)[0] == Start(2, ignored=1)
+
+
+def test_requests_that_expired_unanswered_are_told(producer, admin, tail):
+    """
+    A start before the earliest request left is moved there, and an error counts what is gone.
+    """
+    ask(producer, tail, 6)
+    answer(producer, tail, [0, 1])
+    admin.delete_records({TopicPartition(tail.requests, 0): 5})
+
+    with structlog.testing.capture_logs() as said:
+        tail.log = structlog.get_logger()
+        found = tail.starts(DEADLINE_S)
+
+    assert found[0] == Start(5, expired=3)
+    assert [(one["log_level"], one["partition"], one["count"]) for one in said] == [("error", 0, 3)]
+
+
+def test_unequal_partition_counts_are_refused(kafka, admin, tail):
+    """
+    With fewer answers partitions than requests partitions an answer could not stand where its request stands.
+    """
+    requests = f"asked-{uuid.uuid4()}"
+    make(admin, requests, 3)
+
+    with pytest.raises(SettingsError, match=r"must have as many partitions as .* \(3\); got 2"):
+        Tail(kafka, tail.log, requests, tail.answers).starts(DEADLINE_S)
+
+
+def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
+    """
+    Without a broker, or without topics, the error says so after the deadline and not before.
+    """
+    with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 within 2 s"):
+        Tail("127.0.0.1:1", tail.log).starts(2)
+    with pytest.raises(Unavailable, match="not there yet"):
+        Tail(kafka, tail.log, tail.requests, "nowhere").starts(2)
