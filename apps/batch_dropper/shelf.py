@@ -110,4 +110,7 @@ def _locked(work: Path) -> Iterator[None]:
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:  # closing is not enough when a child was forked meanwhile
+            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -35,7 +35,7 @@ def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
 
 
 def _rows(path: Path, file: TextIO, dataset: Dataset) -> Iterator[Row]:
-    lines, start = csv.reader(file), 1
+    lines, start = csv.reader(file, strict=True), 1  # strict: a quote left open is an error
     try:
         header: list[str] = next(lines, [])
         if problems := header_problems(header, dataset.column_names):

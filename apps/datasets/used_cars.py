@@ -2,8 +2,8 @@
 Used cars: the 66 raw columns of the Kaggle file ananaymital/us-used-cars-dataset, and what predicts the price.
 
 The file may not be shipped: rows come from a generator that follows its published aggregates, or from the person's
-own copy. The limits of a column are wider than anything the file means and narrower than its typing mistakes, so
-that a price of 999,995 for a sedan of 2012 is quarantined and a Ferrari is not.
+own copy. The limits of a column take nearly all that the file means and leave out its typing mistakes, such as 999,995
+for a sedan; a few cars lie beyond them and are refused on purpose: those above 200,000 and those from before 1980.
 """
 
 from apps.datasets._used_cars_generator import generate

@@ -31,7 +31,10 @@ class Mailbox:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
+                try:
+                    yield
+                finally:  # closing is not enough when a child was forked meanwhile
+                    fcntl.flock(lock, fcntl.LOCK_UN)
         except OSError as error:
             raise self._unavailable(error) from error
 

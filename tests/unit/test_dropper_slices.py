@@ -250,11 +250,11 @@ def test_generated_slices_end_where_they_are_told_to(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"id,price\n1,2\n", "text is missing"),
-        (b"id,price,text,more\n1,2,3,4\n", "'more' is unknown"),
-        (b"id,price,text\n1,2\n", "row 1 must have 3 cells; got 2"),
-        (b"id,price,text\n1,2,\xff\n", "must be CSV in UTF-8"),
-        (b'id,price,text\n1,2,"open\n', "must be CSV in UTF-8"),
+        (b"id,price\n1,2\n", "the header must have text"),
+        (b"id,price,text,more\n1,2,3,4\n", "no other columns; got 'more'"),
+        (b"id,price,text\n1,2\n", "line 2 must have 3 cells; got 2"),
+        (b"id,price,text\n1,2,\xff\n", "must be text in UTF-8"),
+        (b'id,price,text\n1,2,"open\n', "line 2 must be CSV; .*; check its quotes"),
     ],
 )
 def test_a_file_that_does_not_fit_the_dataset_is_refused_with_what_is_wrong(tmp_path, content, words):
