@@ -1,7 +1,6 @@
 """One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
 
 import json
-import time
 from pathlib import Path
 
 from apps import datasets
@@ -21,7 +20,7 @@ class Session:
     def __init__(self, state: Path) -> None:
         """``state`` holds everything the stack writes."""
         self.state = state
-        self.seconds_up = 0.0
+        self.ready_after: dict[str, float] = {}  # service -> seconds, of the last up
         self._settings_file = state / "settings.json"
 
     @property
@@ -59,14 +58,14 @@ class Session:
         with step("stack up") as shown:
             ready: list[str] = []
 
-            def report(service: str, state: str, _seconds: float) -> None:
+            def report(service: str, state: str, seconds: float) -> None:
                 if state == "ready" and service not in ready:
                     ready.append(service)
+                    self.ready_after[service] = seconds
                 shown.update(f"{len(ready)} ready: {', '.join(ready)}")
 
-            began = time.monotonic()
+            self.ready_after = {}
             self.runtime.up(stack.services, report)
-            self.seconds_up = time.monotonic() - began
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""

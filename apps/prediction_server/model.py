@@ -40,9 +40,14 @@ class Model:
         return list(contract["input_columns"])
 
     @property
+    def golden_file(self) -> Path:
+        """The golden rows, a JSON object a line: ``fields``, and the ``prediction`` or ``rejection`` of the trainer."""
+        return self.folder / GOLDEN
+
+    @property
     def golden(self) -> list[dict[str, Any]]:
-        """The golden rows: ``fields``, and the ``prediction`` or ``rejection`` that the trainer saw."""
-        lines = (self.folder / GOLDEN).read_text().splitlines()
+        """The golden rows, read."""
+        lines = self.golden_file.read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 

@@ -36,7 +36,8 @@ def all_requests(spark: SparkSession, brokers: str) -> DataFrame:
 
 def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[dict[str, object]]:
     """What the version says to each record."""
-    for row in answers(records, loaded, model.input_columns, model.version, 0).toLocalIterator():
+    answered = answers(records, loaded, model.input_columns, model.version, 0)
+    for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)
         if answer is None:
