@@ -23,10 +23,11 @@ _FEWEST = 10  # rows in a fold, and in the test part
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of one batch: all, and those that its rules reject."""
+    """Rows of one batch: all, those that its rules reject, and the commonest reason."""
 
     rows: int
     quarantined: int
+    reason: str = ""
 
 
 def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list[str]:
@@ -71,8 +72,10 @@ def check(dataset: Dataset, raw: DataFrame) -> DataFrame:
 
 def count(checked: DataFrame) -> dict[str, Counts]:
     """The rows of each batch."""
-    found = checked.groupBy(BATCH).agg(F.count(F.lit(1)).alias("rows"), F.count("rejection").alias("bad")).collect()
-    return {row[BATCH]: Counts(row["rows"], row["bad"]) for row in found}
+    bad = F.col("rejection")
+    figures = F.count(F.lit(1)).alias("rows"), F.count(bad).alias("bad"), F.mode(bad).alias("reason")
+    found = checked.groupBy(BATCH).agg(*figures).collect()
+    return {row[BATCH]: Counts(row["rows"], row["bad"], row["reason"] or "") for row in found}
 
 
 def row_problems(mine: Counts, promised: int) -> list[str]:
@@ -87,8 +90,8 @@ def row_problems(mine: Counts, promised: int) -> list[str]:
 def quarantine_problems(mine: Counts, limit: float) -> list[str]:
     """Whether too many rows of a batch are bad."""
     if mine.quarantined > limit * mine.rows:
-        share = f"{mine.quarantined} of {mine.rows}"
-        return [f"at most {limit:.0%} of the rows may be bad; got {share}; quarantine has each with its reason"]
+        got = f"{mine.quarantined} of {mine.rows}, mostly because {mine.reason}"
+        return [f"at most {limit:.0%} of the rows may be bad; got {got}; quarantine has each with its reason"]
     return []
 
 

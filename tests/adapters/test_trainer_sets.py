@@ -70,10 +70,10 @@ def test_a_row_that_cannot_be_trained_on_says_why(spark, tmp_path):
 
 
 def test_rows_are_counted_by_batch(spark, tmp_path):
-    """Every batch has its number of rows and of bad ones."""
+    """Every batch has its number of rows and of bad ones, and why most of those are bad."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\nb,,x,1\n", b2=HEADER + "c,,1,1\n")
 
-    assert sets.count(frame) == {"b1": sets.Counts(2, 1), "b2": sets.Counts(1, 0)}
+    assert sets.count(frame) == {"b1": sets.Counts(2, 1, "weight must be a number; got 'x'"), "b2": sets.Counts(1, 0)}
 
 
 def test_only_the_bad_rows_of_the_new_batch_are_quarantined(spark, tmp_path):

@@ -45,4 +45,4 @@ def test_a_batch_has_the_rows_that_its_manifest_promises():
 def test_too_many_bad_rows_refuse_a_batch():
     """A share at the limit passes; one row more does not."""
     assert quarantine_problems(Counts(100, 10), 0.1) == []
-    assert "11 of 100" in quarantine_problems(Counts(100, 11), 0.1)[0]
+    assert "11 of 100, mostly because price must" in quarantine_problems(Counts(100, 11, "price must"), 0.1)[0]
