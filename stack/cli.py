@@ -212,7 +212,7 @@ app.add_typer(bench_app, name="bench")
 
 @bench_app.command("up")
 def bench_up(as_json: JsonOption = False) -> None:
-    """Seconds of a cold and a warm up, and the memory of the idle stack."""
+    """Seconds of a first and of a warm up, and the memory of the idle stack."""
     from stack import bench
 
     bench.up(as_json=as_json)
