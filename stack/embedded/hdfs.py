@@ -98,6 +98,7 @@ def namenode(site: Site) -> Recipe:
             HEAPS[NAMENODE],
             [configuration, f"{jars('hdfs')}/*"],
             "org.apache.hadoop.hdfs.server.namenode.NameNode",
+            f"-Djava.io.tmpdir={configuration}",  # Jetty's folders outlive a kill
         )
 
     def prepare() -> None:
@@ -129,6 +130,7 @@ def datanode(site: Site) -> Recipe:
             HEAPS[DATANODE],
             [folder / DATANODE, f"{jars('hdfs')}/*"],
             "org.apache.hadoop.hdfs.server.datanode.DataNode",
+            f"-Djava.io.tmpdir={folder / DATANODE}",
         )
 
     def prepare() -> None:

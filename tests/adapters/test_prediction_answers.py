@@ -96,7 +96,13 @@ def answer_all(spark, loaded, records):
         (None if key is None else bytearray(key), None if value is None else bytearray(value), 1, place)
         for place, (key, value) in enumerate(records)
     ]
-    answered = answers(spark.createDataFrame(rows, golden.RECORD).coalesce(1), loaded, COLUMNS, "7", 3).collect()
+    answered = answers(
+        spark.createDataFrame(rows, "key BINARY, value BINARY, partition INT, offset BIGINT").coalesce(1),
+        loaded,
+        COLUMNS,
+        "7",
+        3,
+    ).collect()
     assert all(row["partition"] == 1 for row in answered)
     decoded = [
         decode_answer(
