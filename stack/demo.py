@@ -36,21 +36,23 @@ def stack_of_its_own(name: str, dataset: str, source: Path | None, **settings: s
     session.runtime.down()
     shutil.rmtree(session.state, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    failed = True
     try:
         session.up(dataset, source, **settings)
         yield session
-    except BaseException as error:
-        if session.state.exists() and not isinstance(error, KeyboardInterrupt):
-            err.print(f"the logs are in {session.state / 'logs'}")
+        failed = False
+    except KeyboardInterrupt:
+        failed = False
         raise
-    else:
-        # Nothing of a success is worth keeping; a failure keeps its data and logs until the next start.
-        session.runtime.down()
-        shutil.rmtree(session.state, ignore_errors=True)
+    except BaseException:
+        err.print(f"the logs are in {session.state / 'logs'}")
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         with step("everything that was started is ended"):
             session.runtime.down()
+            if not failed:  # a failure keeps its data and logs until the next start
+                shutil.rmtree(session.state, ignore_errors=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -119,17 +121,17 @@ def run(dataset: str, source: Path | None, rate: float, report: Path, json_file:
     started = time.monotonic()
     with stack_of_its_own("demo", dataset, source) as session:
         verdict, story = tell(session, rate)
-    out.print(table(verdict))
-    render(verdict, story, report)
-    if json_file:
-        json_file.write_text(json.dumps(verdict.to_json()) + "\n")
-    calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
-    if calm.p50_ms is not None and calm.p99_ms is not None:
-        out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
-    out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
-    found = problems(verdict, MIN_VERSIONS, must_compare=True)
-    if found:
-        raise BatonError("\n".join(found))
+        out.print(table(verdict))
+        render(verdict, story, report)
+        if json_file:
+            json_file.write_text(json.dumps(verdict.to_json()) + "\n")
+        calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
+        if calm.p50_ms is not None and calm.p99_ms is not None:
+            out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
+        out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
+        found = problems(verdict, MIN_VERSIONS, must_compare=True)
+        if found:
+            raise BatonError("\n".join(found))
 
 
 def traffic(session: Session, rate: float, seconds: float, *, as_json: bool) -> int:
