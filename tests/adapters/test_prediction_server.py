@@ -302,7 +302,10 @@ def test_sigterm_ends_the_server_and_its_jvm_at_once(serve, asked):
 
     server.child.send(signal.SIGTERM)
 
-    wait_until(lambda: not server.child.members(), 2, lambda: f"{server.child.members()} of {started} still run")
+    def left():
+        return not server.child.members() and server.child.exit_code is not None
+
+    wait_until(left, 2, lambda: f"{server.child.members()} of {started} still run")
     assert server.child.exit_code == 0
     assert len(started) > 1
 
