@@ -36,22 +36,20 @@ def stack_of_its_own(name: str, dataset: str, source: Path | None, **settings: s
     session.runtime.down()
     shutil.rmtree(session.state, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed = True
+    kept = False
     try:
         session.up(dataset, source, **settings)
         yield session
-        failed = False
-    except KeyboardInterrupt:
-        failed = False
-        raise
-    except BaseException:
-        err.print(f"the logs are in {session.state / 'logs'}")
+    except Exception:
+        kept = session.state.exists()  # a failure keeps its data and logs until the next start
+        if kept:
+            err.print(f"the logs are in {session.state / 'logs'}")
         raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         with step("everything that was started is ended"):
             session.runtime.down()
-            if not failed:  # a failure keeps its data and logs until the next start
+            if not kept:
                 shutil.rmtree(session.state, ignore_errors=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

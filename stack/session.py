@@ -56,15 +56,13 @@ class Session:
         self._settings_file.write_text(json.dumps(wanted))
         stack = services.load()
         with step("stack up") as shown:
-            ready: list[str] = []
+            self.ready_after = {}
 
             def report(service: str, state: str, seconds: float) -> None:
-                if state == "ready" and service not in ready:
-                    ready.append(service)
-                    self.ready_after[service] = seconds
-                shown.update(f"{len(ready)} ready: {', '.join(ready)}")
+                if state == "ready":
+                    self.ready_after.setdefault(service, seconds)
+                shown.update(f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}")
 
-            self.ready_after = {}
             self.runtime.up(stack.services, report)
 
     def pipeline(self) -> Pipeline:

@@ -4,12 +4,8 @@ The slices and the test part of one source on the local disk: made when they are
 Each source, seed and size has a folder of its own, made under another name and renamed: what is there is whole.
 """
 
-import csv
-import fcntl
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +14,9 @@ from structlog.stdlib import BoundLogger
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
 from apps.common.errors import SettingsError
+from apps.common.locking import locked
 from apps.common.manifest import Manifest
-from apps.datasets.declaration import Dataset, Row
+from apps.datasets.declaration import Dataset
 from apps.datasets.source import read_csv
 
 ENDLESS = 9999  # four digits keep the order of names the order of age
@@ -44,7 +41,7 @@ class Shelf:
 
     def take(self, number: int) -> Slice | None:
         """A slice, made now if need be; None when there are not that many."""
-        with _locked(self.settings.work):
+        with locked(self.settings.work):  # a second dropper would make the same files
             source = self._source()
             folder = self._split(source) if source else self._generated(number)
         path = folder / file_name(number)
@@ -94,23 +91,4 @@ def csv_source(path: Path, dataset: Dataset) -> Source:
         raise SettingsError(f"a source must be a CSV file; got {path}; check the path")
     status = path.stat()
     identity = f"{path.resolve()} ({status.st_size} bytes, changed {status.st_mtime_ns})"
-    return Source(identity, lambda: _read(path, dataset), status.st_size)
-
-
-def _read(path: Path, dataset: Dataset) -> Iterator[Row]:
-    try:
-        yield from read_csv(path, dataset)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name}: must be CSV in UTF-8; got {error}; mend the file") from error
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """Keep a second dropper from making the same files at the same time."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:  # closing is not enough when a child was forked meanwhile
-            fcntl.flock(lock, fcntl.LOCK_UN)
+    return Source(identity, lambda: read_csv(path, dataset), status.st_size)

@@ -4,7 +4,6 @@ A folder of small JSON files shared by processes: one writer at a time, each fil
 The lock is the kernel's, so a process that is killed cannot keep it; a reader needs no lock and never sees half a file.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from apps.common.errors import Unavailable
+from apps.common.locking import locked
 
 T = TypeVar("T")
 
@@ -28,13 +28,8 @@ class Mailbox:
     def locked(self) -> Iterator[None]:
         """Keep every other writer out while the block runs."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                try:
-                    yield
-                finally:  # closing is not enough when a child was forked meanwhile
-                    fcntl.flock(lock, fcntl.LOCK_UN)
+            with locked(self.folder):
+                yield
         except OSError as error:
             raise self._unavailable(error) from error
 

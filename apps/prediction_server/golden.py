@@ -38,17 +38,18 @@ def requests(spark: SparkSession, model: Model) -> DataFrame:
 
 def prove(spark: SparkSession, pipeline: PipelineModel, model: Model) -> None:
     """Answer the golden rows as if they were requests; raise ModelRefused with the first differences."""
-    if not model.golden:
+    golden = model.golden
+    if not golden:
         raise ModelRefused(f"version {model.version} must have golden rows; got none; train it again")
-    rows = [row for row in model.golden for _ in range(COPIES)]
+    rows = [row for row in golden for _ in range(COPIES)]
     records = requests(spark, model)
     answered = answers(records, pipeline, model.input_columns, model.version, 0).select("value").collect()
     bodies = [json.loads(bytes(row["value"])) for row in answered]
-    problems = [
+    problems = dict.fromkeys(  # the copies of a row have one and the same
         f"golden row {place // COPIES} must give {row['prediction']!r} or {row['rejection']!r}; got {body}"
         for place, (row, body) in enumerate(zip(rows, bodies, strict=True))
         if not same(row, body)
-    ]
+    )
     if problems:
-        found = "; ".join(problems[:SHOWN])
+        found = "; ".join(list(problems)[:SHOWN])
         raise ModelRefused(f"version {model.version} must predict what it did in training; {found}; train it again")

@@ -78,6 +78,12 @@ def _write_configuration(site: Site, folder: Path, names: Path) -> None:
     (folder / "log4j.properties").write_text(LOGGING)
 
 
+def _daemon(name: str, configuration: Path, main: str) -> list[str]:
+    """The command line of a daemon; Jetty's folders, which outlive a kill, go to its own and not to the machine's."""
+    temporary = f"-Djava.io.tmpdir={configuration}"
+    return java_command(HEAPS[name], [configuration, f"{jars('hdfs')}/*"], main, temporary)
+
+
 def _bean(address: str, name: str) -> dict[str, Any]:
     answer = requests.get(f"{address}/jmx", params={"qry": f"Hadoop:{name}"}, timeout=ANSWER_S)
     answer.raise_for_status()
@@ -94,12 +100,7 @@ def namenode(site: Site) -> Recipe:
     address = f"http://{HOST}:{site.service(NAMENODE).ports['http']}"
 
     def program(configuration: Path) -> list[str]:
-        return java_command(
-            HEAPS[NAMENODE],
-            [configuration, f"{jars('hdfs')}/*"],
-            "org.apache.hadoop.hdfs.server.namenode.NameNode",
-            f"-Djava.io.tmpdir={configuration}",  # Jetty's folders outlive a kill
-        )
+        return _daemon(NAMENODE, configuration, "org.apache.hadoop.hdfs.server.namenode.NameNode")
 
     def prepare() -> None:
         _write_configuration(site, folder / NAMENODE, names)
@@ -126,12 +127,7 @@ def datanode(site: Site) -> Recipe:
     address = site.service(DATANODE).address_at(HOST)
 
     def command() -> list[str]:
-        return java_command(
-            HEAPS[DATANODE],
-            [folder / DATANODE, f"{jars('hdfs')}/*"],
-            "org.apache.hadoop.hdfs.server.datanode.DataNode",
-            f"-Djava.io.tmpdir={folder / DATANODE}",
-        )
+        return _daemon(DATANODE, folder / DATANODE, "org.apache.hadoop.hdfs.server.datanode.DataNode")
 
     def prepare() -> None:
         _write_configuration(site, folder / DATANODE, folder / "names")

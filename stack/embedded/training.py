@@ -91,8 +91,8 @@ class Training:
         self._enter(State.RUNNING)
 
     def _finish(self, child: Child) -> None:
+        code = child.exit_code
         child.kill()
-        code = child.exit_code  # known only once its last thread is gone
         good = code == 0
         if self._request:
             state = TrainingState.SUCCEEDED if good else TrainingState.FAILED

@@ -96,13 +96,9 @@ def answer_all(spark, loaded, records):
         (None if key is None else bytearray(key), None if value is None else bytearray(value), 1, place)
         for place, (key, value) in enumerate(records)
     ]
-    answered = answers(
-        spark.createDataFrame(rows, "key BINARY, value BINARY, partition INT, offset BIGINT").coalesce(1),
-        loaded,
-        COLUMNS,
-        "7",
-        3,
-    ).collect()
+    schema = "key BINARY, value BINARY, partition INT, offset BIGINT"
+    asked = spark.createDataFrame(rows, schema).coalesce(1)
+    answered = answers(asked, loaded, COLUMNS, "7", 3).collect()
     assert all(row["partition"] == 1 for row in answered)
     decoded = [
         decode_answer(
