@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stack.console import err, step
+from stack.session import Mode
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -19,6 +20,11 @@ CHECKS = {
 SUITES = {
     "adapters": [sys.executable, "-m", "pytest", "tests/adapters"],
     "end to end": [sys.executable, "-m", "pytest", "tests/e2e"],
+}
+
+CLUSTER_SUITES = {
+    "charts": [sys.executable, "-m", "pytest", "tests/charts"],
+    "end to end": [sys.executable, "-m", "pytest", "tests/e2e", "--mode", "cluster"],
 }
 
 
@@ -40,6 +46,8 @@ def check() -> int:
     return _run_all(CHECKS)
 
 
-def test() -> int:
-    """Run the checks, then the suites that start real services; return the exit code."""
+def test(mode: Mode) -> int:
+    """Run the suites that start real services, in embedded mode after the checks; return the exit code."""
+    if mode is Mode.CLUSTER:
+        return _run_all(CLUSTER_SUITES)
     return check() or _run_all(SUITES)

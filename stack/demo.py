@@ -20,20 +20,20 @@ from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.console import err, out, step
 from stack.pipeline import Batch, Pipeline
-from stack.session import ROOT, Session
+from stack.session import Mode, Session
 
 CALM_S = 20  # traffic before the second batch and after the hand-over
 MIN_VERSIONS = 2
 
 
 @contextmanager
-def stack_of_its_own(name: str, dataset: str, source: Path | None, **settings: str) -> Iterator[Session]:
+def stack_of_its_own(
+    name: str, dataset: str, source: Path | None, mode: Mode = Mode.EMBEDDED, **settings: str
+) -> Iterator[Session]:
     """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
-    session = Session(ROOT / ".baton" / name)
-    other = Session(ROOT / ".baton" / "embedded")
-    if other.running():
-        raise BatonError("the ports must be free; a stack of ./baton up uses them; run ./baton down first")
-    session.runtime.down()
+    session = Session(name, mode)
+    require_free_ports()
+    session.runtime.wipe()
     shutil.rmtree(session.state, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = False
@@ -48,10 +48,22 @@ def stack_of_its_own(name: str, dataset: str, source: Path | None, **settings: s
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         with step("everything that was started is ended"):
-            session.runtime.down()
-            if not kept:
+            if kept:
+                session.runtime.down()
+            else:
+                session.runtime.wipe()
                 shutil.rmtree(session.state, ignore_errors=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def require_free_ports() -> None:
+    """Raise BatonError when the user's own stack runs, in whichever mode."""
+    for mode in Mode:
+        if Session(mode=mode).running():
+            raise BatonError(
+                f"the ports must be free; a stack of ./baton up --mode {mode} uses them; "
+                f"run ./baton down --mode {mode} first"
+            )
 
 
 class Chronicle:
@@ -114,10 +126,10 @@ def tell(session: Session, rate: float) -> tuple[Verdict, Story]:
     return verdict, chronicle.story()
 
 
-def run(dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
+def run(mode: Mode, dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
     """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
     started = time.monotonic()
-    with stack_of_its_own("demo", dataset, source) as session:
+    with stack_of_its_own("demo", dataset, source, mode) as session:
         verdict, story = tell(session, rate)
         out.print(table(verdict))
         render(verdict, story, report)

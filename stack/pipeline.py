@@ -1,8 +1,6 @@
 """The verbs of the running loop, for the CLI and the tests: drop a batch, wait for its version and until it serves."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from apps.common.waiting import wait_until
 from apps.orchestrator.port import Orchestrator, Served
 from loadtest.ledger import Expected
 from loadtest.traffic import read_expected
+from stack.runtime import Apps
 
 TRAINING_S = 600
 ROLL_OUT_S = 240
@@ -34,11 +33,12 @@ class Batch:
 class Pipeline:
     """The loop on one running stack, in either mode."""
 
-    def __init__(self, environment: Mapping[str, str], orchestrator: Orchestrator, logs: Path) -> None:
-        """``environment`` is the apps'; what an app prints when it is run by hand goes to ``logs``."""
+    def __init__(self, environment: Mapping[str, str], orchestrator: Orchestrator, apps: Apps) -> None:
+        """``environment`` is that of an app on this machine."""
         self.environment = dict(environment)
         self.orchestrator = orchestrator
-        self.logs = logs
+        self.apps = apps
+        self.files = apps.files()
 
     @property
     def dataset(self) -> str:
@@ -48,29 +48,13 @@ class Pipeline:
     @property
     def store(self) -> BatchStore:
         """The batches in HDFS."""
-        return BatchStore(self.environment["BATON_HDFS"], self.dataset)
+        return BatchStore(self.environment["BATON_HDFS"], self.dataset, files=self.files)
 
-    def run_app(self, app: str, **settings: str) -> str:
-        """Run ``python -m apps.<app>`` to its end; return what it printed; raise BatonError with its last lines."""
-        name = app.replace("_", "-").replace(".", "-")
-        with (self.logs / f"{name}.log").open("ab") as log:
-            command = [sys.executable, "-m", f"apps.{app}"]
-            environment = {**self.environment, **settings}
-            done = subprocess.run(command, env=environment, capture_output=True, check=False)
-            log.write(done.stderr)
-        if done.returncode:
-            tail = "\n".join(done.stderr.decode(errors="replace").strip().splitlines()[-15:])
-            raise BatonError(f"{app.replace('_', '-')} ended with exit code {done.returncode}:\n{tail}")
-        return done.stdout.decode()
-
-    def drop_batch(self, **settings: str) -> Batch:
-        """Put the next slice, or BATON_FILE, into ``landing/``."""
-        printed = self.run_app("batch_dropper", BATON_JOB="drop", **settings)
+    def drop_batch(self, file: Path | None = None, **settings: str) -> Batch:
+        """Put the next slice, or ``file``, into ``landing/``."""
+        own = {"BATON_FILE": self.apps.bring(file)} if file else {}
+        printed = self.apps.run("batch_dropper", {"BATON_JOB": "drop", **own, **settings})
         return Batch(**json.loads(printed.strip().splitlines()[-1]))
-
-    def tick(self, watcher: str) -> None:
-        """One tick of ``new_data_watcher`` or ``new_model_watcher``, by hand."""
-        self.run_app(watcher, BATON_TICK_S="0")
 
     def served(self) -> Served:
         """What serves now and what was last asked for."""
@@ -131,10 +115,6 @@ class Pipeline:
         """What each version predicts for every request in the topic, computed afresh by a batch job."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "expected.jsonl"
-            self.run_app(
-                "prediction_server.rescore",
-                BATON_VERSIONS=",".join(versions),
-                BATON_OUT=str(out),
-                BATON_SCRATCH=folder,
-            )
+            told = {"BATON_VERSIONS": ",".join(versions), "BATON_OUT": str(out), "BATON_SCRATCH": folder}
+            self.apps.run("prediction_server.rescore", told)
             return read_expected(out)

@@ -63,6 +63,7 @@ class Service:
     needs: tuple[str, ...]
     memory_mib: int
     ready: str
+    chart: str
     version: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
     address: str = ""

@@ -1,27 +1,35 @@
 """One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 
 from apps import datasets
 from apps.common.errors import BatonError
-from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import services
 from stack.console import step
-from stack.embedded.runtime import EmbeddedRuntime
+from stack.environment import ROOT
 from stack.pipeline import Pipeline
+from stack.runtime import Runtime
 
-ROOT = Path(__file__).parent.parent
+
+class Mode(StrEnum):
+    """Where the stack runs."""
+
+    EMBEDDED = "embedded"
+    CLUSTER = "cluster"
 
 
 class Session:
-    """A stack in ``state``; a second one cannot run beside it, because the ports are the same."""
+    """A stack called ``name``; a second one cannot run beside it, because the ports are the same."""
 
-    def __init__(self, state: Path) -> None:
-        """``state`` holds everything the stack writes."""
-        self.state = state
+    def __init__(self, name: str = "", mode: Mode = Mode.EMBEDDED) -> None:
+        """Everything that the stack writes on this machine is in its state folder; ``name`` "" is the user's own."""
+        self.name = name
+        self.mode = mode
+        self.state = ROOT / ".baton" / (f"{mode}-{name}" if name else str(mode))
         self.ready_after: dict[str, float] = {}  # service -> seconds, of the last up
-        self._settings_file = state / "settings.json"
+        self._settings_file = self.state / "settings.json"
 
     @property
     def settings(self) -> dict[str, str]:
@@ -32,16 +40,23 @@ class Session:
         return settings
 
     @property
-    def runtime(self) -> EmbeddedRuntime:
+    def runtime(self) -> Runtime:
         """The runtime of this stack."""
+        if self.mode is Mode.CLUSTER:
+            from stack.cluster.node import NAME  # noqa: PLC0415 - a second to import, which the embedded mode need not pay
+            from stack.cluster.runtime import ClusterRuntime  # noqa: PLC0415
+
+            return ClusterRuntime(self.state, self.settings, f"{NAME}-{self.name}" if self.name else NAME)
+        from stack.embedded.runtime import EmbeddedRuntime  # noqa: PLC0415
+
         return EmbeddedRuntime(self.state, self.settings)
 
     def running(self) -> bool:
-        """Whether any process of this stack is alive."""
-        return bool(self.runtime.processes())
+        """Whether anything of this stack runs."""
+        return self.runtime.running()
 
     def environment(self) -> dict[str, str]:
-        """The environment of an app of this stack."""
+        """The environment of an app of this stack on this machine."""
         return self.runtime.environment()
 
     def up(self, dataset: str, source: Path | None, **settings: str) -> None:
@@ -61,12 +76,14 @@ class Session:
             def report(service: str, state: str, seconds: float) -> None:
                 if state == "ready":
                     self.ready_after.setdefault(service, seconds)
-                shown.update(f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}")
+                ready = f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}"
+                shown.update(ready if service in {one.name for one in stack.services} else state)
 
             self.runtime.up(stack.services, report)
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
-        if not self.running():
+        runtime = self.runtime
+        if not runtime.running():
             raise BatonError("the stack must be up; it is down; run ./baton up")
-        return Pipeline(self.environment(), EmbeddedOrchestrator(self.state), self.state / "logs")
+        return Pipeline(runtime.environment(), runtime.orchestrator(), runtime.apps())

@@ -34,12 +34,12 @@ class Entry:
 class BatchStore:
     """The batches of one dataset in HDFS."""
 
-    def __init__(self, hdfs: str, dataset: str, root: str = ROOT) -> None:
-        """``hdfs`` is the NameNode's URL, ``hdfs://host:port``."""
+    def __init__(self, hdfs: str, dataset: str, root: str = ROOT, files: Hdfs | None = None) -> None:
+        """``hdfs`` is the NameNode's URL, ``hdfs://host:port``; ``files`` reaches it in another way."""
         self.hdfs = hdfs
         self.dataset = dataset
         self.root = root
-        self.files = Hdfs(hdfs)
+        self.files = files or Hdfs(hdfs)
         self.client = self.files.client
 
     def folder(self, place: str, batch: str = "") -> str:

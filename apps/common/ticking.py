@@ -1,5 +1,6 @@
 """Runs a watcher's tick: once, or again and again in one process, because starting Python costs more than a tick."""
 
+import math
 import signal
 import threading
 import time
@@ -10,9 +11,11 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import BatonError
 
 
-def run(tick: Callable[[], None], period: float, log: BoundLogger) -> int:
+def run(tick: Callable[[], None], period: float, log: BoundLogger, lasting: float = 0) -> int:
     """
     Run ``tick`` once when ``period`` is 0, else each ``period`` seconds until SIGTERM or SIGINT; the exit code.
+
+    ``lasting`` seconds later (0: never) it ends too, before a tick that would begin after that.
 
     What is missing for a tick is logged; a loop goes on with the next tick, and says the same thing once.
     """
@@ -23,7 +26,8 @@ def run(tick: Callable[[], None], period: float, log: BoundLogger) -> int:
         signal.signal(number, lambda *_: stop.set())
     log.info("watching", period=period)
     said = ""
-    while not stop.is_set():
+    end = time.monotonic() + lasting if lasting else math.inf
+    while not stop.is_set() and time.monotonic() < end:
         due = time.monotonic() + period
         said = _try(tick, log, said)
         stop.wait(max(0.0, due - time.monotonic()))

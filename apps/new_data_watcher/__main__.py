@@ -13,7 +13,7 @@ from apps.common.manifest import schema_hash
 from apps.common.settings import load
 from apps.new_data_watcher.settings import WatcherSettings
 from apps.new_data_watcher.watcher import NewDataWatcher
-from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.choice import orchestrator
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     try:
         settings = load(WatcherSettings)
         log = configure("new-data-watcher", settings.log_format)
-        return ticking.run(watcher(settings, log).tick, settings.tick_s, log)
+        return ticking.run(watcher(settings, log).tick, settings.tick_s, log, settings.tick_for_s)
     except BatonError as error:
         log.error("cannot watch", reason=str(error))  # noqa: TRY400 - its text says it all
         return 1
@@ -33,7 +33,7 @@ def watcher(settings: WatcherSettings, log: BoundLogger) -> NewDataWatcher:
     dataset = datasets.get(settings.dataset)
     return NewDataWatcher(
         store=BatchStore(settings.hdfs, dataset.name),
-        orchestrator=EmbeddedOrchestrator(settings.state),
+        orchestrator=orchestrator(settings),
         schema_hash=schema_hash(dataset.column_names),
         grace=settings.batch_grace_s,
         registry_answers=lambda: registry.champion(settings.mlflow, dataset.name),

@@ -11,7 +11,7 @@ from apps.common.logs import configure
 from apps.common.settings import load
 from apps.new_model_watcher.settings import WatcherSettings
 from apps.new_model_watcher.watcher import NewModelWatcher
-from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.choice import orchestrator
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     try:
         settings = load(WatcherSettings)
         log = configure("new-model-watcher", settings.log_format)
-        return ticking.run(watcher(settings, log).tick, settings.tick_s, log)
+        return ticking.run(watcher(settings, log).tick, settings.tick_s, log, settings.tick_for_s)
     except BatonError as error:
         log.error("cannot watch", reason=str(error))  # noqa: TRY400 - its text says it all
         return 1
@@ -31,7 +31,7 @@ def watcher(settings: WatcherSettings, log: BoundLogger) -> NewModelWatcher:
     name = datasets.get(settings.dataset).name
     return NewModelWatcher(
         champion=lambda: registry.champion(settings.mlflow, name),
-        orchestrator=EmbeddedOrchestrator(settings.state),
+        orchestrator=orchestrator(settings),
         log=log,
     )
 

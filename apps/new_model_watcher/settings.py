@@ -1,16 +1,12 @@
 """What the new-model watcher takes from the environment."""
 
-from pathlib import Path
-from typing import Literal
-
 from pydantic import Field
 
-from apps.common.settings import Settings
+from apps.orchestrator.choice import OrchestratorSettings
 
 
-class WatcherSettings(Settings):
-    """How often to look (0: once), and who runs the server."""
+class WatcherSettings(OrchestratorSettings):
+    """How often to look (0: once), and for how long (0: for ever)."""
 
-    mode: Literal["embedded"] = "embedded"
-    state: Path
     tick_s: float = Field(default=0.0, ge=0)
+    tick_for_s: float = Field(default=0.0, ge=0)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic_settings import SettingsConfigDict
+
 from apps.common.settings import Settings
 
 
@@ -22,6 +24,8 @@ class ServerSettings(SparkSettings):
 
     ``ready_file`` appears when the server is ready.
     """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)  # a pod that has no release yet is told nothing
 
     model_version: str = ""
     release: int = 0

@@ -35,15 +35,28 @@ def list_steps(pinned: versions.Versions) -> list[steps.Step]:
     ]
 
 
-def run(report: steps.Report) -> None:
-    """Make all that is not there; ``report`` shows a step, as ``stack.console.step`` does."""
+def run(report: steps.Report, *, if_needed: bool = False) -> None:
+    """
+    Make all that is not there; ``report`` shows a step, as ``stack.console.step`` does.
+
+    With ``if_needed`` the images are made only when no registry answers; Docker and the tools always.
+    """
+    pinned = versions.load()
     with cache.exclusive():
-        steps.run(list_steps(versions.load()), report)
+        docker_and_tools, rest = list_steps(pinned)[:2], list_steps(pinned)[2:]
+        steps.run(docker_and_tools, report)
+        if not (if_needed and docker.registry_answers(base_image.name(pinned))):
+            steps.run(rest, report)
 
 
 def tools() -> Path:
     """The folder with kind, helm and kubectl."""
     return programs.tools_folder(versions.load())
+
+
+def has_node_image() -> bool:
+    """Whether a node image was made on this machine."""
+    return node_image.present(versions.load())
 
 
 def kind_config(config: str) -> str:

@@ -83,6 +83,11 @@ def ensure(note: Note) -> None:
         raise Unavailable("\n".join(left))
 
 
+def registry_answers(image: str) -> bool:
+    """Whether Docker can have ``image`` from a registry, asked for half a minute at most."""
+    return command.answer(["timeout", "30", "docker", "pull", "--quiet", image]) is not None
+
+
 def install(packages: list[str]) -> None:
     """Install Debian packages without a question and without starting a service."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

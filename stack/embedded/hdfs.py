@@ -9,9 +9,9 @@ from xml.sax.saxutils import escape
 import requests
 
 from apps.common.errors import Unavailable
-from stack.embedded.environment import HOST
-from stack.embedded.java import jars, java_command
 from stack.embedded.recipe import Recipe, Site
+from stack.environment import HOST
+from stack.java import jars, java_command
 
 NAMENODE, DATANODE = "namenode", "datanode"
 HEAPS = {NAMENODE: "-Xmx160m", DATANODE: "-Xmx128m"}

@@ -5,42 +5,22 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from kafka import KafkaAdminClient
-
-from apps.common.errors import SettingsError, Unavailable
-from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
-from stack.embedded.environment import HOST
-from stack.embedded.java import jars, java_command
+from apps.topics import TopicSettings
+from apps.topics import make as make_topics
 from stack.embedded.recipe import Recipe, Site
+from stack.environment import HOST
+from stack.java import jars, java_command
 from stack.services import Delivery
 
 NAME = "kafka"
 HEAP = "-Xmx256m"
 COMPILER = "-XX:TieredStopAtLevel=4"  # the thorough one, unlike the other daemons': requests wait for this process
-HOUR_MS = 3_600_000
-ANSWER_MS = 3000
 
 LOGGING = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
     "-Dorg.slf4j.simpleLogger.showThreadName=false",
 )
-
-
-def topics(delivery: Delivery) -> dict[str, dict[str, str]]:
-    """The configuration of each topic; the broker's clock counts, whatever a client's says."""
-    common = {
-        "message.timestamp.type": "LogAppendTime",
-        "segment.ms": str(delivery.segment_hours * HOUR_MS),
-        "segment.bytes": str(64 * 1024 * 1024),
-        "max.message.bytes": str(delivery.message_max_bytes),
-    }
-    hours = {
-        REQUESTS: delivery.request_retention_hours,
-        ANSWERS: delivery.answer_retention_hours,
-        OUTCOMES: delivery.answer_retention_hours,
-    }
-    return {topic: common | {"retention.ms": str(hours[topic] * HOUR_MS)} for topic in hours}
 
 
 def _properties(site: Site, data: Path) -> str:
@@ -81,30 +61,10 @@ def _properties(site: Site, data: Path) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _make_topics(address: str, delivery: Delivery) -> None:
-    """Make the topics that are missing; raise when one has another number of partitions."""
-    # Short, because a broker that still starts accepts a connection and then says nothing for a while.
-    patience = {"bootstrap_timeout_ms": ANSWER_MS, "request_timeout_ms": ANSWER_MS, "reconnect_backoff_max_ms": 200}
-    admin = KafkaAdminClient(bootstrap_servers=address, **patience)
-    try:
-        known = {one["name"]: len(one["partitions"]) for one in admin.describe_topics() if not one["error_code"]}
-        wanted = topics(delivery)
-        missing = {
-            name: {"num_partitions": delivery.partitions, "replication_factor": 1, "configs": configs}
-            for name, configs in wanted.items()
-            if name not in known
-        }
-        if missing:
-            admin.create_topics(missing)
-            raise Unavailable(f"topics must be there; got none of {', '.join(missing)} yet; they are being made")
-        for name in wanted:
-            if known[name] != delivery.partitions:
-                raise SettingsError(
-                    f"topic {name} must have {delivery.partitions} partitions; got {known[name]}; "
-                    "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
-                )
-    finally:
-        admin.close()
+def topic_settings(delivery: Delivery) -> TopicSettings:
+    """What stack.yaml says of the topics."""
+    told = vars(delivery)
+    return TopicSettings(**{name: told[name] for name in TopicSettings.model_fields if name in told})
 
 
 def recipe(site: Site) -> Recipe:
@@ -129,6 +89,6 @@ def recipe(site: Site) -> Recipe:
         return [*java_command(HEAP, classpath, "kafka.Kafka", COMPILER, *LOGGING), str(folder / "server.properties")]
 
     def probe() -> None:
-        _make_topics(service.address_at(HOST), site.stack.delivery)
+        make_topics(service.address_at(HOST), topic_settings(site.stack.delivery))
 
     return Recipe(command, probe=probe, prepare=prepare, grace_s=15)

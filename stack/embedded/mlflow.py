@@ -10,8 +10,8 @@ import sys
 import requests
 
 from apps.common.errors import Unavailable
-from stack.embedded.environment import HOST
 from stack.embedded.recipe import Recipe, Site
+from stack.environment import HOST
 
 NAME = "mlflow"
 HEALTH_S = 2

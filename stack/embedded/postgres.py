@@ -18,8 +18,8 @@ import psutil
 import psycopg2  # type: ignore[import-untyped]
 
 from apps.common.errors import SettingsError
-from stack.embedded.environment import HOST
 from stack.embedded.recipe import Recipe, Site
+from stack.environment import HOST
 
 NAME = "postgres"
 NOBODY = 65534

@@ -12,17 +12,21 @@ import psutil
 
 from apps.common.errors import BatonError
 from apps.common.waiting import pause, wait_until
-from stack import doctor, services
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from stack import logs, services
+from stack.embedded import doctor
 from stack.embedded.ending import end_services, end_strays
-from stack.embedded.environment import HOST, ROOT, app_environment, inherited
 from stack.embedded.evidence import last_lines
-from stack.embedded.java import jars
 from stack.embedded.process import Child, Identity, marked
 from stack.embedded.recipe import Site
 from stack.embedded.recipes import recipes
 from stack.embedded.records import Plan, Record, Records, State
 from stack.embedded.serving import NEXT
 from stack.embedded.supervisor import NAME as SUPERVISOR
+from stack.environment import HOST, ROOT, app_environment, inherited
+from stack.java import jars
+from stack.local_apps import LocalApps
+from stack.machine import Check
 from stack.runtime import Report
 from stack.services import Kind, Service
 
@@ -90,6 +94,31 @@ class EmbeddedRuntime:
     def status(self) -> list[dict[str, Any]]:
         """Each service as it is now, the supervisor first."""
         return [asdict(one.as_found()) for one in self._records.status().records]
+
+    def running(self) -> bool:
+        """Whether any process of this stack is alive."""
+        return bool(self.processes())
+
+    def wipe(self) -> None:
+        """Remove all data."""
+        self.down()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def check(self) -> list[Check]:
+        """What this machine must have."""
+        return doctor.check(self.state)
+
+    def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
+        """Print the newest lines of a service's log, or of all."""
+        logs.show(self.state / "logs", service, lines, follow=follow)
+
+    def orchestrator(self) -> EmbeddedOrchestrator:
+        """The orchestrator port over the state folder."""
+        return EmbeddedOrchestrator(self.state)
+
+    def apps(self) -> LocalApps:
+        """Apps run by hand, as processes."""
+        return LocalApps(self.environment(), self.state / "logs")
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the stack, with what it started."""

@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stack.embedded.environment import ROOT
 from stack.embedded.handover import Seen
 from stack.embedded.process import Child
 from stack.embedded.recipe import Site
 from stack.embedded.records import Record, State
+from stack.environment import ROOT
 from stack.services import Service
 
 READY_FILE = "ready.json"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from apps.common.errors import BatonError, Unavailable
 from stack.embedded.backoff import Backoff
-from stack.embedded.environment import ROOT
 from stack.embedded.evidence import contains, worst_line
 from stack.embedded.process import Child
 from stack.embedded.recipe import Recipe, Site
 from stack.embedded.records import Record, State
+from stack.environment import ROOT
 
 START_S = 120  # one that is not ready by then hangs, and is started again
 PROBE_EVERY_S = 0.3

@@ -24,8 +24,6 @@ from apps.common.waiting import pause
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import services
 from stack.embedded.ending import end_services, end_strays
-from stack.embedded.environment import app_environment, inherited
-from stack.embedded.java import jars
 from stack.embedded.process import Child, Identity
 from stack.embedded.recipe import Site
 from stack.embedded.recipes import recipes
@@ -33,6 +31,8 @@ from stack.embedded.records import Record, Records, State
 from stack.embedded.serving import NEXT, Serving
 from stack.embedded.supervised import Supervised
 from stack.embedded.training import Training
+from stack.environment import app_environment, inherited
+from stack.java import jars
 from stack.services import Kind
 
 NAME = "supervisor"

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from apps.orchestrator.embedded import EmbeddedOrchestrator, TrainingRequest
 from apps.orchestrator.port import TrainingState
-from stack.embedded.environment import ROOT
 from stack.embedded.evidence import worst_line
 from stack.embedded.process import Child, Identity
 from stack.embedded.recipe import Site
 from stack.embedded.records import Record, State
+from stack.environment import ROOT
 from stack.services import Service
 
 BEHIND = ("nice", "-n", "15")  # serving comes first

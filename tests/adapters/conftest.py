@@ -12,9 +12,9 @@ from apps.common.waiting import wait_until
 from stack import services
 from stack.embedded import hdfs as hdfs_recipes
 from stack.embedded import kafka as kafka_recipe
-from stack.embedded.environment import HOST, inherited
 from stack.embedded.process import Child
 from stack.embedded.recipe import Site
+from stack.environment import HOST, inherited
 
 READY_S = 60
 

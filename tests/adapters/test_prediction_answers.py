@@ -13,7 +13,7 @@ from apps.prediction_server import golden, pipeline, session
 from apps.prediction_server.answers import MAX_KEY_BYTES, answers
 from apps.prediction_server.model import Model
 from apps.prediction_server.settings import RescoreSettings
-from stack.embedded.java import jars
+from stack.java import jars
 from tests.adapters import small_model
 from tests.adapters.small_model import COLUMNS, request
 

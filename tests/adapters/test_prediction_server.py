@@ -21,9 +21,9 @@ from apps.prediction_server import session
 from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
 from loadtest.traffic import read_expected
-from stack.embedded.environment import inherited
-from stack.embedded.java import jars
 from stack.embedded.process import Child
+from stack.environment import inherited
+from stack.java import jars
 from tests.adapters import small_model
 from tests.adapters.small_model import NAME, request
 

@@ -14,12 +14,12 @@ from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState, TrainingState
 from stack import services
 from stack.embedded.ending import end_strays
-from stack.embedded.environment import inherited
 from stack.embedded.process import MARK, Child, Identity, marked
 from stack.embedded.recipe import Site
 from stack.embedded.records import State
 from stack.embedded.serving import Serving
 from stack.embedded.training import Training
+from stack.environment import inherited
 
 READY = {"kafka", "mlflow", "namenode", "datanode"}
 DEADLINE = 20

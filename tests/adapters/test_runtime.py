@@ -17,12 +17,12 @@ from kafka import KafkaAdminClient
 from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.waiting import wait_until
-from stack import doctor, services
-from stack.embedded import postgres
-from stack.embedded.environment import HOST, inherited
+from stack import services
+from stack.embedded import doctor, postgres
 from stack.embedded.process import Child, marked
 from stack.embedded.recipe import Site
 from stack.embedded.runtime import EmbeddedRuntime
+from stack.environment import HOST, inherited
 from stack.services import Kind
 
 PLATFORM = [one for one in services.load().services if one.kind is Kind.PLATFORM]

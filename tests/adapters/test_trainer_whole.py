@@ -15,7 +15,7 @@ from apps import datasets
 from apps.common import registry
 from apps.common.batches import BatchStore, Manifest, describe_part, schema_hash
 from apps.common.waiting import wait_until
-from stack.embedded.environment import ROOT, inherited
+from stack.environment import ROOT, inherited
 
 NAME = "boston_housing"
 STEP_S = 240

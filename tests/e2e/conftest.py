@@ -1,25 +1,75 @@
-"""The stack under test: one for the whole run, with a state folder of its own, ended and removed afterwards."""
+"""The stack under test: one for the whole run, with a state of its own, ended and removed afterwards."""
 
 import shutil
 
 import pytest
 
 from loadtest.traffic import LiveLedger
-from stack.session import ROOT, Session
+from stack.environment import ROOT
+from stack.session import Mode, Session
+
+NAME = "e2e"
+SMALL = {"BATON_SLICE_ROWS": "3000", "BATON_TEST_ROWS": "1000", "BATON_BATCH_GRACE_S": "20"}
+
+
+def pytest_addoption(parser):
+    """The mode is given, never detected."""
+    parser.addoption("--mode", choices=[str(mode) for mode in Mode], default=str(Mode.EMBEDDED))
+    parser.addoption("--running", action="store_true", help="use the stack of ./baton up, and leave it running")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """What only a cluster can show is asked of a cluster only."""
+    if collection_path.name == "test_4_cluster.py" and config.getoption("--mode") != Mode.CLUSTER:
+        return True
+    return None
 
 
 @pytest.fixture(scope="session")
-def stack():
+def mode(request):
+    """Where the stack runs."""
+    return Mode(request.config.getoption("--mode"))
+
+
+@pytest.fixture(scope="session")
+def place(request, mode):
+    """What the stack is put into, made before it and removed after it: in cluster mode a kind cluster."""
+    if mode is Mode.EMBEDDED or request.config.getoption("--running"):
+        yield
+    else:
+        from tests.e2e.kind_cluster import cluster  # noqa: PLC0415 - embedded tests need no Docker
+
+        with cluster(f"baton-{NAME}"):
+            yield
+
+
+@pytest.fixture(scope="session")
+def stack(request, mode, place):
     """A running stack with small data; its logs are collected when a test fails."""
-    session = Session(ROOT / ".baton" / "e2e")
+    if request.config.getoption("--running"):
+        yield Session(mode=mode)
+        return
+    session = Session(NAME, mode)
     session.runtime.down()
     shutil.rmtree(session.state, ignore_errors=True)
     try:
-        session.up("used_cars", None, BATON_SLICE_ROWS="3000", BATON_TEST_ROWS="1000", BATON_BATCH_GRACE_S="20")
+        session.up("used_cars", None, **SMALL)
         yield session
     finally:
         session.runtime.down()
-        assert not session.runtime.processes()
+        assert not session.running()
+
+
+@pytest.fixture(scope="session")
+def faults(stack, mode):
+    """Ends parts of the stack as crashes would."""
+    if mode is Mode.CLUSTER:
+        from tests.e2e.faults_cluster import ClusterFaults  # noqa: PLC0415
+
+        return ClusterFaults(stack)
+    from tests.e2e.faults_embedded import EmbeddedFaults  # noqa: PLC0415
+
+    return EmbeddedFaults(stack)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from apps.common.batches import MANIFEST, Manifest, describe_part, schema_hash
 from apps.common.waiting import wait_until
 
 USED_CARS = datasets.get("used_cars")
+REFUSED_S = 240
 
 
 def write(path, header, rows):
@@ -78,7 +79,7 @@ def test_a_batch_that_breaks_its_contract_is_refused_with_the_reason(pipeline, f
     versions = len(pipeline.versions())
 
     put(pipeline, name, part, rows)
-    refusal = wait_until(lambda: pipeline.refusal(name), 120, f"{name} was not refused")
+    refusal = wait_until(lambda: pipeline.refusal(name), REFUSED_S, f"{name} was not refused")
 
     assert reason in refusal
     assert versions == len(pipeline.versions())
@@ -93,8 +94,8 @@ def test_a_batch_that_never_becomes_whole_is_refused_after_the_grace_time(pipeli
     described = describe_part(part)
     put(pipeline, "used_cars-lies", part, 50, parts=(type(described)("part-0.csv", described.bytes, "0" * 64),))
 
-    half = wait_until(lambda: pipeline.refusal("used_cars-half"), 120, "the half batch was not refused")
-    lies = wait_until(lambda: pipeline.refusal("used_cars-lies"), 120, "the wrong hash was not refused")
+    half = wait_until(lambda: pipeline.refusal("used_cars-half"), REFUSED_S, "the half batch was not refused")
+    lies = wait_until(lambda: pipeline.refusal("used_cars-lies"), REFUSED_S, "the wrong hash was not refused")
 
     assert MANIFEST in half
     assert "sha256" in lies
@@ -110,7 +111,7 @@ def test_the_same_content_twice_is_trained_once(pipeline, first_version, tmp_pat
     part.write_bytes(pipeline.store.read(f"{pipeline.store.folder('used', used)}/{part.name}"))
 
     pipeline.store.put("used_cars-again", [part], manifest)
-    refusal = wait_until(lambda: pipeline.refusal("used_cars-again"), 120, "the repeated batch was not refused")
+    refusal = wait_until(lambda: pipeline.refusal("used_cars-again"), REFUSED_S, "the repeated batch was not refused")
 
     assert used in refusal
 

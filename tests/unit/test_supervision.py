@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from apps.orchestrator.port import Release, ReleaseState
 from stack.embedded.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
-from stack.embedded.environment import app_environment, inherited
 from stack.embedded.evidence import contains, last_lines, worst_line
 from stack.embedded.handover import ATTEMPTS, READY_S, Action, Seen, next_action
 from stack.embedded.records import Plan, Record, Records, State
 from stack.embedded.supervised import START_S, Step, next_step
+from stack.environment import app_environment, inherited
 from stack.services import load
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stack.services import Stack
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
 FOREIGN = ("BATON_", "HADOOP_", "HDFS_", "KAFKA_", "MLFLOW_", "_MLFLOW_", "PG", "PYSPARK_", "PYTHON", "SPARK_")
 JAVA_OPTIONS = ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")

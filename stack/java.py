@@ -6,9 +6,9 @@ from pathlib import Path
 
 from apps.common.errors import SettingsError
 from apps.common.settings import Settings, load
-from stack.embedded.environment import inherited
+from stack.environment import inherited
 
-POMS = Path(__file__).parent.parent / "jars"
+POMS = Path(__file__).parent / "jars"
 
 # Small heaps, one collector thread, and an end instead of a half-dead process when memory runs out.
 LEAN = (

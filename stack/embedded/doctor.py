@@ -6,12 +6,10 @@ What this machine lacks for the stack, and what to do about each.
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -19,27 +17,13 @@ import psutil
 from apps.common.errors import BatonError, SettingsError
 from stack import services
 from stack.embedded import postgres
-from stack.embedded.environment import HOST
-from stack.embedded.java import POMS, jars, java
 from stack.embedded.process import Child, Identity, marked
 from stack.embedded.records import Records
+from stack.java import POMS, jars, java
+from stack.machine import GIB, Check, answers
 from stack.services import Service
 
-GIB = 1024**3
 MIB = 1024**2
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    got: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.name}; got {self.got}; {self.remedy}"
 
 
 def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
@@ -152,13 +136,8 @@ def _holders(ports: set[int]) -> dict[int, int]:
     try:
         listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr]
     except psutil.AccessDenied:  # macOS tells only root who listens
-        return {port: 0 for port in ports if _answers(port)}
+        return {port: 0 for port in ports if answers(port)}
     return {one.laddr.port: one.pid or 0 for one in listening if one.laddr and one.laddr.port in ports}
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _describe(pid: int) -> str:

@@ -1,0 +1,34 @@
+"""Which adapter of the orchestrator port an app uses: the mode is given, never detected."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from apps.common.settings import Settings
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.port import Orchestrator
+
+
+class OrchestratorSettings(Settings):
+    """Who runs the trainer and the server: the supervisor of a ``state`` folder, or Kubernetes in a ``namespace``."""
+
+    mode: Literal["embedded", "cluster"] = "embedded"
+    state: Path | None = None
+    namespace: str = "baton"
+
+    @field_validator("state")
+    @classmethod
+    def _state_is_given(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("mode") == "embedded":
+            raise ValueError("the embedded mode needs the stack's state folder")
+        return value
+
+
+def orchestrator(settings: OrchestratorSettings) -> Orchestrator:
+    """The adapter that the settings name."""
+    if settings.mode == "cluster":
+        from apps.orchestrator.cluster import ClusterOrchestrator, own_cluster  # noqa: PLC0415 - 1 s to import
+
+        return ClusterOrchestrator(own_cluster(), settings.namespace)
+    return EmbeddedOrchestrator(settings.state or Path())

@@ -1,0 +1,187 @@
+"""
+The orchestrator port in cluster mode: what a watcher wants is written into Kubernetes, which fulfils it.
+
+A training is a Job made from the chart's suspended CronJob ``trainer``, so that no pod is described here. A release
+is a patch of two annotations of the pods of the Deployment ``prediction-server``, which no chart writes; Kubernetes
+rolls it out make before break. Nothing is remembered in a process. Two watchers at once cannot do a thing twice: a
+training's number is in its Job's name, and a patch names the state that it was decided on.
+"""
+
+from typing import Any
+
+from kubernetes import client, config
+
+from apps.common.errors import Unavailable
+from apps.orchestrator.port import Release, ReleaseState, Served, TrainingState, TrainingStatus
+
+TRAINER, SERVER = "trainer", "prediction-server"
+VERSION, RELEASE = "baton.dev/model-version", "baton.dev/release"  # annotations of the server's pods
+BATCH, HASH, ATTEMPT, NUMBER = (f"baton.dev/{name}" for name in ("batch", "content-hash", "attempt", "number"))
+COMPONENT = "app.kubernetes.io/component"
+CONFLICT = 409
+PATIENCE_S = 10
+TRIES = 5
+_UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
+
+
+def own_cluster() -> client.ApiClient:
+    """A client of the cluster that this pod runs in, as its service account."""
+    try:
+        config.load_incluster_config()
+    except config.ConfigException as error:
+        raise Unavailable(f"cluster mode must run in a pod with a service account; got {error}; see charts/") from error
+    return client.ApiClient()
+
+
+class ClusterOrchestrator:
+    """The port's four verbs over the API of Kubernetes."""
+
+    def __init__(self, api: client.ApiClient, namespace: str) -> None:
+        """``namespace`` is where the pipeline's chart is installed."""
+        self.namespace = namespace
+        self._batch = client.BatchV1Api(api)
+        self._apps = client.AppsV1Api(api)
+
+    def start_training(self, batch: str, content_hash: str) -> None:
+        """Ask for a training of ``batch``; does nothing while any training is requested or running."""
+        jobs = self._trainings()
+        if any(_training_state(job) in _UNDER_WAY for job in jobs):
+            return
+        before = _status(jobs, content_hash)
+        attempt = before.attempts + 1 if before.batch == batch else 1
+        number = 1 + max(map(_number, jobs), default=0)
+        told = {BATCH: batch, HASH: content_hash, ATTEMPT: str(attempt), NUMBER: str(number)}
+        job = self._job(f"{TRAINER}-{number}", told)
+        try:
+            self._ask(self._batch.create_namespaced_job, self.namespace, job)
+        except client.ApiException as error:
+            if error.status != CONFLICT:  # another watcher was quicker: one training at a time
+                raise _unavailable(error) from error
+
+    def training_state(self, content_hash: str) -> TrainingStatus:
+        """The state of the training keyed by the batch's content hash."""
+        return _status(self._trainings(), content_hash)
+
+    def served(self) -> Served:
+        """What serves now and what was last asked for."""
+        deployment = self._deployment()
+        serving = self._serving()
+        return Served(serving, _wanted(deployment, serving))
+
+    def roll_out(self, version: str) -> int:
+        """Ask for a release of ``version``, unless the newest one asked for is of that version and did not fail."""
+        for _ in range(TRIES):
+            deployment, serving = self._deployment(), self._serving()
+            wanted = _wanted(deployment, serving)
+            if wanted and wanted.version == version and wanted.state is not ReleaseState.FAILED:
+                return wanted.release
+            number = 1 + max((release.release for release in (serving, wanted) if release), default=0)
+            annotations = {VERSION: version, RELEASE: str(number)}
+            patch = {
+                "metadata": {"resourceVersion": deployment.metadata.resource_version},
+                "spec": {"template": {"metadata": {"annotations": annotations}}},
+            }
+            try:
+                self._ask(self._apps.patch_namespaced_deployment, SERVER, self.namespace, patch)
+            except client.ApiException as error:
+                if error.status != CONFLICT:
+                    raise _unavailable(error) from error
+                continue  # it changed since it was read: decide again
+            return number
+        raise Unavailable(f"{SERVER} must hold still to be patched; got {TRIES} conflicts; the next tick tries again")
+
+    def _trainings(self) -> list[Any]:
+        """The Jobs of all trainings that Kubernetes still keeps, oldest first."""
+        selector = f"{COMPONENT}={TRAINER}"
+        found = self._get(self._batch.list_namespaced_job, self.namespace, label_selector=selector).items
+        return sorted((job for job in found if NUMBER in (job.metadata.annotations or {})), key=_number)
+
+    def _job(self, name: str, annotations: dict[str, str]) -> dict[str, Any]:
+        """A Job from the CronJob's template, as ``kubectl create job --from`` makes it."""
+        cron = self._get(self._batch.read_namespaced_cron_job, TRAINER, self.namespace)
+        template = self._batch.api_client.sanitize_for_serialization(cron.spec.job_template)
+        pod = template["spec"]["template"].setdefault("metadata", {})
+        pod["annotations"] = {**pod.get("annotations", {}), **annotations}
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": TRAINER, "uid": cron.metadata.uid}
+        labels = {**(template.get("metadata") or {}).get("labels", {}), COMPONENT: TRAINER}
+        return {
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "annotations": annotations,
+                "ownerReferences": [{**owner, "controller": True}],
+            },
+            "spec": template["spec"],
+        }
+
+    def _deployment(self) -> Any:
+        return self._get(self._apps.read_namespaced_deployment, SERVER, self.namespace)
+
+    def _serving(self) -> Release | None:
+        """The newest release that a ready pod answers with."""
+        selector = f"{COMPONENT}={SERVER}"
+        sets = self._get(self._apps.list_namespaced_replica_set, self.namespace, label_selector=selector).items
+        ready = [_release(one, ReleaseState.SERVING) for one in sets if one.status.ready_replicas]
+        return max((one for one in ready if one), key=lambda one: one.release, default=None)
+
+    def _get(self, ask: Any, *names: str, **more: Any) -> Any:
+        try:
+            return self._ask(ask, *names, **more)
+        except client.ApiException as error:
+            raise _unavailable(error) from error
+
+    def _ask(self, ask: Any, *arguments: Any, **more: Any) -> Any:
+        try:
+            return ask(*arguments, _request_timeout=PATIENCE_S, **more)
+        except client.ApiException:
+            raise
+        except Exception as error:  # what urllib3 raises is no part of the client's contract
+            raise Unavailable(f"Kubernetes must answer; got {error}; is the cluster up?") from error
+
+
+def _unavailable(error: client.ApiException) -> Unavailable:
+    return Unavailable(
+        f"Kubernetes must do what is asked; got {error.status} {error.reason}: {error.body}; see charts/"
+    )
+
+
+def _number(job: Any) -> int:
+    return int(job.metadata.annotations[NUMBER])
+
+
+def _training_state(job: Any) -> TrainingState:
+    ended = {one.type for one in job.status.conditions or [] if one.status == "True"}
+    if "Complete" in ended:
+        return TrainingState.SUCCEEDED
+    if "Failed" in ended:
+        return TrainingState.FAILED
+    return TrainingState.RUNNING if job.status.ready else TrainingState.REQUESTED
+
+
+def _status(jobs: list[Any], content_hash: str) -> TrainingStatus:
+    for job in reversed(jobs):
+        told = job.metadata.annotations
+        if told[HASH] == content_hash:
+            return TrainingStatus(_training_state(job), int(told[ATTEMPT]), told[BATCH])
+    return TrainingStatus(TrainingState.ABSENT)
+
+
+def _release(one: Any, state: ReleaseState) -> Release | None:
+    """The release that the pods of a Deployment or ReplicaSet are told; None before the first."""
+    told = one.spec.template.metadata.annotations or {}
+    return Release(int(told[RELEASE]), told[VERSION], state) if RELEASE in told else None
+
+
+def _wanted(deployment: Any, serving: Release | None) -> Release | None:
+    wanted = _release(deployment, ReleaseState.STARTING)
+    if wanted is None or serving is None or serving.release < wanted.release:
+        failed = wanted is not None and _gave_up(deployment)
+        return _release(deployment, ReleaseState.FAILED) if failed else wanted
+    return _release(deployment, ReleaseState.SERVING)
+
+
+def _gave_up(deployment: Any) -> bool:
+    """Whether Kubernetes counts the newest roll-out as failed: its pod was not ready within the deadline."""
+    if (deployment.status.observed_generation or 0) < deployment.metadata.generation:
+        return False
+    return any(one.reason == "ProgressDeadlineExceeded" for one in deployment.status.conditions or [])

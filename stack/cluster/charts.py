@@ -1,0 +1,54 @@
+"""Installs the charts: each with the tag of its image, the pipeline with what ``up`` was told."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from stack.cluster import programs
+from stack.cluster.images import APPS
+from stack.cluster.node import Node
+from stack.environment import ROOT
+
+CHARTS = ROOT / "charts"
+NAMESPACE_FILE = Path(__file__).with_name("namespace.yaml")
+NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
+PIPELINE = "pipeline"
+DATASET = "BATON_DATASET"
+HISTORY = "3"
+
+
+def image_of(chart: str) -> str:
+    """The name of the image that a chart's pods run."""
+    return APPS if chart == PIPELINE else f"baton/{chart}"
+
+
+def values(chart: str, references: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:
+    """What is set over a chart's own values; ``references`` are the images with their tags, ``settings`` the apps'."""
+    repository, _, tag = references[image_of(chart)].rpartition(":")
+    told: dict[str, Any] = {"image": {"repository": repository, "tag": tag}}
+    if chart == PIPELINE:
+        more = {name: value for name, value in settings.items() if name != DATASET}
+        told |= {"dataset": settings.get(DATASET, "used_cars"), "settings": more}
+    return told
+
+
+def make_namespace(node: Node) -> None:
+    """Make the namespace, with the rules for its pods."""
+    programs.run("kubectl", "--context", node.context, "apply", "-f", NAMESPACE_FILE)
+
+
+def install(node: Node, values_of: Mapping[str, Mapping[str, Any]]) -> None:
+    """Install or upgrade charts side by side; ``values_of`` maps each to the values set over its own."""
+    with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+
+        def upgrade(chart: str) -> None:
+            file = Path(folder) / f"{chart}.yaml"
+            file.write_text(yaml.safe_dump(dict(values_of[chart])))
+            where = ["--kube-context", node.context, "--namespace", NAMESPACE, "--history-max", HISTORY]
+            programs.run("helm", "upgrade", "--install", chart, CHARTS / chart, *where, "--values", file)
+
+        list(pool.map(upgrade, values_of))

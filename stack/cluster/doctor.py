@@ -1,0 +1,60 @@
+"""What this machine lacks for the cluster mode, and what to do about each; ``up`` refuses in the same words."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from apps.common.errors import BatonError
+from stack import airgap
+from stack.cluster import programs
+from stack.cluster.charts import NAMESPACE_FILE
+from stack.cluster.node import Node, wanted_ports
+from stack.machine import GIB, Check, answers
+from stack.services import Stack
+
+MEMORY_GIB = 4  # what the stack takes when it trains and hands over, see docs/budget.md
+DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
+
+
+def check(node: Node, stack: Stack) -> list[Check]:
+    """Look at the machine."""
+    running = node.running()
+    found = [_docker(), *map(_program, ("kind", "helm", "kubectl"))]
+    return [*found, _memory(running=running), _disk(), *([] if running else _ports(stack))]
+
+
+def _docker() -> Check:
+    problems = airgap.docker.problems()
+    rule = "Docker must be able to run a cluster"
+    remedy = "install Docker and start it; as root on Debian: ./baton airgap"
+    return Check(rule, not problems, "; ".join(problems) or "it can", remedy)
+
+
+def _program(name: str) -> Check:
+    remedy = f"install {name}, or run ./baton airgap, which makes it from source"
+    try:
+        return Check(f"{name} must be there", ok=True, got=str(programs.find(name)), remedy=remedy)
+    except BatonError:
+        return Check(f"{name} must be there", ok=False, got="none", remedy=remedy)
+
+
+def _memory(*, running: bool) -> Check:
+    free = psutil.virtual_memory().available / GIB
+    got = "the cluster runs" if running else f"{free:.1f} GiB"
+    return Check(f"free memory must be {MEMORY_GIB} GiB", running or free >= MEMORY_GIB, got, "end other programs")
+
+
+def _disk() -> Check:
+    place = next(path for path in (Path("/var/lib/docker"), NAMESPACE_FILE) if path.exists())
+    free = shutil.disk_usage(place).free / GIB
+    return Check(f"free disk must be {DISK_GIB} GiB", free >= DISK_GIB, f"{free:.1f} GiB at {place}", "make room")
+
+
+def _ports(stack: Stack) -> Iterator[Check]:
+    owners = {port: f"{one.name} {name}" for one in stack.services for name, port in one.ports.items()}
+    for _, port in sorted(wanted_ports()):
+        taken = answers(port)
+        got = "somebody listens" if taken else "free"
+        yield Check(f"port {port} ({owners[port]}) must be free", not taken, got, "./baton down, or end that program")

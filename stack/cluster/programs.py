@@ -1,0 +1,62 @@
+"""kind, helm and kubectl: those of the pinned versions that ``./baton airgap`` made, or those on the path."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from apps.common.errors import SettingsError, Unavailable
+from stack import airgap
+from stack.environment import inherited
+
+PATIENCE_S = 600
+TAIL_LINES = 12
+
+
+def find(name: str) -> Path:
+    """Where a program is; raises SettingsError that says how to get it."""
+    if (made := airgap.tools() / name).exists():
+        return made
+    if found := shutil.which(name):
+        return Path(found)
+    raise SettingsError(f"{name} must be on the path; got none; install it, or run ./baton airgap, which makes it")
+
+
+def run(
+    name: str,
+    *arguments: str | Path,
+    stdin: bytes | None = None,
+    timeout: float = PATIENCE_S,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Run a program to its end; return what it printed; raise Unavailable with the last lines of a failure."""
+    done = attempt(name, *arguments, stdin=stdin, timeout=timeout, variables=variables)
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+        told = " ".join(map(str, arguments))
+        raise Unavailable(f"{name} {told[:120]} must end with 0; got {done.returncode}:\n" + "\n".join(said))
+    return done.stdout.decode(errors="replace")
+
+
+def attempt(
+    name: str,
+    *arguments: str | Path,
+    stdin: bytes | None = None,
+    timeout: float = PATIENCE_S,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout``."""
+    command: Sequence[str | Path] = [find(name), *arguments]
+    path = os.pathsep.join([str(airgap.tools()), inherited().get("PATH", "")])
+    try:
+        return subprocess.run(
+            command,
+            input=stdin or b"",
+            capture_output=True,
+            timeout=timeout,
+            env={**inherited(), "PATH": path, **(variables or {})},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{name} {arguments[0]} must end within {timeout:g} s; it did not; try again") from error

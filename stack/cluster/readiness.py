@@ -1,0 +1,159 @@
+"""Whether a service is ready, as Kubernetes sees it, and what keeps one that is not."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client as kubernetes
+
+from stack.cluster.charts import NAMESPACE
+from stack.services import Kind, Service
+
+COMPONENT = "app.kubernetes.io/component"
+HOPELESS_REASONS = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+}
+HOPELESS_RESTARTS = 5
+SHOWN_LINES = 12
+SHOWN_EVENTS = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """A service as it is now; ``detail`` says what keeps one that is not ready."""
+
+    service: str
+    state: str  # ready, starting, absent, scheduled (runs when it is time)
+    pods: tuple[str, ...] = ()
+    restarts: int = 0
+    detail: str = ""
+    hopeless: bool = False
+
+    @property
+    def is_up(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        return self.state in ("ready", "scheduled")
+
+
+class Readiness:
+    """Looks at the namespace through the API."""
+
+    def __init__(self, api: Any) -> None:
+        """``api`` is a client of the cluster's API."""
+        self.apps = kubernetes.AppsV1Api(api)
+        self.batch = kubernetes.BatchV1Api(api)
+        self.core = kubernetes.CoreV1Api(api)
+
+    def look(self, services: Iterable[Service]) -> list[Found]:
+        """Every service, by four questions to the API."""
+        sets = {one.metadata.name: one for one in self.apps.list_namespaced_stateful_set(NAMESPACE).items}
+        deployments = {one.metadata.name: one for one in self.apps.list_namespaced_deployment(NAMESPACE).items}
+        crons = {one.metadata.name for one in self.batch.list_namespaced_cron_job(NAMESPACE).items}
+        pods: dict[str, list[Any]] = {}
+        for pod in self.core.list_namespaced_pod(NAMESPACE).items:
+            pods.setdefault((pod.metadata.labels or {}).get(COMPONENT, ""), []).append(pod)
+        return [self._found(one, sets, deployments, crons, pods.get(one.name, [])) for one in services]
+
+    def _found(
+        self, service: Service, sets: dict[str, Any], deployments: dict[str, Any], crons: set[str], pods: list[Any]
+    ) -> Found:
+        name = service.name
+        names = tuple(pod.metadata.name for pod in pods)
+        restarts = sum(status.restart_count for pod in pods for status in pod.status.container_statuses or [])
+        if name in sets:
+            ready = _set_ready(sets[name])
+        elif name in deployments:
+            ready = deployment_ready(deployments[name])
+        elif name in crons:
+            running = [pod.metadata.name for pod in pods if pod.status.phase == "Running"]
+            state = "ready" if running or service.kind is Kind.WATCHER else "scheduled"
+            return Found(name, state, tuple(running))
+        else:
+            return Found(name, "absent", detail="nothing of that name in the namespace")
+        if ready:
+            return Found(name, "ready", names, restarts)
+        told = [_keeps(pod) for pod in pods]
+        detail = "; ".join(text for text, _ in told if text) or "no pod yet"
+        return Found(name, "starting", names, restarts, detail, hopeless=any(hopeless for _, hopeless in told))
+
+    def topics_made(self) -> bool:
+        """Whether the newest Job that makes the topics has done so."""
+        jobs = self.batch.list_namespaced_job(NAMESPACE, label_selector=f"{COMPONENT}=topics").items
+        newest = max(jobs, key=lambda job: job.metadata.creation_timestamp, default=None)
+        return newest is not None and bool(newest.status.succeeded)
+
+    def evidence(self, found: Found) -> list[str]:
+        """The warnings and the last log lines of a service that is not ready."""
+        lines = []
+        for pod in found.pods:
+            events = self.core.list_namespaced_event(
+                NAMESPACE, field_selector=f"involvedObject.name={pod},type=Warning"
+            ).items
+            lines += [f"    {pod}: {event.reason}: {event.message}"[:240] for event in events[-SHOWN_EVENTS:]]
+            lines += [f"    {line[:200]}" for line in self.last_lines(pod)]
+        return lines
+
+    def last_lines(self, pod: str, count: int = SHOWN_LINES) -> Sequence[str]:
+        """The last lines that a pod printed, those of the container before when the present one said nothing."""
+        for previous in (False, True):
+            try:
+                text = self.core.read_namespaced_pod_log(pod, NAMESPACE, tail_lines=count, previous=previous)
+            except kubernetes.ApiException:
+                continue
+            if text:
+                return str(text).splitlines()
+        return []
+
+    def forget_stuck(self) -> None:
+        """
+        Delete pods of a StatefulSet that hang on what it was before.
+
+        Kubernetes waits for such a pod to get ready before it gives it what is new, and so waits for ever.
+        """
+        for one in self.apps.list_namespaced_stateful_set(NAMESPACE).items:
+            selector = f"{COMPONENT}={one.metadata.name}"
+            for pod in self.core.list_namespaced_pod(NAMESPACE, label_selector=selector).items:
+                revision = (pod.metadata.labels or {}).get("controller-revision-hash")
+                if revision != one.status.update_revision and not _pod_ready(pod):
+                    self.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE)
+
+
+def _set_ready(one: Any) -> bool:
+    wanted, status = one.spec.replicas, one.status
+    current = (status.observed_generation or 0) >= one.metadata.generation
+    return bool(current and status.ready_replicas == wanted and (status.updated_replicas or 0) == wanted)
+
+
+def deployment_ready(one: Any) -> bool:
+    """Whether a roll-out is complete: every pod is of the newest template and ready, and none of another is left."""
+    wanted, status = one.spec.replicas, one.status
+    current = (status.observed_generation or 0) >= one.metadata.generation
+    counts = (status.replicas, status.updated_replicas, status.available_replicas)
+    return current and all((count or 0) == wanted for count in counts)
+
+
+def _pod_ready(pod: Any) -> bool:
+    return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])
+
+
+def _keeps(pod: Any) -> tuple[str, bool]:
+    """What keeps a pod from being ready, and whether waiting will not help."""
+    for one in pod.status.conditions or []:
+        if one.type == "PodScheduled" and one.status == "False":
+            return f"{pod.metadata.name} finds no place: {one.message}", False
+    for status in pod.status.container_statuses or []:
+        waiting = status.state.waiting
+        if waiting and waiting.reason in HOPELESS_REASONS:
+            return f"{pod.metadata.name}: {waiting.reason}: {waiting.message}", True
+        if status.restart_count and not status.ready:
+            ended = status.last_state.terminated
+            code = f", exit code {ended.exit_code} ({ended.reason})" if ended else ""
+            text = f"{pod.metadata.name} was started {status.restart_count + 1} times{code}"
+            return text, status.restart_count >= HOPELESS_RESTARTS
+        if not status.ready:
+            return f"{pod.metadata.name} is {waiting.reason if waiting else 'not ready yet'}", False
+    return ("", False) if _pod_ready(pod) else (f"{pod.metadata.name} is {pod.status.phase}", False)

@@ -1,0 +1,205 @@
+"""The runtime port in cluster mode: a kind cluster, images built and loaded, charts installed and waited for."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client as kubernetes
+
+from apps.common.errors import BatonError, SettingsError, Unavailable
+from apps.common.hdfs import Hdfs
+from apps.common.waiting import pause
+from apps.orchestrator.cluster import ClusterOrchestrator
+from stack import services
+from stack.cluster import charts, doctor, evidence, images
+from stack.cluster.node import NAME, Node
+from stack.cluster.pods import INBOX, PodHdfs, Pods
+from stack.cluster.readiness import Found, Readiness
+from stack.environment import HOST, app_environment, inherited
+from stack.java import jars
+from stack.local_apps import LocalApps, finish
+from stack.machine import Check
+from stack.runtime import Report
+from stack.services import Service
+
+READY_S = 300
+LOOK_EVERY_S = 1
+SOURCE = "BATON_SOURCE"  # a file of this machine; the pods have a copy
+
+
+class ClusterRuntime:
+    """One stack, on the kind cluster ``name``."""
+
+    def __init__(
+        self,
+        state: Path,
+        settings: Mapping[str, str] | None = None,
+        name: str = NAME,
+        values: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """``state`` holds what this machine logs; ``settings`` are the apps', ``values`` go over a chart's own."""
+        self.state = state.resolve()
+        self.settings = dict(settings or {})
+        self.values = dict(values or {})
+        self.node = Node(name)
+        self.pods = Pods(self.node)
+        self._stack = services.load()
+
+    def up(self, services: Sequence[Service], report: Report) -> None:
+        """
+        Make or start the cluster, build and load the images, install the charts, and return when all is ready.
+
+        Raises BatonError that names what is not ready, what keeps it and what it said last.
+        """
+        began = time.monotonic()
+        wanted = self._stack.start_order([one.name for one in services])
+
+        def note(text: str) -> None:
+            report("cluster", text, time.monotonic() - began)
+
+        if bad := [str(one) for one in self.check() if not one.ok]:
+            raise SettingsError("\n".join(bad))
+        note("images")
+        images.build(note)
+        self.node.up(note)
+        charts.make_namespace(self.node)
+        references, done = images.references(), set[str]()
+        for wave in self._stack.waves([one.name for one in wanted]):  # the first ones start while images are loaded
+            new = sorted({one.chart for one in wave} - done)
+            note(f"loading images for {', '.join(new)}" if new else "installing")
+            self.node.load([references[charts.image_of(chart)] for chart in new])
+            charts.install(self.node, {chart: self._values(chart, references) for chart in new})
+            done |= set(new)
+        self._await_ready(wanted, report, began)
+        if source := self.settings.get(SOURCE):
+            self.pods.bring(Path(source))
+
+    def down(self) -> None:
+        """Stop the node and everything in it; what is on its disk stays."""
+        self.node.stop()
+
+    def wipe(self) -> None:
+        """Remove the cluster and all data in it."""
+        self.node.delete()
+
+    def address(self, service: str) -> str:
+        """Where a client on this machine finds a service: the node's ports are those of the embedded mode."""
+        return self._stack.service(service).address_at(HOST)
+
+    def collect_logs(self, folder: Path) -> None:
+        """Logs, events and descriptions, as far as the cluster answers."""
+        if self.running():
+            try:
+                evidence.collect(self.node, self.node.core(), folder)
+            except (BatonError, kubernetes.ApiException, OSError) as error:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "incomplete.txt").write_text(f"{error}\n")
+
+    def running(self) -> bool:
+        """Whether the node runs."""
+        return self.node.running()
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each service as Kubernetes sees it."""
+        if not self.running():
+            return [{"service": one.name, "state": "stopped"} for one in self._stack.services]
+        return [_row(found) for found in self._look(self._stack.services)]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of an app on this machine, which reaches the cluster by the node's ports."""
+        own = {"BATON_MODE": "cluster", "BATON_NAMESPACE": charts.NAMESPACE}
+        return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings) | own
+
+    def orchestrator(self) -> ClusterOrchestrator:
+        """The orchestrator port, as the owner of the cluster."""
+        return ClusterOrchestrator(self.node.api(), charts.NAMESPACE)
+
+    def apps(self) -> "ClusterApps":
+        """Apps run by hand: those that need HDFS in the dropper's pod, the others here."""
+        inside = {service.name: service.address_at(service.name) for service in self._stack.services}
+        return ClusterApps(self.pods, self.environment(), self.state / "logs", inside["namenode"])
+
+    def check(self) -> list[Check]:
+        """What this machine must have."""
+        return doctor.check(self.node, self._stack)
+
+    def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
+        """Print what the pods of a service, or of all, printed last."""
+        evidence.show_logs(self.node, service, lines, follow=follow)
+
+    def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
+        told = {name: value for name, value in self.settings.items() if name != SOURCE}
+        return charts.values(chart, references, told) | dict(self.values.get(chart, {}))
+
+    def _look(self, wanted: Sequence[Service]) -> list[Found]:
+        try:
+            return Readiness(self.node.api()).look(wanted)
+        except kubernetes.ApiException as error:
+            raise Unavailable(f"Kubernetes must answer; got {error.status} {error.reason}; try again") from error
+        except OSError as error:
+            raise Unavailable(f"Kubernetes must answer; got {error}; try again") from error
+
+    def _await_ready(self, wanted: Sequence[Service], report: Report, began: float) -> None:
+        readiness = Readiness(self.node.api())
+        readiness.forget_stuck()
+        deadline = time.monotonic() + READY_S
+        while True:
+            found = self._look(wanted)
+            for one in found:
+                report(one.service, "ready" if one.is_up else one.state, time.monotonic() - began)
+            late = [one for one in found if not one.is_up]
+            if not late and readiness.topics_made():
+                return
+            if any(one.hopeless for one in late) or time.monotonic() > deadline:
+                raise self._not_ready(late, readiness)
+            pause(LOOK_EVERY_S)
+
+    def _not_ready(self, late: Sequence[Found], readiness: Readiness) -> BatonError:
+        names = ", ".join(one.service for one in late) or "the topics"
+        lines = [f"every service must be ready; got {names} not ready; mend it, then run up again"]
+        for one in late:
+            lines += [f"{one.service}: {one.state}: {one.detail}", *readiness.evidence(one)]
+        return BatonError("\n".join(lines))
+
+
+class ClusterApps(LocalApps):
+    """What needs a DataNode runs in the dropper's pod; a watcher's tick is a Job; everything else runs here."""
+
+    def __init__(self, pods: Pods, environment: Mapping[str, str], logs: Path, hdfs_inside: str) -> None:
+        """``hdfs_inside`` is the NameNode's address for the pods."""
+        super().__init__(environment, logs)
+        self._pods = pods
+        self._hdfs_inside = hdfs_inside
+
+    def run(self, app: str, settings: Mapping[str, str]) -> str:
+        """Run an app to its end."""
+        if app != "batch_dropper":
+            return super().run(app, settings)
+        told = dict(settings)
+        if source := self.environment.get(SOURCE):
+            told[SOURCE] = f"{INBOX}/{Path(source).name}"
+        return finish("batch-dropper", *self._pods.execute("python3", "-m", f"apps.{app}", settings=told))
+
+    def tick(self, watcher: str) -> None:
+        """One tick of a watcher, with its own rights."""
+        self._pods.tick(watcher)
+
+    def bring(self, file: Path) -> str:
+        """Copy a file into the dropper's pod."""
+        return self._pods.bring(file)
+
+    def files(self) -> Hdfs:
+        """HDFS, contents through the dropper's pod."""
+        return PodHdfs(self.environment["BATON_HDFS"], self._pods, self._hdfs_inside)
+
+
+def _row(found: Found) -> dict[str, Any]:
+    pods = " ".join(found.pods) or None
+    return {
+        "service": found.service,
+        "state": found.state,
+        "pid": pods,
+        "restarts": found.restarts,
+        "error": found.detail,
+    }

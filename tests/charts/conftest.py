@@ -1,0 +1,60 @@
+"""What the chart tests share: helm, and the objects that a chart makes of some values, without any cluster."""
+
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+import yaml
+
+from stack import airgap
+from tests.charts.rendered import FOLDER, KUBERNETES
+
+
+@cache
+def _find_helm():
+    made = airgap.tools() / "helm"
+    found = str(made) if made.exists() else shutil.which("helm")
+    if not found:
+        pytest.fail(
+            f"helm must be at {made} or on the path; got none; ./baton up --mode cluster makes it, or install it"
+        )
+    return found
+
+
+@cache
+def _run(*arguments):
+    return subprocess.run([_find_helm(), *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def _set(values):
+    return [part for value in values for part in ("--set", value)]
+
+
+@pytest.fixture(scope="session")
+def helm():
+    """Run ``helm VERB CHART`` with values such as ``a.b=1``; what it said, and how it ended."""
+
+    def run(verb, chart, *values):
+        names = {"template": [chart, "--namespace=baton"], "lint": ["--strict"]}[verb]
+        return _run(verb, *names, str(FOLDER / chart), f"--kube-version={KUBERNETES}", *_set(values))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def render(helm):
+    """The objects that a chart makes of values such as ``a.b=1``."""
+
+    def objects(chart, *values):
+        done = helm("template", chart, *values)
+        assert done.returncode == 0, done.stderr
+        return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+    return objects
+
+
+@pytest.fixture(scope="session")
+def default_values():
+    """The values of a chart as its values.yaml gives them."""
+    return lambda chart: yaml.safe_load((FOLDER / chart / "values.yaml").read_text())

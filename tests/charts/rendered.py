@@ -1,0 +1,75 @@
+"""Questions to rendered objects, asked by more than one test."""
+
+from pathlib import Path
+
+import yaml
+
+FOLDER = Path(__file__).parents[2] / "charts"
+KUBERNETES = "1.34.4"
+CHARTS = ("postgres", "mlflow", "kafka", "hdfs", "pipeline")
+EXECUTORS = ("trainer.executors=2", "server.executors=1")
+DEVELOPMENT = ("development=true",)
+VARIANTS = [
+    *((chart, ()) for chart in CHARTS),
+    ("postgres", ("existingSecret=mine",)),
+    ("postgres", ("persistence.storageClass=fast",)),
+    ("mlflow", ("hostPorts.enabled=false", "database.host=db.example.org", "database.passwordSecret.name=db")),
+    ("mlflow", ("persistence.storageClass=fast", "image.repository=example.org/mlflow")),
+    ("kafka", ("hostPorts.enabled=false", "persistence.storageClass=fast")),
+    ("hdfs", ("hostPorts.enabled=false", "datanode.persistence.storageClass=fast")),
+    ("hdfs", ("datanode.replicas=3", "replication=2")),
+    ("pipeline", EXECUTORS),
+    ("pipeline", ("trainer.executors=1",)),
+    ("pipeline", DEVELOPMENT),
+    ("pipeline", (*EXECUTORS, *DEVELOPMENT, "dropper.everySeconds=30")),
+    (
+        "pipeline",
+        ("addresses.kafka=a.example.org:9092\\,b.example.org:9093", "addresses.hdfs=hdfs://n.example.org:8020"),
+    ),
+    ("pipeline", ("addresses.mlflow=https://mlflow.example.org:443", "dropper.persistence.storageClass=fast")),
+]
+
+
+def of_kind(objects, *kinds):
+    """Those objects by name."""
+    return {one["metadata"]["name"]: one for one in objects if one["kind"] in kinds}
+
+
+def config(objects, name):
+    """The data of a ConfigMap."""
+    return of_kind(objects, "ConfigMap")[name]["data"]
+
+
+def template(one):
+    """The pod that an object makes, or None."""
+    if one["kind"] == "Pod":
+        return one
+    if one["kind"] == "CronJob":
+        return one["spec"]["jobTemplate"]["spec"]["template"]
+    return one["spec"].get("template") if one["kind"] in ("Deployment", "StatefulSet", "Job") else None
+
+
+def pods(objects):
+    """Every pod that may come of the objects, by its component; that of Spark's executors is text in a ConfigMap."""
+    found = [pod for one in objects if (pod := template(one))]
+    found += [
+        yaml.safe_load(one["data"]["executor.yaml"])
+        for one in of_kind(objects, "ConfigMap").values()
+        if "executor.yaml" in one["data"]
+    ]
+    return {component(pod): pod for pod in found}
+
+
+def component(pod):
+    """What the pod is a part of."""
+    return pod["metadata"]["labels"]["app.kubernetes.io/component"]
+
+
+def environment(container):
+    """The variables of a container that have a plain value."""
+    return {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
+
+
+def is_test(one):
+    """Whether an object serves ``helm test`` only."""
+    return one["metadata"]["name"].endswith("-test")

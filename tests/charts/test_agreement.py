@@ -1,0 +1,202 @@
+"""What the charts say a second time agrees with stack.yaml, kind-config.yaml and the embedded mode."""
+
+import re
+from fnmatch import fnmatch
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+from apps.topics import TopicSettings
+from stack import services
+from stack.embedded import hdfs, kafka, mlflow, postgres
+from tests.charts.rendered import CHARTS, FOLDER, config, environment, of_kind, pods
+
+STACK = services.load()
+SITE = SimpleNamespace(service=STACK.service, stack=STACK, state=FOLDER, folder=lambda name: FOLDER / name)
+
+
+def snake(name):
+    """``requestRetentionHours`` as stack.yaml writes it."""
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+def properties(text):
+    """The settings of a file with a ``name=value`` on each line."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("'") for name, value in pairs}
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_a_chart_packages_the_version_of_stack_yaml(chart):
+    """
+    The chart's appVersion is the version that stack.yaml names; the pipeline's is the project's.
+    """
+    said = yaml.safe_load((FOLDER / chart / "Chart.yaml").read_text())["appVersion"]
+    project = (FOLDER.parent / "pyproject.toml").read_text()
+    wanted = {"pipeline": re.search(r'^version = "(.*)"', project, re.MULTILINE).group(1)}
+    wanted |= {one.name: one.version for one in STACK.services} | {"hdfs": STACK.service("namenode").version}
+
+    assert wanted[chart] == said
+
+
+def test_ports_are_those_of_stack_yaml(default_values):
+    """
+    Every platform service listens on the ports that stack.yaml gives it, and knows the others by theirs.
+    """
+    charts = {chart: default_values(chart) for chart in CHARTS}
+    ports = {chart: values.get("ports") for chart, values in charts.items()}
+
+    for name in ("postgres", "mlflow", "kafka"):
+        assert STACK.service(name).ports == ports[name]
+    for name in ("namenode", "datanode"):
+        assert STACK.service(name).ports == ports["hdfs"][name]
+    assert charts["mlflow"]["database"]["port"] == ports["postgres"]["sql"]
+    addresses = charts["pipeline"]["addresses"]
+    wanted = {"kafka": "kafka", "hdfs": "namenode", "mlflow": "mlflow"}
+    assert {name: STACK.service(service).address_at(service) for name, service in wanted.items()} == addresses
+
+
+def test_delivery_is_that_of_stack_yaml(default_values):
+    """
+    The delivery settings of the pipeline, and those that Kafka takes itself, are stack.yaml's.
+    """
+    told = {snake(name): value for name, value in default_values("pipeline")["delivery"].items()}
+
+    assert vars(STACK.delivery) == told
+    assert STACK.delivery.partitions == default_values("kafka")["partitions"]
+    assert STACK.delivery.message_max_bytes == default_values("kafka")["messageMaxBytes"]
+
+
+def test_the_topics_job_is_told_everything_that_it_may_be_told_of_delivery(render):
+    """
+    Each delivery setting that the app reads is a variable of its Job, and no variable is one that it does not read.
+    """
+    told = environment(pods(render("pipeline"))["topics"]["spec"]["containers"][0])
+    wanted = vars(STACK.delivery).keys() & TopicSettings.model_fields.keys()
+
+    assert {f"BATON_{name.upper()}": str(vars(STACK.delivery)[name]) for name in wanted} == told
+
+
+def test_the_machine_reaches_the_nodeports_at_the_ports_of_the_embedded_mode(render):
+    """
+    Each mapping of kind-config.yaml leads to the NodePort of a Service, at the port that the embedded mode has.
+    """
+    kind = yaml.safe_load((FOLDER.parent / "kind-config.yaml").read_text())
+    mapped = {one["containerPort"]: one["hostPort"] for one in kind["nodes"][0]["extraPortMappings"]}
+    ports = [
+        (name, port)
+        for chart in CHARTS
+        for name, service in of_kind(render(chart), "Service").items()
+        for port in service["spec"]["ports"]
+        if "nodePort" in port
+    ]
+    wanted = {
+        port["nodePort"]: STACK.service(name.removesuffix("-host")).ports[
+            {"host": "broker"}.get(port["name"], port["name"])
+        ]
+        for name, port in ports
+    }
+
+    assert wanted == mapped
+
+
+@pytest.mark.parametrize("chart", ["mlflow", "kafka", "hdfs"])
+def test_no_nodeport_is_open_when_the_machine_is_not_let_in(render, chart):
+    """
+    With hostPorts.enabled false there is no NodePort, and no address outside the cluster is allowed in.
+    """
+    objects = render(chart, "hostPorts.enabled=false")
+
+    assert {"ClusterIP"} == {one["spec"]["type"] for one in of_kind(objects, "Service").values()}
+    assert "ipBlock" not in str(of_kind(objects, "NetworkPolicy"))
+
+
+def test_kafka_tells_each_client_an_address_that_it_can_reach(render):
+    """
+    A pod is told the Service's name, a client on the machine its own port there.
+    """
+    told = properties(config(render("kafka"), "kafka")["server.properties"])
+
+    assert told["advertised.listeners"] == "BROKER://kafka:19092,HOST://127.0.0.1:19092"
+    assert "HOST" not in config(render("kafka", "hostPorts.enabled=false"), "kafka")["server.properties"]
+
+
+def test_kafka_is_set_as_in_the_embedded_mode(render):
+    """
+    Apart from where it listens and stores, the broker's settings are those of stack/embedded/kafka.py.
+    """
+    there = properties(kafka._properties(SITE, FOLDER))  # noqa: SLF001 - one list, two homes
+    here = properties(config(render("kafka"), "kafka")["server.properties"])
+    differ = {name for name in there.keys() | here.keys() if there.get(name) != here.get(name)}
+
+    places = {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
+    assert places | {"listener.security.protocol.map"} == differ
+
+
+def test_hdfs_is_set_as_in_the_embedded_mode(render):
+    """
+    Apart from addresses and folders, the settings of HDFS are those of stack/embedded/hdfs.py.
+    """
+    there = {name: str(value) for name, value in hdfs._settings(SITE, FOLDER).items()}  # noqa: SLF001 - as above
+    files = config(render("hdfs"), "hdfs")
+    roots = [ET.fromstring(files[name]) for name in ("core-site.xml", "hdfs-site.xml")]  # noqa: S314 - our own text
+    here = {one.findtext("name"): one.findtext("value") for root in roots for one in root}
+    differ = {name for name in there.keys() | here.keys() if there.get(name) != here.get(name)}
+
+    assert {
+        name
+        for name in there.keys() | here.keys()
+        if name.endswith(("address", "bind-host", ".dir", "hostname", "fs.defaultFS"))
+    } == differ
+
+
+def test_postgres_is_set_as_in_the_embedded_mode(render):
+    """
+    Postgres is as small as stack/embedded/postgres.py makes it, and listens where MLflow's pod can reach it.
+    """
+    here = properties(config(render("postgres"), "postgres")["postgresql.conf"])
+
+    assert postgres.SMALL | {"listen_addresses": "*", "unix_socket_directories": "/tmp"} == here  # noqa: S108 - a pod's
+
+
+def test_the_jvms_are_as_large_as_in_the_embedded_mode(default_values):
+    """
+    Kafka's heap and compiler and the heaps of HDFS are those of stack/embedded.
+    """
+    hdfs_values = default_values("hdfs")
+
+    assert f"{kafka.HEAP} {kafka.COMPILER}" == default_values("kafka")["javaOptions"]
+    assert {name: hdfs_values[name]["javaOptions"] for name in hdfs.HEAPS} == hdfs.HEAPS
+
+
+def test_mlflow_is_started_as_in_the_embedded_mode(render):
+    """
+    Apart from its database, its folder and who may ask, MLflow gets the variables and arguments of the embedded mode.
+    """
+    recipe = mlflow.recipe(SITE)
+    objects = render("mlflow")
+    container = pods(objects)["mlflow"]["spec"]["containers"][0]
+    here = config(objects, "mlflow") | environment(container)
+    differ = {
+        name for name in recipe.environment.keys() | here.keys() if recipe.environment.get(name) != here.get(name)
+    }
+
+    own = {"_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION", "MLFLOW_SERVER_ALLOWED_HOSTS", "HOME"}
+    assert own == differ
+    assert recipe.command()[3:] == [{"0.0.0.0": "127.0.0.1"}.get(part, part) for part in container["args"]]  # noqa: S104
+
+
+def test_mlflows_probes_ask_as_a_host_that_it_answers(render):
+    """
+    A probe's question reaches the database, so the Host header that it sends must be one of the allowed.
+    """
+    objects = render("mlflow")
+    container = pods(objects)["mlflow"]["spec"]["containers"][0]
+    allowed = config(objects, "mlflow")["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+    for probe in ("startupProbe", "readinessProbe"):
+        host = container[probe]["httpGet"]["httpHeaders"][0]["value"]
+        assert any(fnmatch(host, one) for one in allowed)  # MLflow's own way to compare
+    assert {"mlflow:*", "mlflow.baton:*", "mlflow.baton.svc:*", "127.0.0.1:*", "localhost:*"} == set(allowed)

@@ -1,0 +1,203 @@
+"""The charts render to objects that Kubernetes takes, and refuse values that it would not."""
+
+import kubernetes_validate
+import pytest
+
+from tests.charts.rendered import CHARTS, DEVELOPMENT, KUBERNETES, VARIANTS, of_kind, template
+
+FIXED = {
+    "postgres": {"postgres"},
+    "mlflow": {"mlflow"},
+    "kafka": {"kafka"},
+    "hdfs": {"namenode", "datanode"},
+    "pipeline": {"batch-dropper", "new-data-watcher", "trainer", "new-model-watcher", "prediction-server"},
+}
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_helm_finds_no_fault(helm, chart):
+    """
+    ``helm lint --strict`` accepts the chart.
+    """
+    done = helm("lint", chart)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_every_object_fits_kubernetes_own_schema(render, chart, values):
+    """
+    Whatever the values, each object is valid in Kubernetes 1.34, without fields that it does not know.
+    """
+    for one in render(chart, *values):
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_objects_are_called_by_fixed_words_in_the_releases_namespace(render, chart):
+    """
+    What runs is named after its service, and every object says which namespace it is for.
+    """
+    objects = render(chart)
+    runs = of_kind(objects, "Deployment", "StatefulSet", "CronJob")
+
+    assert FIXED[chart] == set(runs)
+    assert {"baton"} == {one["metadata"]["namespace"] for one in objects}
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_a_selector_names_only_labels_that_never_change(render, chart, values):
+    """
+    A selector finds the pods of its own object by name, instance and component, which no upgrade changes.
+    """
+    stable = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "component")}
+
+    for one in of_kind(render(chart, *values), "Deployment", "StatefulSet").values():
+        wanted = one["spec"]["selector"]["matchLabels"]
+        assert stable == set(wanted)
+        assert wanted.items() <= template(one)["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [("speling=1", "speling"), ("image.speling=x", "speling"), ("image.tag=true", "/image/tag")],
+)
+def test_a_value_that_the_chart_does_not_know_is_refused_by_name(helm, chart, value, named):
+    """
+    An unknown value, at the top or below it, and one of another type are refused, and the refusal names them.
+    """
+    done = helm("template", chart, value)
+
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("chart", "value", "named"),
+    [
+        ("kafka", "ports.broker=abc", "/ports/broker"),
+        ("kafka", "hostPorts.nodePorts.broker=80", "/hostPorts/nodePorts/broker"),
+        ("hdfs", "datanode.replicas=0", "/datanode/replicas"),
+        ("mlflow", "resources.limits.memory=lots", "/resources/limits/memory"),
+        ("pipeline", "delivery.trigger=sometimes", "/delivery/trigger"),
+        ("pipeline", "settings.PATH=x", "PATH"),
+        ("pipeline", "addresses.mlflow=mlflow", "/addresses/mlflow"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(helm, chart, value, named):
+    """
+    A value of the right type that cannot work is refused before anything is installed, and the refusal names it.
+    """
+    done = helm("template", chart, value)
+
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+def test_a_changed_setting_starts_what_reads_it_anew(render):
+    """
+    The pods of every app carry a checksum of their settings, so that a change of one reaches them.
+    """
+    before, after = (
+        {
+            name: template(one)["metadata"]["annotations"]["checksum/config"]
+            for name, one in of_kind(render("pipeline", *values), "Deployment", "CronJob").items()
+        }
+        for values in ((), ("settings.BATON_TREES=forty",))
+    )
+
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())
+
+
+@pytest.mark.parametrize("value", ["delivery.partitions=4", "image.tag=other", "addresses.kafka=elsewhere:9092"])
+def test_other_topic_settings_make_another_job(render, value):
+    """
+    A Job cannot be changed, so its name changes with the settings and with the image, and only then.
+    """
+    jobs = [of_kind(render("pipeline", *values), "Job") for values in ((), ("server.executors=1",), (value,))]
+    names = [next(iter(one)) for one in jobs]
+
+    assert names[0] == names[1]
+    assert names[0] != names[2]
+
+
+def test_three_datanodes_are_three_pods_with_names_of_their_own(render):
+    """
+    More DataNodes are one value: each has a name in the headless Service, a volume and a place in ``helm test``.
+    """
+    objects = render("hdfs", "datanode.replicas=3")
+    datanode = of_kind(objects, "StatefulSet")["datanode"]["spec"]
+
+    assert datanode["replicas"] == 3
+    assert of_kind(objects, "Service")[datanode["serviceName"]]["spec"]["clusterIP"] == "None"
+    asked = [one["command"][-1] for one in of_kind(objects, "Pod")["hdfs-test"]["spec"]["containers"]]
+    assert [f"http://datanode-{number}.datanode:19864" for number in range(3)] == asked[1:]
+
+
+def test_in_development_watchers_go_on_for_ever_and_apps_can_be_started_anew(render):
+    """
+    For Tilt a watcher is a Deployment that loops, and it and the server are run by the script that starts them anew.
+    """
+    objects = render("pipeline", *DEVELOPMENT)
+    deployments = of_kind(objects, "Deployment")
+
+    assert {"trainer"} == set(of_kind(objects, "CronJob"))
+    for name in ("new-data-watcher", "new-model-watcher", "prediction-server"):
+        container = template(deployments[name])["spec"]["containers"][0]
+        assert container["args"][0] == "/opt/baton/rerun"
+        assert "BATON_TICK_FOR_S" not in {one["name"] for one in container["env"]}
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_the_image_keeps_its_entrypoint(render, chart, values):
+    """
+    Nothing that stays sets ``command``, which would replace the image's tini, and with it the passing on of signals.
+    """
+    for one in of_kind(render(chart, *values), "Deployment", "StatefulSet", "CronJob", "Job").values():
+        assert not [box["name"] for box in template(one)["spec"]["containers"] if "command" in box]
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_no_chart_says_what_is_served(render, chart, values):
+    """
+    The annotations that make a release are written by whoever rolls out, so that installing again leaves them.
+    """
+    for one in render(chart, *values):
+        for metadata in (one["metadata"], (template(one) or one)["metadata"]):
+            owned = {"baton.dev/model-version", "baton.dev/release", "baton.dev/batch"}
+            assert not owned & set(metadata.get("annotations", {}))
+
+
+def test_the_server_is_made_before_the_old_one_breaks(render):
+    """
+    A roll-out adds one pod and takes none away until that one is ready; what it serves comes from its annotations.
+    """
+    server = of_kind(render("pipeline"), "Deployment")["prediction-server"]["spec"]
+    told = {one["name"]: one.get("valueFrom") for one in server["template"]["spec"]["containers"][0]["env"]}
+
+    assert server["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    for variable, annotation in (("BATON_MODEL_VERSION", "model-version"), ("BATON_RELEASE", "release")):
+        assert told[variable]["fieldRef"]["fieldPath"] == f"metadata.annotations['baton.dev/{annotation}']"
+
+
+@pytest.mark.parametrize(
+    ("chart", "volumes"),
+    [("postgres", 1), ("mlflow", 1), ("kafka", 1), ("hdfs", 2), ("pipeline", 1)],
+)
+def test_what_must_last_is_on_a_volume_that_helm_uninstall_keeps(render, chart, volumes):
+    """
+    Each service with state has a volume, made by its StatefulSet or marked to be kept.
+    """
+    objects = render(chart)
+    claims = of_kind(objects, "PersistentVolumeClaim").values()
+    templates = [
+        claim
+        for one in of_kind(objects, "StatefulSet").values()
+        for claim in one["spec"]["volumeClaimTemplates"]
+        if one["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Retain"
+    ]
+
+    assert volumes == len(claims) + len(templates)
+    assert {"keep"} >= {claim["metadata"]["annotations"]["helm.sh/resource-policy"] for claim in claims}

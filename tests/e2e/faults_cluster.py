@@ -1,0 +1,54 @@
+"""Crashes in a cluster: SIGKILL of every process of a container, sent by containerd in the node."""
+
+from apps.common.waiting import wait_until
+from stack.cluster.charts import NAMESPACE
+from stack.cluster.readiness import COMPONENT
+
+BACK_S = 180  # a watcher's next Job may be a minute away
+KEEPER = "kube-controller-manager"
+
+
+class ClusterFaults:
+    """What a test may do to the pods of a stack."""
+
+    def __init__(self, stack):
+        """``stack`` is a running session."""
+        self.stack = stack
+        self.node = stack.runtime.node
+        self.core = self.node.core()
+
+    def _container(self, namespace, selector):
+        """The container id of the newest running pod."""
+        pods = self.core.list_namespaced_pod(namespace, label_selector=selector).items
+        running = [pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp]
+        newest = max(running, key=lambda pod: pod.metadata.creation_timestamp, default=None)
+        states = newest.status.container_statuses if newest else []
+        return states[0].container_id.removeprefix("containerd://") if states and states[0].state.running else None
+
+    def instance(self, service):
+        """The container id of a running service, or None."""
+        return self._container(NAMESPACE, f"{COMPONENT}={service}")
+
+    def kill(self, service):
+        """End a service as a crash would; return which instance that was."""
+        container = wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run")
+        return self._kill(container)
+
+    def _kill(self, container):
+        self.node.execute("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", "SIGKILL", container)
+        return container
+
+    def kill_keeper(self):
+        """End what makes pods of Jobs and Deployments, and wait until it is back."""
+        selector = f"component={KEEPER}"
+        old = self._kill(self._container("kube-system", selector))
+        wait_until(lambda: self._container("kube-system", selector) not in (None, old), BACK_S, f"{KEEPER} is gone")
+
+    def wait_until_back(self, service, old):
+        """Wait until a service is ready again in another container."""
+
+        def restarted():
+            found = {one["service"]: one["state"] for one in self.stack.runtime.status()}
+            return found[service] == "ready" and self.instance(service) not in (None, old)
+
+        wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

@@ -1,0 +1,45 @@
+"""Crashes of local processes: kill -9 of a service's process and of all that it started."""
+
+import os
+import signal
+
+import psutil
+
+from apps.common.waiting import wait_until
+
+BACK_S = 90
+
+
+class EmbeddedFaults:
+    """What a test may do to the processes of a stack."""
+
+    def __init__(self, stack):
+        """``stack`` is a running session."""
+        self.stack = stack
+
+    def instance(self, service):
+        """The process id of a running service, or None."""
+        found = [one for one in self.stack.runtime.status() if one["service"] == service]
+        return found[0]["pid"] if found else None
+
+    def kill(self, service):
+        """End a service as a crash would; return which instance that was."""
+        process = psutil.Process(self.instance(service))
+        for victim in [*process.children(recursive=True), process]:
+            victim.send_signal(signal.SIGKILL)
+        return process.pid
+
+    def kill_keeper(self):
+        """End the supervisor, and start it again as a person would."""
+        os.kill(self.instance("supervisor"), signal.SIGKILL)
+        told = {name: value for name, value in self.stack.settings.items() if name != "BATON_DATASET"}
+        self.stack.up("used_cars", None, **told)
+
+    def wait_until_back(self, service, old):
+        """Wait until a service is ready again as another process."""
+
+        def restarted():
+            now = [one for one in self.stack.runtime.status() if one["service"] == service]
+            return now and now[0]["state"] == "ready" and now[0]["pid"] != old
+
+        wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")
