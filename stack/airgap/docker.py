@@ -9,7 +9,10 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from apps.common.errors import Unavailable
 from apps.common.waiting import wait_until
@@ -81,6 +84,20 @@ def ensure(note: Note) -> None:
         start()
     if left := problems():
         raise Unavailable("\n".join(left))
+
+
+def stop() -> bool:
+    """End the dockerd that was started from here, and its containers; False when there is none."""
+    try:
+        daemon = psutil.Process(int(pid_file().read_text()))
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return False
+    if daemon.name() != "dockerd":
+        return False
+    daemon.terminate()
+    with suppress(psutil.NoSuchProcess):
+        daemon.wait(START_S)
+    return True
 
 
 def registry_answers(image: str) -> bool:

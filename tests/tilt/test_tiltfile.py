@@ -1,0 +1,168 @@
+"""
+The Tiltfile: run for real by ``tilt ci`` where Tilt is on the path, and evaluated with recorded builtins everywhere.
+
+Run these with ``-rA`` to read which of the two was done.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+import starlark
+import yaml
+
+from stack import airgap, services
+from stack.environment import ROOT, inherited
+
+TILT = shutil.which("tilt")
+CI_S = 1200
+CLUSTER = yaml.safe_load((ROOT / "kind-config.yaml").read_text())["name"]
+PRELUDE = """
+config = struct(define_string_list=_ignore, define_string=_ignore, parse=_parse)
+def workload_to_resource_function(_):
+    pass  # a function cannot be handed to Python
+TRIGGER_MODE_MANUAL, TRIGGER_MODE_AUTO = "manual", "auto"
+"""
+
+
+class Refused(Exception):
+    """What ``fail`` raises."""
+
+
+class Recorded:
+    """The Tiltfile, evaluated: what it called, with which arguments."""
+
+    def __init__(self, *chosen, context=f"kind-{CLUSTER}"):
+        """``chosen`` are the services named on the command line."""
+        self.calls = []
+        module = starlark.Module()
+        known = {
+            "read_yaml": lambda path: yaml.safe_load((ROOT / path).read_text()),
+            "decode_json": json.loads,
+            "k8s_context": lambda: context,
+            "local": lambda *_, **__: json.dumps({f"baton/{one}": f"baton/{one}:tag" for one in self._images()}),
+            "_parse": lambda: {"services": list(chosen)},
+            "fail": self._fail,
+        }
+        noted = (
+            *("version_settings", "allow_k8s_contexts", "ci_settings", "docker_build", "k8s_yaml", "k8s_resource"),
+            *("helm", "link", "local_resource", "run", "sync", "_ignore"),
+        )
+        for name, call in known.items():
+            module.add_callable(name, call)
+        for name in noted:
+            module.add_callable(name, self._note(name))
+        dialect = starlark.Dialect.extended()
+        dialect.enable_top_level_stmt = True
+        library = starlark.Globals.extended_by(
+            [starlark.LibraryExtension.StructType, starlark.LibraryExtension.Print, starlark.LibraryExtension.Json]
+        )
+        text = PRELUDE + (ROOT / "Tiltfile").read_text()
+        starlark.eval(module, starlark.parse("Tiltfile", text, dialect), library)
+
+    def _images(self):
+        return [path.name for path in (ROOT / "stack" / "images").iterdir() if path.is_dir()]
+
+    def _fail(self, message):
+        raise Refused(message)
+
+    def _note(self, name):
+        def call(*arguments, **named):
+            self.calls.append((name, arguments, named))
+            return f"{name}({', '.join(map(str, arguments))})"
+
+        return call
+
+    def of(self, name):
+        """The calls of one builtin."""
+        return [(arguments, named) for called, arguments, named in self.calls if called == name]
+
+    def resources(self):
+        """Each workload's resource by its name."""
+        return {arguments[0]: named for arguments, named in self.of("k8s_resource") if arguments}
+
+
+def test_every_service_is_a_resource_that_waits_for_what_it_needs():
+    """
+    Names, needs and order are those of stack.yaml.
+    """
+    stack = services.load()
+
+    resources = Recorded().resources()
+
+    assert [one.name for one in stack.services] == [name for name in resources if name != "topics"]
+    for service in stack.services:
+        assert set(service.needs) <= set(resources[service.name]["resource_deps"])
+
+
+def test_every_chart_is_rendered_with_an_image_that_was_built():
+    """
+    The platform's charts get the tags of the images that were loaded; Tilt itself builds that of the apps.
+    """
+    recorded = Recorded()
+
+    charts = {named["name"]: named["set"] for _, named in recorded.of("helm")}
+
+    assert {service.chart for service in services.load().services} == set(charts)
+    assert all("image.tag=tag" in values for chart, values in charts.items() if chart != "pipeline")
+    assert [("baton/apps", ".")] == [arguments for arguments, _ in recorded.of("docker_build")]
+
+
+def test_chosen_services_bring_what_they_need_and_nothing_else():
+    """
+    ``tilt up mlflow`` runs MLflow and Postgres.
+    """
+    assert {"mlflow", "postgres"} == set(Recorded("mlflow").resources())
+
+
+def test_an_unknown_service_is_refused_with_those_that_there_are():
+    """
+    A mistyped name is told apart from a service.
+    """
+    with pytest.raises(starlark.StarlarkError, match=r"one of postgres, .*; got kafak"):
+        Recorded("kafak")
+
+
+def test_another_context_is_refused():
+    """
+    Nothing is ever deployed into somebody else's cluster.
+    """
+    with pytest.raises(starlark.StarlarkError, match=rf"kind-{CLUSTER}; got production"):
+        Recorded(context="production")
+
+
+def test_it_is_short():
+    """
+    A Tiltfile of more than a screen or two would hide what it does.
+    """
+    assert len((ROOT / "Tiltfile").read_text().splitlines()) <= 100
+
+
+@pytest.mark.skipif(TILT is None, reason="tilt is not on the path: the Tiltfile was evaluated, not run")
+@pytest.mark.timeout(CI_S + 300)
+def test_tilt_ci_is_green_on_an_empty_cluster():
+    """
+    ``tilt ci`` for real: images built, charts deployed, every resource healthy.
+    """
+    from stack.cluster.node import Node  # noqa: PLC0415 - the other tests need no Docker
+
+    node = Node()
+    there = node.container is not None
+    node.up(lambda _: None)
+    path = os.pathsep.join([str(airgap.tools()), inherited()["PATH"]])
+    try:
+        done = subprocess.run(
+            [TILT, "ci", "--context", node.context, "--port", "0"],
+            cwd=ROOT,
+            env={**inherited(), "PATH": path, "DOCKER_BUILDKIT": "0", "DO_NOT_TRACK": "1"},
+            capture_output=True,
+            text=True,
+            timeout=CI_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    finally:
+        if not there:
+            node.delete()
