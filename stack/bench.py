@@ -16,7 +16,7 @@ from stack.console import out, step
 from stack.demo import Chronicle, stack_of_its_own
 from stack.embedded.supervisor import NAME as SUPERVISOR
 from stack.services import Kind
-from stack.session import Session
+from stack.session import Mode, Session
 
 MIB = 2**20
 SETTLED_S = 20  # an idle figure is taken this long after the stack is ready
@@ -84,6 +84,23 @@ def up(*, as_json: bool) -> None:
     out.print(shown)
     out.print(f"first up, no version yet: {found['first']}; warm up, a version to serve: {found['warm']}")
     out.print(f"machine: {found['machine']}")
+
+
+def cluster_up() -> None:
+    """Seconds until each service of a new cluster is ready; memory and CPU when idle; written to docs/budget.md."""
+    from stack.cluster import budget, images  # noqa: PLC0415 - a second to import, which nobody else here needs
+    from stack.cluster.node import NAME, Node  # noqa: PLC0415
+
+    with step("images"):
+        images.build(lambda _: None)
+    with stack_of_its_own("bench", "used_cars", None, Mode.CLUSTER) as session:
+        ready = {name: round(seconds, 1) for name, seconds in session.ready_after.items()}
+        Chronicle(session.pipeline()).cycle()
+        with step("idle"):
+            pause(SETTLED_S)
+        found = budget.measure(Node(f"{NAME}-bench"), ready, machine())
+    budget.save(found)
+    out.print(budget.page(found), markup=False)
 
 
 def serve(rates: list[float], seconds: float, *, as_json: bool) -> None:

@@ -213,16 +213,17 @@ def cluster_command() -> None:
 
 @app.command("images")
 def images_command(
-    load: Annotated[bool, typer.Option("--load", help="Put those of the platform into the cluster too.")] = False,
+    load: Annotated[bool, typer.Option("--load", help="Put the platform's, and the namespace, into the cluster.")] = False,
 ) -> None:
     """Build the images of the cluster mode, and print their names as JSON."""
-    from stack.cluster import images
+    from stack.cluster import charts, images
     from stack.cluster.node import Node
 
     with step("images") as shown:
         images.build(shown.update)
         found = images.references() | {images.PYTHON: images.base().reference}
         if load:
+            charts.make_namespace(Node())
             Node().load([found[name] for name in found if name not in (images.PYTHON, images.APPS)])
     print(json.dumps(found, indent=1))
 
@@ -232,11 +233,14 @@ app.add_typer(bench_app, name="bench")
 
 
 @bench_app.command("up")
-def bench_up(as_json: JsonOption = False) -> None:
-    """Seconds of a first and of a warm up, and the memory of the idle stack."""
+def bench_up(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
+    """Seconds of a first and of a warm up, and the memory of the idle stack; of a cluster also docs/budget.md."""
     from stack import bench
 
-    bench.up(as_json=as_json)
+    if mode is Mode.CLUSTER:
+        bench.cluster_up()
+    else:
+        bench.up(as_json=as_json)
 
 
 @bench_app.command("serve")

@@ -26,7 +26,7 @@ def same(golden: dict[str, Any], body: dict[str, Any]) -> bool:
 
 def requests(spark: SparkSession, model: Model) -> DataFrame:
     """The golden rows, each ``COPIES`` times in turn, as Kafka records; read by the JVM, so that no Python starts."""
-    lines = spark.read.text(model.golden_file.resolve().as_uri()).coalesce(1)
+    lines = spark.read.text(model.golden_url).coalesce(1)
     return lines.select(
         F.lit(b"golden").alias("key"),
         F.get_json_object("value", "$.fields").cast("binary").alias("value"),

@@ -8,12 +8,13 @@ every class must be Spark ML's own.
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from apps.common import registry
 from apps.common.errors import ModelRefused
+from apps.common.hdfs import Hdfs
 
 MANIFEST, CONTRACT, GOLDEN = "baton/manifest.json", "baton/contract.json", "baton/golden.jsonl"
 PIPELINE = "model/sparkml"
@@ -23,10 +24,11 @@ DOWNLOADS = 8
 
 @dataclass(frozen=True)
 class Model:
-    """A checked copy of a version's files in ``folder``."""
+    """A checked copy of a version's files in ``folder``, which Spark reads at the URL ``location``."""
 
     version: str
     folder: Path
+    location: str
 
     @property
     def pipeline(self) -> Path:
@@ -40,14 +42,14 @@ class Model:
         return list(contract["input_columns"])
 
     @property
-    def golden_file(self) -> Path:
+    def golden_url(self) -> str:
         """The golden rows, a JSON object a line: ``fields``, and the ``prediction`` or ``rejection`` of the trainer."""
-        return self.folder / GOLDEN
+        return f"{self.location}/{GOLDEN}"
 
     @property
     def golden(self) -> list[dict[str, Any]]:
         """The golden rows, read."""
-        lines = self.golden_file.read_text().splitlines()
+        lines = (self.folder / GOLDEN).read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 
@@ -73,7 +75,16 @@ def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
         raise ModelRefused(message)
-    return Model(version, folder)
+    return Model(version, folder, folder.resolve().as_uri())
+
+
+def share(model: Model, hdfs: str, location: str) -> Model:
+    """Copy the files to HDFS, where executors read them too; ``location`` is a folder of this server alone."""
+    files, root = Hdfs(hdfs), location.removeprefix(hdfs)
+    files.delete(root)
+    for path in sorted(one for one in model.folder.rglob("*") if one.is_file()):
+        files.upload(f"{root}/{path.relative_to(model.folder).as_posix()}", [path.read_bytes()])
+    return replace(model, location=location)
 
 
 def wanted_files(manifest: bytes) -> dict[str, str]:

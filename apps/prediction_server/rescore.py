@@ -59,7 +59,7 @@ def rescore(settings: RescoreSettings) -> None:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"
             model = fetch(settings.mlflow, settings.dataset, version, folder)
-            for line in expected(records, pipeline.load(spark, model.pipeline), model):
+            for line in expected(records, pipeline.load(spark, model), model):
                 out.write(json.dumps(line) + "\n")
     spark.stop()
 

@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import BatonError
 from apps.prediction_server import golden, pipeline, probe, session, stream
 from apps.prediction_server.answers import answers
-from apps.prediction_server.model import Model, fetch
+from apps.prediction_server.model import Model, fetch, share
 from apps.prediction_server.progress import Start
 from apps.prediction_server.ready import say_ready
 from apps.prediction_server.settings import ServerSettings
@@ -71,10 +71,12 @@ class Serving:
             fetched = pool.submit(fetch, told.mlflow, told.dataset, told.model_version, told.scratch / "files")
             self.spark = session.start(told, "prediction-server")
             self.model = fetched.result()
+        if told.executors:
+            self.model = share(self.model, told.hdfs, told.shared("model"))
 
     def load(self) -> None:
         """Load the pipeline, which is checked by now."""
-        self.pipeline = pipeline.load(self.spark, self.model.pipeline)
+        self.pipeline = pipeline.load(self.spark, self.model)
 
     def prove(self) -> None:
         """Let it score the golden rows."""

@@ -27,6 +27,7 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         raise SettingsError(f"BATON_SPARK_JARS must be a folder of jars; got {settings.spark_jars}; see stack/jars")
     settings.scratch.mkdir(parents=True, exist_ok=True)
     options = {
+        "spark.master": settings.spark_master,
         "spark.driver.extraClassPath": ":".join(map(str, jars)),
         "spark.driver.memory": settings.heap,
         "spark.driver.host": settings.driver_host,
@@ -45,7 +46,7 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.task.maxFailures": "1",
     }
-    builder = SparkSession.builder.master(settings.spark_master).appName(name)
-    for option, value in options.items():
+    builder = SparkSession.builder.appName(name)
+    for option, value in (options | settings.spark_options()).items():
         builder = builder.config(option, value)
     return builder.getOrCreate()

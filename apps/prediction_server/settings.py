@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic_settings import SettingsConfigDict
 
-from apps.common.settings import Settings
+from apps.common.executors import ExecutorSettings
 
 
-class SparkSettings(Settings):
+class SparkSettings(ExecutorSettings):
     """Where Spark runs; ``scratch`` holds everything it writes, ``spark_jars`` its Kafka connector."""
 
     scratch: Path

@@ -13,12 +13,16 @@ MODEL, BATON = "model", "baton"
 _CHUNK = 1024 * 1024
 
 
-def save_model(folder: Path, pipeline: PipelineModel) -> None:
-    """Write ``model/``; with its requirements given, since to infer them MLflow would start another Spark."""
+def save_model(folder: Path, pipeline: PipelineModel, saving: str) -> None:
+    """
+    Write ``model/`` by way of the folder or URL ``saving``, where Spark writes it.
+
+    Its requirements are given, since to infer them MLflow would start another Spark.
+    """
     mlflow.spark.save_model(
         pipeline,
         str(folder / MODEL),
-        dfs_tmpdir=str(folder.parent / "saving"),
+        dfs_tmpdir=saving,
         pip_requirements=[f"pyspark=={pyspark.__version__}", f"mlflow=={mlflow.__version__}"],
     )
 

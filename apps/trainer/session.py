@@ -14,8 +14,8 @@ def start(settings: TrainerSettings) -> SparkSession:
     The default file system is the local one, since MLlib saves a model there; HDFS is read by full URLs. ANSI mode
     is off, as in the server: a bad cell gives NULL and a rejection, never an exception.
     """
-    builder = SparkSession.builder.master(settings.spark_master).appName(f"baton-trainer-{settings.batch}")
-    for name, value in _options(settings).items():
+    builder = SparkSession.builder.appName(f"baton-trainer-{settings.batch}")
+    for name, value in (_options(settings) | settings.spark_options()).items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
@@ -24,6 +24,7 @@ def start(settings: TrainerSettings) -> SparkSession:
 
 def _options(settings: TrainerSettings) -> dict[str, str]:
     return {
+        "spark.master": settings.spark_master,
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,

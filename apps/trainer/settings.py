@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from apps.common.settings import Settings
+from apps.common.executors import ExecutorSettings
 
 
-class TrainerSettings(Settings):
+class TrainerSettings(ExecutorSettings):
     """The batch to train on, where Spark runs, and how large the learners are."""
 
     batch: str = Field(min_length=1, pattern=r"^[^/._][^/]*$")

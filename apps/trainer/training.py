@@ -189,7 +189,8 @@ class Training:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
         with ThreadPoolExecutor(2) as pool:  # each waits for Spark most of the time
-            saved = pool.submit(artifacts.save_model, self.scratch, self.ensemble.pipeline)
+            own = self.settings.shared("saving") if self.settings.executors else str(self.scratch.parent / "saving")
+            saved = pool.submit(artifacts.save_model, self.scratch, self.ensemble.pipeline, own)
             spark = self.session.result()
             asked = pool.submit(golden, spark, self.dataset, self.rows, self.ensemble.pipeline)
             for trial in self.ensemble.trials:

@@ -8,13 +8,12 @@ import psutil
 
 from apps.common.errors import BatonError
 from stack import airgap
-from stack.cluster import programs
+from stack.cluster import budget, programs
 from stack.cluster.charts import NAMESPACE_FILE
 from stack.cluster.node import Node, wanted_ports
 from stack.machine import GIB, Check, answers
 from stack.services import Stack
 
-MEMORY_GIB = 4  # what the stack takes when it trains and hands over, see docs/budget.md
 DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
 
 
@@ -22,7 +21,7 @@ def check(node: Node, stack: Stack) -> list[Check]:
     """Look at the machine."""
     running = node.running()
     found = [_docker(), *map(_program, ("kind", "helm", "kubectl"))]
-    return [*found, _memory(running=running), _disk(), *([] if running else _ports(stack))]
+    return [*found, _memory(stack, running=running), _disk(), *([] if running else _ports(stack))]
 
 
 def _docker() -> Check:
@@ -40,10 +39,11 @@ def _program(name: str) -> Check:
         return Check(f"{name} must be there", ok=False, got="none", remedy=remedy)
 
 
-def _memory(*, running: bool) -> Check:
+def _memory(stack: Stack, *, running: bool) -> Check:
+    need = budget.load().training_mib(stack) / 1024
     free = psutil.virtual_memory().available / GIB
     got = "the cluster runs" if running else f"{free:.1f} GiB"
-    return Check(f"free memory must be {MEMORY_GIB} GiB", running or free >= MEMORY_GIB, got, "end other programs")
+    return Check(f"free memory must be {need:.1f} GiB", running or free >= need, got, "end other programs")
 
 
 def _disk() -> Check:

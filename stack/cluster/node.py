@@ -8,6 +8,7 @@ made anew.
 
 import subprocess
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ class Node:
         except Unavailable:
             return False
         return container is not None and container.status == "running"
+
+    def started(self) -> datetime:
+        """When the node was last started, to the second."""
+        container = self.container
+        if container is None:
+            raise Unavailable(f"the node {self.container_name} must be there; got none; ./baton up --mode cluster")
+        return datetime.fromisoformat(container.attrs["State"]["StartedAt"][:19] + "+00:00")
 
     def up(self, note: images.Note) -> None:
         """Make the cluster, or start it again; raises SettingsError when another has its name."""
@@ -176,8 +184,10 @@ class Node:
 
     def api(self) -> Any:
         """A client of the cluster's API, whatever context the shell's kubectl has."""
+        quiet = kubernetes.Configuration()
+        quiet.retries = 0  # whoever asks asks again; the client's own tries print warnings
         try:
-            return kubeconfig.new_client_from_config(context=self.context)
+            return kubeconfig.new_client_from_config(context=self.context, client_configuration=quiet)
         except kubeconfig.ConfigException as error:
             raise BatonError(
                 f"kubectl must know the context {self.context}; got {error}; kind export kubeconfig --name {self.name}"

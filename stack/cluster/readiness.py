@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kubernetes import client as kubernetes
@@ -42,8 +43,13 @@ class Found:
 class Readiness:
     """Looks at the namespace through the API."""
 
-    def __init__(self, api: Any) -> None:
-        """``api`` is a client of the cluster's API."""
+    def __init__(self, api: Any, since: datetime) -> None:
+        """
+        ``api`` is a client of the cluster's API; ``since`` is when the node was started.
+
+        A node that was stopped and started tells for a while what was true before: a container from then is gone.
+        """
+        self.since = since
         self.apps = kubernetes.AppsV1Api(api)
         self.batch = kubernetes.BatchV1Api(api)
         self.core = kubernetes.CoreV1Api(api)
@@ -74,11 +80,15 @@ class Readiness:
             return Found(name, state, tuple(running))
         else:
             return Found(name, "absent", detail="nothing of that name in the namespace")
-        if ready:
+        if ready and not any(self._is_stale(pod) for pod in pods):
             return Found(name, "ready", names, restarts)
         told = [_keeps(pod) for pod in pods]
         detail = "; ".join(text for text, _ in told if text) or "no pod yet"
         return Found(name, "starting", names, restarts, detail, hopeless=any(hopeless for _, hopeless in told))
+
+    def _is_stale(self, pod: Any) -> bool:
+        running = [one.state.running for one in pod.status.container_statuses or [] if one.state.running]
+        return any(one.started_at < self.since for one in running)
 
     def topics_made(self) -> bool:
         """Whether the newest Job that makes the topics has done so."""

@@ -134,14 +134,14 @@ class ClusterRuntime:
 
     def _look(self, wanted: Sequence[Service]) -> list[Found]:
         try:
-            return Readiness(self.node.api()).look(wanted)
+            return Readiness(self.node.api(), self.node.started()).look(wanted)
         except kubernetes.ApiException as error:
             raise Unavailable(f"Kubernetes must answer; got {error.status} {error.reason}; try again") from error
         except OSError as error:
             raise Unavailable(f"Kubernetes must answer; got {error}; try again") from error
 
     def _await_ready(self, wanted: Sequence[Service], report: Report, began: float) -> None:
-        readiness = Readiness(self.node.api())
+        readiness = Readiness(self.node.api(), self.node.started())
         readiness.forget_stuck()
         deadline = time.monotonic() + READY_S
         while True:

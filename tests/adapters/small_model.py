@@ -61,7 +61,7 @@ def save(spark, folder, factor):
     pipeline = trained(spark, factor)
     folder.mkdir(parents=True)
     contract = {"dataset": NAME, "task": "regression", "input_columns": list(COLUMNS), "rows": 399, "batches": []}
-    save_model(folder, pipeline)
+    save_model(folder, pipeline, str(folder.parent / "saving"))
     write(folder, contract, golden(spark, pipeline))
     return pipeline
 

@@ -81,13 +81,13 @@ def model(spark, tmp_path_factory):
     """A version's files."""
     folder = tmp_path_factory.mktemp("model") / "1"
     small_model.save(spark, folder, 2.0)
-    return Model("1", folder)
+    return Model("1", folder, folder.as_uri())
 
 
 @pytest.fixture(scope="module")
 def loaded(spark, model):
     """The version's pipeline as the server loads it."""
-    return pipeline.load(spark, model.pipeline)
+    return pipeline.load(spark, model)
 
 
 def answer_all(spark, loaded, records):
@@ -220,4 +220,4 @@ def test_a_model_with_other_golden_rows_is_refused(spark, loaded, model, tmp_pat
     (tmp_path / "baton" / "contract.json").write_text(json.dumps({"input_columns": COLUMNS}))
 
     with pytest.raises(ModelRefused, match=r"golden row 0 must give 1\.0 or None; got"):
-        golden.prove(spark, loaded, Model("2", tmp_path))
+        golden.prove(spark, loaded, Model("2", tmp_path, tmp_path.as_uri()))

@@ -190,7 +190,7 @@ def test_the_saved_model_gives_the_golden_answers(spark, trained, tmp_path):
     """What is written can be loaded by itself, gives each golden row's answer, and every file has its checksum."""
     rows = kept(spark, HOMES, homes(900))
     asked = golden(spark, HOMES, rows, trained.pipeline)
-    artifacts.save_model(tmp_path / "out", trained.pipeline)
+    artifacts.save_model(tmp_path / "out", trained.pipeline, str(tmp_path / "saving"))
     artifacts.write(tmp_path / "out", {"dataset": "homes"}, asked)
 
     loaded = PipelineModel.load(str(tmp_path / "out" / "model" / "sparkml"))

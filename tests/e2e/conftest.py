@@ -50,13 +50,14 @@ def stack(request, mode, place):
         yield Session(mode=mode)
         return
     session = Session(NAME, mode)
-    session.runtime.down()
+    if mode is Mode.EMBEDDED:
+        session.runtime.wipe()  # what a killed run left; in cluster mode the place is new
     shutil.rmtree(session.state, ignore_errors=True)
     try:
         session.up("used_cars", None, **SMALL)
         yield session
     finally:
-        session.runtime.down()
+        session.runtime.wipe()
         assert not session.running()
 
 

@@ -1,0 +1,65 @@
+"""
+Where Spark runs: in the app's own process, or with executors as pods beside it (client mode, Kubernetes' scheduler).
+
+Executors share no disk with their driver, so what both must read goes to HDFS: ``shared``.
+"""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from apps.common.settings import Settings
+
+KUBERNETES = "k8s://https://kubernetes.default.svc:443"
+REGISTERED_S = 180
+
+
+class ExecutorSettings(Settings):
+    """How many executors (0: none, Spark stays in this process); the rest is told by the chart when there are some."""
+
+    executors: int = Field(default=0, ge=0)
+    executor_cores: int = Field(default=1, ge=1)
+    executor_memory: str = "512m"
+    executor_image: str = ""
+    executor_template: str = ""
+    pod_name: str = ""
+    pod_ip: str = ""
+    namespace: str = "baton"
+
+    @model_validator(mode="after")
+    def _all_is_told(self) -> Self:
+        told = {name: getattr(self, name) for name in ("executor_image", "executor_template", "pod_name", "pod_ip")}
+        missing = [f"BATON_{name.upper()}" for name, value in told.items() if not value]
+        if self.executors and missing:
+            raise ValueError(f"executors need {', '.join(missing)} too; see charts/pipeline")
+        return self
+
+    def shared(self, name: str) -> str:
+        """The URL of a folder that driver and executors can both read, of this pod alone."""
+        return f"{self.hdfs}/baton/scratch/{self.pod_name}/{name}"
+
+    def spark_options(self) -> dict[str, str]:
+        """What the session is told, over its own options; nothing without executors."""
+        if not self.executors:
+            return {}
+        return {
+            "spark.master": KUBERNETES,
+            "spark.driver.host": self.pod_ip,
+            "spark.driver.bindAddress": "0.0.0.0",  # noqa: S104 - the executors come from other pods
+            "spark.executor.instances": str(self.executors),
+            "spark.executor.cores": str(self.executor_cores),
+            "spark.executor.memory": self.executor_memory,
+            "spark.pyspark.python": "python3",
+            "spark.kubernetes.namespace": self.namespace,
+            "spark.kubernetes.container.image": self.executor_image,
+            "spark.kubernetes.driver.pod.name": self.pod_name,  # its owner: with the driver's pod the executors go too
+            "spark.kubernetes.executor.podTemplateFile": self.executor_template,
+            "spark.kubernetes.executor.podNamePrefix": self.pod_name,
+            "spark.kubernetes.executor.request.cores": "100m",
+            "spark.kubernetes.executor.deleteOnTermination": "true",
+            "spark.kubernetes.authenticate.executor.serviceAccountName": "executor",
+            "spark.kubernetes.local.dirs.tmpfs": "false",
+            # work begins when all of them are there
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": f"{REGISTERED_S}s",
+        }

@@ -1,0 +1,191 @@
+"""What the cluster mode decides without a cluster."""
+
+from types import SimpleNamespace as Made
+
+import pytest
+import yaml
+
+from apps.common.errors import SettingsError
+from apps.orchestrator import cluster as orchestrator
+from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
+from stack import services
+from stack.cluster import budget, charts, images, node, readiness
+
+
+def deployment(**status):
+    """A Deployment of one pod in its second generation, complete unless told otherwise."""
+    complete = {
+        "observed_generation": 2,
+        "replicas": 1,
+        "updated_replicas": 1,
+        "available_replicas": 1,
+        "conditions": [],
+    }
+    annotations = status.pop("annotations", {})
+    return Made(
+        metadata=Made(generation=2),
+        spec=Made(replicas=1, template=Made(metadata=Made(annotations=annotations))),
+        status=Made(**(complete | status)),
+    )
+
+
+def job(number, content_hash, *, ready=0, ended=(), attempt=1, batch="b"):
+    """The Job of a training."""
+    told = {orchestrator.NUMBER: number, orchestrator.HASH: content_hash}
+    told |= {orchestrator.ATTEMPT: attempt, orchestrator.BATCH: batch}
+    conditions = [Made(type=kind, status="True") for kind in ended]
+    return Made(metadata=Made(annotations=told), status=Made(conditions=conditions, ready=ready))
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ({}, True),
+        ({"observed_generation": 1}, False),
+        ({"replicas": 2}, False),
+        ({"updated_replicas": None}, False),
+        ({"available_replicas": 0}, False),
+    ],
+)
+def test_a_roll_out_is_complete_when_nothing_of_another_template_is_left(status, ready):
+    """
+    An old pod that still runs, or a controller that has not looked yet, means: not complete.
+    """
+    assert ready is readiness.deployment_ready(deployment(**status))
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        ({}, TrainingState.REQUESTED),
+        ({"ready": 1}, TrainingState.RUNNING),
+        ({"ended": ["SuccessCriteriaMet", "Complete"]}, TrainingState.SUCCEEDED),
+        ({"ended": ["FailureTarget", "Failed"]}, TrainingState.FAILED),
+    ],
+)
+def test_a_job_tells_where_its_training_stands(found, state):
+    """
+    A Job counts as over only when Kubernetes says so, not when its pod looks so.
+    """
+    assert TrainingStatus(state, 1, "b") == orchestrator._status([job(1, "x", **found)], "x")  # noqa: SLF001
+
+
+def test_the_newest_job_of_a_content_counts():
+    """
+    A second attempt hides the first; another batch's Job is none of this one's.
+    """
+    jobs = [job(1, "x", ended=["Failed"]), job(2, "x", attempt=2, ready=1), job(3, "y")]
+
+    assert TrainingStatus(TrainingState.RUNNING, 2, "b") == orchestrator._status(jobs, "x")  # noqa: SLF001
+    assert TrainingStatus(TrainingState.ABSENT) == orchestrator._status(jobs, "z")  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("serving", "conditions", "state"),
+    [
+        (3, [], ReleaseState.SERVING),
+        (2, [], ReleaseState.STARTING),
+        (None, [], ReleaseState.STARTING),
+        (2, [Made(reason="ProgressDeadlineExceeded")], ReleaseState.FAILED),
+        (3, [Made(reason="ProgressDeadlineExceeded")], ReleaseState.SERVING),
+    ],
+)
+def test_a_wanted_release_stands_where_its_pods_are(serving, conditions, state):
+    """
+    It serves when a ready pod has its number; it failed when Kubernetes gave up on one that does not.
+    """
+    told = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}
+    ready = Release(serving, "7", ReleaseState.SERVING) if serving else None
+
+    found = orchestrator._wanted(deployment(annotations=told, conditions=conditions), ready)  # noqa: SLF001
+
+    assert Release(3, "7", state) == found
+
+
+def test_a_deadline_of_the_roll_out_before_is_not_held_against_this_one():
+    """
+    The condition belongs to the generation that Kubernetes has looked at.
+    """
+    told = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}
+    stale = deployment(annotations=told, conditions=[Made(reason="ProgressDeadlineExceeded")], observed_generation=1)
+
+    assert ReleaseState.STARTING is orchestrator._wanted(stale, None).state  # noqa: SLF001
+
+
+def test_an_image_is_named_by_what_it_is_made_of(tmp_path):
+    """
+    Another byte, another name of a file or another argument gives another tag; the same content the same one.
+    """
+    (tmp_path / "run").write_text("one")
+
+    def reference(**arguments):
+        return images.Image("baton/x", {"run": tmp_path / "run"}, arguments).reference
+
+    first = reference()
+    assert first == reference()
+    assert first != reference(python="other")
+    (tmp_path / "run").write_text("two")
+    assert first != reference()
+    changed = reference()
+    (tmp_path / "run").chmod(0o755)
+    assert changed != reference()
+
+
+def test_a_lock_loses_packages_with_all_that_belongs_to_them():
+    """
+    The hashes below a package that is left out go with it, and nothing else does.
+    """
+    lock = "a==1 \\\n    --hash=sha256:1\n    # via x\nb==2 \\\n    --hash=sha256:2\nbb==3 \\\n    --hash=sha256:3\n"
+
+    assert "a==1 \\\n    --hash=sha256:1\n    # via x\nbb==3 \\\n    --hash=sha256:3\n" == images._without(lock, ("b",))  # noqa: SLF001
+
+
+def test_a_chart_is_told_its_image_and_the_pipeline_its_dataset_and_settings():
+    """
+    The dataset is a value of its own; every other variable goes to the apps.
+    """
+    references = {"baton/apps": "baton/apps:1", "baton/kafka": "baton/kafka:2"}
+    settings = {"BATON_DATASET": "boston_housing", "BATON_TREES": "5"}
+
+    assert {"image": {"repository": "baton/kafka", "tag": "2"}} == charts.values("kafka", references, settings)
+    told = charts.values("pipeline", references, settings)
+    assert ("boston_housing", {"BATON_TREES": "5"}) == (told["dataset"], told["settings"])
+
+
+def test_every_chart_has_an_image_that_is_built():
+    """
+    No service is without an image.
+    """
+    names = {path.name for path in images.FOLDER.iterdir()}
+
+    assert {charts.image_of(one.chart).removeprefix("baton/") for one in services.load().services} <= names
+
+
+def test_the_nodes_ports_are_those_of_the_embedded_mode():
+    """
+    Whoever knows a port of stack.yaml finds the same service there in both modes, on this machine only.
+    """
+    known = {port for one in services.load().services for port in one.ports.values()}
+
+    wanted = node.wanted_ports()
+
+    assert {"127.0.0.1"} == {address for address, _ in wanted}
+    assert {port for _, port in wanted} <= known
+
+
+def test_the_budgets_page_is_what_the_data_says():
+    """
+    docs/budget.md is written from budget.yaml and never by hand.
+    """
+    assert budget.PAGE.read_text() == budget.page(budget.load())
+
+
+def test_a_bent_budget_is_refused(tmp_path):
+    """
+    The file is named, with what to do.
+    """
+    bent = tmp_path / "budget.yaml"
+    bent.write_text(yaml.safe_dump({"memory": 3}))
+
+    with pytest.raises(SettingsError, match=r"budget\.yaml must be as bench wrote it"):
+        budget.load(bent)
