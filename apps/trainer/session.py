@@ -11,8 +11,8 @@ def start(settings: TrainerSettings) -> SparkSession:
     """
     Start Spark.
 
-    The default file system is the local one, since MLlib saves a model there; HDFS is read by full URLs. ANSI mode
-    is off, as in the server: a bad cell gives NULL and a rejection, never an exception.
+    The default file system is the local one, since MLlib saves a model there (HDFS with executors, which share no
+    disk with this process); HDFS is read by full URLs. ANSI mode is off, as in the server: a bad cell gives NULL and a rejection, never an exception.
     """
     builder = SparkSession.builder.appName(f"baton-trainer-{settings.batch}")
     for name, value in (_options(settings) | settings.spark_options()).items():
@@ -32,7 +32,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(settings.scratch),
         "spark.sql.warehouse.dir": str(settings.scratch / "warehouse"),
-        "spark.hadoop.fs.defaultFS": "file:///",
+        "spark.hadoop.fs.defaultFS": settings.hdfs if settings.executors else "file:///",
         "spark.hadoop.dfs.client.use.datanode.hostname": "true",
         "spark.hadoop.dfs.replication": str(settings.hdfs_replication),
         "spark.ui.enabled": "false",

@@ -9,6 +9,7 @@ from kubernetes import client as kubernetes
 
 from apps.common.errors import BatonError, SettingsError
 from apps.common.waiting import pause, wait_until
+from loadtest.ledger import problems
 from stack import services
 from stack.cluster import images, programs
 from stack.cluster.charts import NAMESPACE
@@ -219,3 +220,39 @@ def test_down_and_up_keep_every_kind_of_data(stack, pipeline, first_version, led
 
     assert before == (pipeline.versions(), pipeline.served(), pipeline.store.names("used"))
     assert set() == ledger.missing()
+
+
+@pytest.fixture
+def scaled_out(stack):
+    """The trainer with two executors and the server with one, as pods beside their drivers."""
+    values = {"pipeline": {"trainer": {"executors": 2}, "server": {"executors": 1}}}
+    wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
+    wide.up(services.load().services, lambda *_: None)
+    yield wide
+    stack.runtime.up(services.load().services, lambda *_: None)
+
+
+def test_training_and_serving_scale_out_to_executors(pipeline, first_version, scaled_out, node, ledger):
+    """
+    Executors as pods train a version and answer with it, and what they answer is what the version predicts.
+    """
+    seen = set()
+
+    def look(_):
+        seen.update(pod.metadata.labels["spark-app-name"] for pod in executors(node))
+
+    batch = pipeline.drop_batch()
+    after = pipeline.wait_for_version_trained_on(batch, progress=look)
+    pipeline.wait_until_served(after)
+    look(None)
+    with ledger.traffic(rate=20):
+        pause(10)
+    verdict = ledger.verdict(pipeline.expected([after]))
+
+    assert len(seen) == 2, seen
+    assert [] == problems(verdict, 1, must_compare=True)
+
+
+def executors(node):
+    """The pods of Spark's executors."""
+    return node.core().list_namespaced_pod(NAMESPACE, label_selector="spark-role=executor").items
