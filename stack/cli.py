@@ -213,7 +213,7 @@ def cluster_command() -> None:
 
 @app.command("images")
 def images_command(
-    load: Annotated[bool, typer.Option("--load", help="Put the platform's, and the namespace, into the cluster.")] = False,
+    load: Annotated[bool, typer.Option("--load", help="Put the platform's into the cluster, ready for Tilt.")] = False,
 ) -> None:
     """Build the images of the cluster mode, and print their names as JSON."""
     from stack.cluster import charts, images

@@ -56,7 +56,7 @@ class ExecutorSettings(Settings):
             "spark.kubernetes.driver.pod.name": self.pod_name,  # its owner: with the driver's pod the executors go too
             "spark.kubernetes.executor.podTemplateFile": self.executor_template,
             "spark.kubernetes.executor.podNamePrefix": self.pod_name,
-            "spark.kubernetes.executor.request.cores": "100m",
+            "spark.kubernetes.executor.request.cores": "50m",
             "spark.kubernetes.executor.deleteOnTermination": "true",
             "spark.kubernetes.authenticate.executor.serviceAccountName": "executor",
             "spark.kubernetes.local.dirs.tmpfs": "false",

@@ -11,8 +11,9 @@ def start(settings: TrainerSettings) -> SparkSession:
     """
     Start Spark.
 
-    The default file system is the local one, since MLlib saves a model there (HDFS with executors, which share no
-    disk with this process); HDFS is read by full URLs. ANSI mode is off, as in the server: a bad cell gives NULL and a rejection, never an exception.
+    The default file system is the local one, since MLlib saves a model there (HDFS with executors, which share no disk
+    with this process); HDFS is read by full URLs. ANSI mode is off, as in the server: a bad cell gives NULL and a
+    rejection, never an exception.
     """
     builder = SparkSession.builder.appName(f"baton-trainer-{settings.batch}")
     for name, value in (_options(settings) | settings.spark_options()).items():

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +36,7 @@ LEFT_OUT = (
 )
 IGNORED = ("__pycache__",)
 TAIL_LINES = 15
+KEPT = 2
 Note = Callable[[str], None]
 
 
@@ -89,6 +91,16 @@ def build(note: Note) -> None:
             if image.name == PYTHON:
                 make_packages(packages_folder())
             _build(image, note)
+            _forget_older(image)
+
+
+def _forget_older(image: Image) -> None:
+    """Keep this image and the one before, so that edits do not fill the disk; what still runs is kept by Docker."""
+    found = sorted(client().images.list(name=image.name), key=lambda one: str(one.attrs["Created"]), reverse=True)
+    for old in found[KEPT:]:
+        for tag in old.tags:
+            with suppress(DockerException):
+                client().images.remove(tag)
 
 
 def present(reference: str) -> bool:

@@ -1,0 +1,50 @@
+"""Where Spark runs is told, all of it or nothing."""
+
+import pytest
+
+from apps.common.errors import SettingsError
+from apps.common.executors import KUBERNETES, ExecutorSettings
+from apps.common.settings import load
+
+TOLD = {
+    "BATON_EXECUTORS": "2",
+    "BATON_POD_NAME": "trainer-7",
+    "BATON_POD_IP": "10.0.0.7",
+    "BATON_EXECUTOR_IMAGE": "baton/apps:1",
+    "BATON_EXECUTOR_TEMPLATE": "/etc/baton/executor.yaml",
+    "BATON_HDFS": "hdfs://namenode:1",
+}
+
+
+def test_without_executors_spark_is_told_nothing():
+    """
+    One process needs no scheduler.
+    """
+    assert {} == load(ExecutorSettings).spark_options()
+
+
+def test_with_executors_kubernetes_schedules_them_beside_this_pod(monkeypatch):
+    """
+    The pod is their owner and their driver, and its folder in HDFS is what they share.
+    """
+    for name, value in TOLD.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load(ExecutorSettings)
+    options = settings.spark_options()
+
+    assert (KUBERNETES, "2", "10.0.0.7", "trainer-7") == tuple(
+        options[f"spark.{name}"]
+        for name in ("master", "executor.instances", "driver.host", "kubernetes.driver.pod.name")
+    )
+    assert "hdfs://namenode:1/baton/scratch/trainer-7/model" == settings.shared("model")
+
+
+def test_executors_without_the_rest_are_refused_with_what_is_missing(monkeypatch):
+    """
+    Every missing variable is named at once.
+    """
+    monkeypatch.setenv("BATON_EXECUTORS", "1")
+
+    with pytest.raises(SettingsError, match="BATON_EXECUTOR_IMAGE, BATON_EXECUTOR_TEMPLATE, BATON_POD_NAME"):
+        load(ExecutorSettings)
