@@ -65,7 +65,7 @@ class Session:
         if source is not None and not source.is_file():
             raise BatonError(f"--source must be a CSV file; got {source}; check the path")
         wanted = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
-        if self.running() and self.settings != wanted:
+        if self.settings not in ({}, wanted) and self.running():  # {}: an empty cluster, or nothing at all
             raise BatonError(f"a stack runs with {self.settings}; got {wanted}; run ./baton down first")
         self.state.mkdir(parents=True, exist_ok=True)
         self._settings_file.write_text(json.dumps(wanted))

@@ -29,7 +29,7 @@ NAME: str = yaml.safe_load(CONFIG.read_text())["name"]
 MARK = "/kind/made-by-baton"
 CREATE_S = 300
 ANSWER_S = 120
-STOP_S = 30
+STOP_S = 10  # then it is killed, which everything in it survives
 
 
 def config_text(name: str) -> str:
