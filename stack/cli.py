@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -77,7 +78,7 @@ def reset(
     stack = Session(mode=mode)
     if stack.running():
         raise BatonError("the stack must be down; it runs; run ./baton down first")
-    if not stack.state.exists():
+    if not stack.runtime.has_data():
         out.print("Nothing to remove.")
         return
     if not yes:
@@ -196,6 +197,7 @@ def airgap_command(
     """Make what a cluster needs from package registries alone: Docker, kind, helm, kubectl and the base images."""
     from stack import airgap
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an ended run sweeps up too
     if stop:
         out.print("Docker is ended." if airgap.docker.stop() else "There is no Docker that was started from here.")
     else:

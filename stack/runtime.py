@@ -38,6 +38,9 @@ class Runtime(Protocol):
     def running(self) -> bool:
         """Whether anything of the stack runs."""
 
+    def has_data(self) -> bool:
+        """Whether there is anything for ``wipe`` to remove."""
+
     def wipe(self) -> None:
         """Remove all data; the stack must be down, or it goes down first."""
 

@@ -50,13 +50,13 @@ def problems() -> list[str]:
     told = command.answer(["docker", "info", "--format", "{{json .}}"])
     info = json.loads(told) if told else {}
     if not info.get("ServerVersion"):
-        return ["Docker must answer on this machine; got no daemon; start dockerd, as root: python -m stack.airgap"]
+        return ["Docker must answer on this machine; got no daemon; start it; ./baton airgap does, as root on Debian"]
     found = []
     withheld = capabilities.missing()
     if withheld and info.get("DefaultRuntime") != RUNTIME:
         found.append(
             f"Docker's default runtime must be {RUNTIME!r} on a machine without {', '.join(withheld)}; got "
-            f"{info.get('DefaultRuntime')!r}; stop this dockerd, then run python -m stack.airgap"
+            f"{info.get('DefaultRuntime')!r}; stop this dockerd, then run ./baton airgap"
         )
     if "containerd.snapshotter" in json.dumps(info.get("DriverStatus", "")):
         found.append(
@@ -98,6 +98,11 @@ def stop() -> bool:
     with suppress(psutil.NoSuchProcess):
         daemon.wait(START_S)
     return True
+
+
+def cgroup_version() -> str:
+    """Which control groups Docker uses: "1" or "2"; empty when it does not answer."""
+    return command.answer(["docker", "info", "--format", "{{.CgroupVersion}}"]) or ""
 
 
 def registry_answers(image: str) -> bool:

@@ -20,7 +20,7 @@ DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where
 def check(node: Node, stack: Stack) -> list[Check]:
     """Look at the machine."""
     running = node.running()
-    found = [_docker(), *map(_program, ("kind", "helm", "kubectl"))]
+    found = [_docker(), _cgroups(), *map(_program, ("kind", "helm", "kubectl"))]
     return [*found, _memory(stack, running=running), _disk(), *([] if running else _ports(stack))]
 
 
@@ -29,6 +29,14 @@ def _docker() -> Check:
     rule = "Docker must be able to run a cluster"
     remedy = "install Docker and start it; as root on Debian: ./baton airgap"
     return Check(rule, not problems, "; ".join(problems) or "it can", remedy)
+
+
+def _cgroups() -> Check:
+    """Kubernetes of 1.35 and newer, which kind's own node brings, refuses version 1; the node made here is older."""
+    version = airgap.docker.cgroup_version()
+    ok = version == "2" or (version == "1" and airgap.has_node_image())
+    remedy = "boot with cgroup v2, or run ./baton airgap, whose node takes version 1 too"
+    return Check("control groups must be version 2", ok, f"version {version or 'unknown'}", remedy)
 
 
 def _program(name: str) -> Check:

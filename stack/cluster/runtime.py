@@ -79,6 +79,10 @@ class ClusterRuntime:
         """Stop the node and everything in it; what is on its disk stays."""
         self.node.stop()
 
+    def has_data(self) -> bool:
+        """Whether there is a cluster, running or not."""
+        return self.node.container is not None
+
     def wipe(self) -> None:
         """Remove the cluster and all data in it."""
         self.node.delete()

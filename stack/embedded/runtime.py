@@ -99,6 +99,10 @@ class EmbeddedRuntime:
         """Whether any process of this stack is alive."""
         return bool(self.processes())
 
+    def has_data(self) -> bool:
+        """Whether there is a state folder."""
+        return self.state.exists()
+
     def wipe(self) -> None:
         """Remove all data."""
         self.down()

@@ -189,3 +189,45 @@ def test_a_bent_budget_is_refused(tmp_path):
 
     with pytest.raises(SettingsError, match=r"budget\.yaml must be as bench wrote it"):
         budget.load(bent)
+
+
+def pod(name="kafka-0", phase="Running", *, scheduled=True, **status):
+    """A pod of one container, ready unless told otherwise."""
+    waiting, restarts, ended = status.get("waiting"), status.get("restarts", 0), status.get("ended")
+    ready = waiting is None and ended is None
+    container = Made(
+        ready=ready,
+        restart_count=restarts,
+        state=Made(waiting=waiting, running=None),
+        last_state=Made(terminated=ended),
+    )
+    told = [Made(type="PodScheduled", status=str(scheduled), message="0/1 nodes: Insufficient memory")]
+    conditions = [*told, Made(type="Ready", status=str(ready))]
+    return Made(
+        metadata=Made(name=name), status=Made(phase=phase, conditions=conditions, container_statuses=[container])
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "says", "hopeless"),
+    [
+        (pod(), "", False),
+        (pod(scheduled=False), "kafka-0 finds no place: 0/1 nodes: Insufficient memory", False),
+        (
+            pod(waiting=Made(reason="ImagePullBackOff", message="no such image")),
+            "kafka-0: ImagePullBackOff: no such image",
+            True,
+        ),
+        (
+            pod(restarts=5, waiting=Made(reason="CrashLoopBackOff"), ended=Made(exit_code=137, reason="OOMKilled")),
+            "kafka-0 was started 6 times, exit code 137 (OOMKilled)",
+            True,
+        ),
+        (pod(waiting=Made(reason="ContainerCreating")), "kafka-0 is ContainerCreating", False),
+    ],
+)
+def test_what_keeps_a_pod_is_named_and_waiting_ends_where_it_cannot_help(found, says, hopeless):
+    """
+    No place may become free; a missing image and the fifth crash will not mend themselves.
+    """
+    assert (says, hopeless) == readiness._keeps(found)  # noqa: SLF001
