@@ -205,11 +205,15 @@ def test_a_tick_on_a_real_hdfs_ends_with_0(hdfs, tmp_path):
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_a_mode_that_is_not_there_yet_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [("swarm", "BATON_MODE must be valid (Input should be 'embedded' or 'cluster')"), ("cluster", "must run in a pod")],
+)
+def test_a_mode_that_cannot_be_is_refused(tmp_path, mode, says):
     """
-    BATON_MODE=cluster is told so, instead of doing something else.
+    An unknown mode, and cluster mode outside of a cluster, are told so in one line instead of doing something else.
     """
-    done = run_watcher("new_model_watcher", BATON_MODE="cluster", BATON_STATE=str(tmp_path))
+    done = run_watcher("new_model_watcher", BATON_MODE=mode, BATON_STATE=str(tmp_path))
 
     assert 1 == done.returncode
-    assert "BATON_MODE must be valid (Input should be 'embedded')" in done.stderr
+    assert says in done.stderr
