@@ -80,7 +80,9 @@ class Readiness:
             return Found(name, state, tuple(running))
         else:
             return Found(name, "absent", detail="nothing of that name in the namespace")
-        if ready and not any(self._is_stale(pod) for pod in pods):
+        if ready and any(self._is_stale(pod) for pod in pods):
+            return Found(name, "starting", names, restarts, "known only from before the node's start")
+        if ready:
             return Found(name, "ready", names, restarts)
         told = [_keeps(pod) for pod in pods]
         detail = "; ".join(text for text, _ in told if text) or "no pod yet"

@@ -1,5 +1,6 @@
 """What the cluster mode decides without a cluster."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Made
 
 import pytest
@@ -231,3 +232,24 @@ def test_what_keeps_a_pod_is_named_and_waiting_ends_where_it_cannot_help(found, 
     No place may become free; a missing image and the fifth crash will not mend themselves.
     """
     assert (says, hopeless) == readiness._keeps(found)  # noqa: SLF001
+
+
+@pytest.mark.parametrize(("age", "state"), [(timedelta(seconds=-1), "starting"), (timedelta(seconds=1), "ready")])
+def test_what_was_ready_before_the_nodes_start_is_not_ready_yet(age, state):
+    """
+    A node that was stopped tells for a while what was true before; its containers are older than its start.
+    """
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    server = services.load().service("prediction-server")
+    running = Made(started_at=started + age)
+    container = Made(ready=True, restart_count=0, state=Made(waiting=None, running=running))
+    conditions = [Made(type="Ready", status="True")]
+    before = Made(
+        metadata=Made(name="server-1"),
+        status=Made(phase="Running", conditions=conditions, container_statuses=[container]),
+    )
+    look = readiness.Readiness(None, started)
+
+    found = look._found(server, {}, {server.name: deployment()}, set(), [before])  # noqa: SLF001
+
+    assert state == found.state
