@@ -7,6 +7,7 @@ rolls it out make before break. Nothing is remembered in a process. Two watchers
 training's number is in its Job's name, and a patch names the state that it was decided on.
 """
 
+import json
 from typing import Any
 
 from kubernetes import client, config
@@ -140,9 +141,11 @@ class ClusterOrchestrator:
 
 
 def _unavailable(error: client.ApiException) -> Unavailable:
-    return Unavailable(
-        f"Kubernetes must do what is asked; got {error.status} {error.reason}: {error.body}; see charts/"
-    )
+    try:
+        said = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        said = error.reason
+    return Unavailable(f"Kubernetes must do what is asked; got {error.status}: {said}; see charts/pipeline")
 
 
 def _number(job: Any) -> int:
