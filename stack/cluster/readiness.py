@@ -18,7 +18,7 @@ HOPELESS_REASONS = {
     "InvalidImageName",
     "CreateContainerConfigError",
 }
-HOPELESS_RESTARTS = 5
+HOPELESS_RESTARTS = 5  # while coming up
 SHOWN_LINES = 12
 SHOWN_EVENTS = 3
 
@@ -165,7 +165,7 @@ def _keeps(pod: Any) -> tuple[str, bool]:
             ended = status.last_state.terminated
             code = f", exit code {ended.exit_code} ({ended.reason})" if ended else ""
             text = f"{pod.metadata.name} was started {status.restart_count + 1} times{code}"
-            return text, status.restart_count >= HOPELESS_RESTARTS
+            return text, False
         if not status.ready:
             return f"{pod.metadata.name} is {waiting.reason if waiting else 'not ready yet'}", False
     return ("", False) if _pod_ready(pod) else (f"{pod.metadata.name} is {pod.status.phase}", False)

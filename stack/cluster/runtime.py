@@ -12,10 +12,10 @@ from apps.common.hdfs import Hdfs
 from apps.common.waiting import pause
 from apps.orchestrator.cluster import ClusterOrchestrator
 from stack import services
-from stack.cluster import charts, doctor, evidence, images
+from stack.cluster import charts, doctor, evidence, images, reach
 from stack.cluster.node import NAME, Node
 from stack.cluster.pods import INBOX, PodHdfs, Pods
-from stack.cluster.readiness import Found, Readiness
+from stack.cluster.readiness import HOPELESS_RESTARTS, Found, Readiness
 from stack.environment import HOST, app_environment, inherited
 from stack.java import jars
 from stack.local_apps import LocalApps, finish
@@ -148,19 +148,23 @@ class ClusterRuntime:
         readiness = Readiness(self.node.api(), self.node.started())
         readiness.forget_stuck()
         deadline = time.monotonic() + READY_S
+        restarts: dict[str, int] = {}  # when first seen: a node's restarts are counted in it too
         while True:
             found = self._look(wanted)
             for one in found:
                 report(one.service, "ready" if one.is_up else one.state, time.monotonic() - began)
+                restarts[one.service] = min(restarts.get(one.service, one.restarts), one.restarts)
             late = [one for one in found if not one.is_up]
-            if not late and readiness.topics_made():
+            unreached: list[str] = []
+            if not late and readiness.topics_made() and not (unreached := reach.unreached(self._stack, wanted)):
                 return
-            if any(one.hopeless for one in late) or time.monotonic() > deadline:
-                raise self._not_ready(late, readiness)
+            crashing = [one for one in late if one.restarts - restarts[one.service] >= HOPELESS_RESTARTS]
+            if crashing or any(one.hopeless for one in late) or time.monotonic() > deadline:
+                raise self._not_ready(late, readiness, unreached)
             pause(LOOK_EVERY_S)
 
-    def _not_ready(self, late: Sequence[Found], readiness: Readiness) -> BatonError:
-        names = ", ".join(one.service for one in late) or "the topics"
+    def _not_ready(self, late: Sequence[Found], readiness: Readiness, unreached: Sequence[str]) -> BatonError:
+        names = ", ".join([*(one.service for one in late), *unreached]) or "the topics"
         lines = [f"every service must be ready; got {names} not ready; mend it, then run up again"]
         for one in late:
             lines += [f"{one.service}: {one.state}: {one.detail}", *readiness.evidence(one)]
