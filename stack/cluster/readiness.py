@@ -61,7 +61,8 @@ class Readiness:
         crons = {one.metadata.name for one in self.batch.list_namespaced_cron_job(NAMESPACE).items}
         pods: dict[str, list[Any]] = {}
         for pod in self.core.list_namespaced_pod(NAMESPACE).items:
-            pods.setdefault((pod.metadata.labels or {}).get(COMPONENT, ""), []).append(pod)
+            if not pod.metadata.deletion_timestamp:
+                pods.setdefault((pod.metadata.labels or {}).get(COMPONENT, ""), []).append(pod)
         return [self._found(one, sets, deployments, crons, pods.get(one.name, [])) for one in services]
 
     def _found(

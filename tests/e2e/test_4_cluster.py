@@ -138,11 +138,12 @@ def test_up_again_changes_nothing_that_serves(stack, pipeline, first_version):
     """
     Charts write no release, so installing them again leaves the one that serves, pod and all.
     """
-    before = pipeline.served(), stack.runtime.status()[-1]["pid"]
+    wait_until(lambda: len(server_pods(stack)) == 1, 30, "the server before must go")
+    before = pipeline.served(), server_pods(stack)
 
     stack.runtime.up(services.load().services, lambda *_: None)
 
-    assert before == (pipeline.served(), stack.runtime.status()[-1]["pid"])
+    assert before == (pipeline.served(), server_pods(stack))
 
 
 def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
@@ -256,3 +257,8 @@ def test_training_and_serving_scale_out_to_executors(pipeline, first_version, sc
 def executors(node):
     """The pods of Spark's executors."""
     return node.core().list_namespaced_pod(NAMESPACE, label_selector="spark-role=executor").items
+
+
+def server_pods(stack):
+    """The names of the server's pods."""
+    return next(one["pid"] for one in stack.runtime.status() if one["service"] == "prediction-server").split()
