@@ -98,7 +98,7 @@ def cluster_up() -> None:
         Chronicle(session.pipeline()).cycle()
         with step("idle"):
             pause(SETTLED_S)
-        found = budget.measure(Node(f"{NAME}-bench"), ready, machine())
+        found = budget.measure(Node(f"{NAME}-bench"), ready, machine(), SETTLED_S)
     budget.save(found)
     out.print(budget.page(found), markup=False)
 

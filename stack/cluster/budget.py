@@ -30,6 +30,7 @@ class Budget:
     ready_s: Mapping[str, float]  # service -> seconds since up began
     memory_mib: Mapping[str, int]  # working set, by service
     cpu_millicores: Mapping[str, int]  # a mean over some seconds
+    idle_after_s: int  # since the roll-out; a JVM goes on compiling for a while
     node_mib: int  # the whole node: the services, Kubernetes and its own pods
 
     def training_mib(self, stack: Stack) -> int:
@@ -62,7 +63,8 @@ def page(found: Budget) -> str:
     table = "\n".join(rows)
     return f"""# What the cluster takes
 
-Measured by `./baton bench up --mode cluster`, which writes this page, with a version loaded and nothing to do.
+Measured by `./baton bench up --mode cluster`, which writes this page, with a version loaded and nothing to do,
+{found.idle_after_s} s after its roll-out (a JVM goes on compiling for a while).
 Machine: {told}. From no cluster and built images everything was ready after
 {max(found.ready_s.values(), default=0):.0f} s. The node as a whole, Kubernetes included, took {found.node_mib} MiB.
 
@@ -72,7 +74,7 @@ Machine: {told}. From no cluster and built images everything was ready after
 """
 
 
-def measure(node: Node, ready_s: Mapping[str, float], machine: Mapping[str, Any]) -> Budget:
+def measure(node: Node, ready_s: Mapping[str, float], machine: Mapping[str, Any], idle_after_s: int) -> Budget:
     """Ask the node's kubelet what each pod takes now."""
     core = node.core()
     summary = _summary(core, node.container_name)
@@ -88,7 +90,7 @@ def measure(node: Node, ready_s: Mapping[str, float], machine: Mapping[str, Any]
             memory[name] = memory.get(name, 0) + round(pod["memory"].get("workingSetBytes", 0) / MIB)
             cpu[name] = cpu.get(name, 0) + round(pod["cpu"].get("usageNanoCores", 0) / 1e6)
     whole = round(summary["node"]["memory"]["workingSetBytes"] / MIB)
-    return Budget(dict(machine), dict(ready_s), memory, cpu, whole)
+    return Budget(dict(machine), dict(ready_s), memory, cpu, idle_after_s, whole)
 
 
 def _summary(core: kubernetes.CoreV1Api, node: str) -> dict[str, Any]:
