@@ -10,9 +10,9 @@ import yaml
 from kubernetes import client as kubernetes
 
 from apps.common.errors import SettingsError
+from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
-from stack.cluster.readiness import COMPONENT
 from stack.environment import ROOT
 from stack.services import Stack
 

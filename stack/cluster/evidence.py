@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common.errors import BatonError
+from apps.orchestrator.cluster import COMPONENT
 from stack.cluster import programs
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
@@ -23,7 +24,7 @@ def collect(node: Node, core: Any, folder: Path) -> None:
         _write(folder / "cluster" / file, _kubectl(node, *command))
     for pod in core.list_namespaced_pod(NAMESPACE, _request_timeout=PATIENCE_S).items:
         name = pod.metadata.name
-        component = (pod.metadata.labels or {}).get("app.kubernetes.io/component", "other")
+        component = (pod.metadata.labels or {}).get(COMPONENT, "other")
         target = folder / component
         inside = ("--namespace", NAMESPACE)
         _write(target / f"{name}.describe.txt", _kubectl(node, "describe", "pod", name, *inside))
@@ -33,7 +34,7 @@ def collect(node: Node, core: Any, folder: Path) -> None:
 
 def show_logs(node: Node, service: str, lines: int, *, follow: bool) -> None:
     """Print the newest lines of a service's pods, or of all, until Ctrl-C with ``follow``."""
-    whose = f"app.kubernetes.io/component={service}" if service else "app.kubernetes.io/part-of=baton"
+    whose = f"{COMPONENT}={service}" if service else "app.kubernetes.io/part-of=baton"
     command = ["logs", "--selector", whose, "--tail", str(lines), "--prefix", "--max-log-requests", "50"]
     where = ["--context", node.context, "--namespace", NAMESPACE]
     subprocess.run(

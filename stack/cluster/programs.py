@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from apps.common.errors import SettingsError, Unavailable
@@ -23,15 +23,9 @@ def find(name: str) -> Path:
     raise SettingsError(f"{name} must be on the path; got none; install it, or run ./baton airgap, which makes it")
 
 
-def run(
-    name: str,
-    *arguments: str | Path,
-    stdin: bytes | None = None,
-    timeout: float = PATIENCE_S,
-    variables: Mapping[str, str] | None = None,
-) -> str:
+def run(name: str, *arguments: str | Path, timeout: float = PATIENCE_S) -> str:
     """Run a program to its end; return what it printed; raise Unavailable with the last lines of a failure."""
-    done = attempt(name, *arguments, stdin=stdin, timeout=timeout, variables=variables)
+    done = attempt(name, *arguments, timeout=timeout)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
         told = " ".join(map(str, arguments))
@@ -40,11 +34,7 @@ def run(
 
 
 def attempt(
-    name: str,
-    *arguments: str | Path,
-    stdin: bytes | None = None,
-    timeout: float = PATIENCE_S,
-    variables: Mapping[str, str] | None = None,
+    name: str, *arguments: str | Path, stdin: bytes = b"", timeout: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout``."""
     command: Sequence[str | Path] = [find(name), *arguments]
@@ -52,10 +42,10 @@ def attempt(
     try:
         return subprocess.run(
             command,
-            input=stdin or b"",
+            input=stdin,
             capture_output=True,
             timeout=timeout,
-            env={**inherited(), "PATH": path, **(variables or {})},
+            env={**inherited(), "PATH": path},
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -7,10 +7,10 @@ from typing import Any
 
 from kubernetes import client as kubernetes
 
+from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
 from stack.services import Kind, Service
 
-COMPONENT = "app.kubernetes.io/component"
 HOPELESS_REASONS = {
     "ErrImagePull",
     "ImagePullBackOff",

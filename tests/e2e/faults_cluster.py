@@ -1,8 +1,8 @@
 """Crashes in a cluster: SIGKILL of every process of a container, sent by containerd in the node."""
 
 from apps.common.waiting import wait_until
+from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
-from stack.cluster.readiness import COMPONENT
 
 BACK_S = 180  # a watcher's next Job may be a minute away
 KEEPER = "kube-controller-manager"

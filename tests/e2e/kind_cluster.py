@@ -37,3 +37,4 @@ def cluster(name):
             yield
         finally:
             node.delete()
+            assert not node.running()
