@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.services import Stack
+from stack.services import StackSpec
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -24,7 +24,7 @@ def inherited() -> dict[str, str]:
     return {k: v for k, v in shell.items() if not k.startswith(FOREIGN) and k not in JAVA_OPTIONS}
 
 
-def app_environment(stack: Stack, state: Path, spark_jars: Path, settings: Mapping[str, str]) -> dict[str, str]:
+def app_environment(stack: StackSpec, state: Path, spark_jars: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """
     What every app is told: where the platform is, where the state is, and ``settings``, which win.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from apps.common.errors import BatonError
 from apps.common.waiting import pause
-from stack.console import out
+from stack.cli.console import out
 
 FOLLOW_EVERY_S = 0.3
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from apps.common.hdfs import Hdfs
 from apps.orchestrator.port import Orchestrator
-from stack.machine import Check
+from stack.preflight import Check
 from stack.services import Service
 
 Report = Callable[[str, str, float], None]  # service, its new state, seconds since up began

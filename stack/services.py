@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from apps.common.errors import SettingsError
-from stack.shape import Problems, check_shape
+from stack.validation import Problems, check_shape
 
 FILE = Path(__file__).parent / "stack.yaml"
 LAST_PORT = 65535
 
 
-class Kind(StrEnum):
+class ServiceKind(StrEnum):
     """How a service lives."""
 
     PLATFORM = "platform"  # always on; stack/embedded knows how to start it
@@ -58,7 +58,7 @@ class Service:
     """One line of the README's table; ``needs`` must be ready before it starts."""
 
     name: str
-    kind: Kind
+    kind: ServiceKind
     what: str
     needs: tuple[str, ...]
     memory_mib: int
@@ -75,7 +75,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackSpec:
     """Everything that stack.yaml says."""
 
     machine: Machine
@@ -118,12 +118,12 @@ class Stack:
 
 
 @cache
-def load(file: Path = FILE) -> Stack:
+def load(file: Path = FILE) -> StackSpec:
     """Read the file; raise SettingsError that lists every problem."""
     return parse(yaml.safe_load(file.read_text()), file.name)
 
 
-def parse(raw: Any, source: str) -> Stack:
+def parse(raw: Any, source: str) -> StackSpec:
     """Check what YAML gave, and turn it into a Stack."""
     problems = Problems(source)
     if not isinstance(raw, dict):
@@ -140,10 +140,10 @@ def parse(raw: Any, source: str) -> Stack:
         check_shape(service, Service, str(label), problems)
     problems.raise_any()
 
-    stack = Stack(
+    stack = StackSpec(
         machine=Machine(**_tuples(raw["machine"])),
         delivery=Delivery(**raw["delivery"]),
-        services=tuple(Service(**_tuples(service) | {"kind": Kind(service["kind"])}) for service in services),
+        services=tuple(Service(**_tuples(service) | {"kind": ServiceKind(service["kind"])}) for service in services),
     )
     _check_names(stack, problems)
     _check_ports(stack, problems)
@@ -156,7 +156,7 @@ def _tuples(raw: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
 
 
-def _check_names(stack: Stack, problems: Problems) -> None:
+def _check_names(stack: StackSpec, problems: Problems) -> None:
     names = [service.name for service in stack.services]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.add(f"{name}.name", "unique", f"{names.count(name)} services of that name", "rename one")
@@ -166,19 +166,19 @@ def _check_names(stack: Stack, problems: Problems) -> None:
             if need not in names:
                 unknown = True
                 problems.add(f"{service.name}.needs", f"one of {', '.join(names)}", need, f"edit {service.name}.needs")
-        if service.kind is not Kind.PLATFORM and not service.module:
+        if service.kind is not ServiceKind.PLATFORM and not service.module:
             problems.add(f"{service.name}.module", "the app's Python module", service.module, "name it")
     if not unknown:
         _check_cycles(stack, problems)
 
 
-def _check_cycles(stack: Stack, problems: Problems) -> None:
+def _check_cycles(stack: StackSpec, problems: Problems) -> None:
     for service in stack.services:
         if service.name in stack.closure(service.needs):
             problems.add(f"{service.name}.needs", "free of cycles", "a way back to itself", "remove one need")
 
 
-def _check_ports(stack: Stack, problems: Problems) -> None:
+def _check_ports(stack: StackSpec, problems: Problems) -> None:
     owners: dict[int, str] = {}
     for service in stack.services:
         for name, port in service.ports.items():

@@ -14,7 +14,7 @@ from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.environment import ROOT
-from stack.services import Stack
+from stack.services import StackSpec
 
 FILE = Path(__file__).with_name("budget.yaml")
 PAGE = ROOT / "docs" / "budget.md"
@@ -33,7 +33,7 @@ class Budget:
     idle_after_s: int  # since the roll-out; a JVM goes on compiling for a while
     node_mib: int  # the whole node: the services, Kubernetes and its own pods
 
-    def training_mib(self, stack: Stack) -> int:
+    def training_mib(self, stack: StackSpec) -> int:
         """What the machine must have free for a training and a hand-over at once."""
         return self.node_mib + sum(stack.service(name).memory_mib for name in ("trainer", "prediction-server"))
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import psutil
 
 from apps.common.errors import BatonError
-from stack import airgap
+from stack import kind_from_source
 from stack.cluster import budget, programs
 from stack.cluster.charts import NAMESPACE_FILE
 from stack.cluster.node import Node, wanted_ports
-from stack.machine import GIB, Check, answers
-from stack.services import Stack
+from stack.preflight import GIB, Check, answers
+from stack.services import StackSpec
 
 DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
 
 
-def check(node: Node, stack: Stack) -> list[Check]:
+def check(node: Node, stack: StackSpec) -> list[Check]:
     """Look at the machine."""
     running = node.running()
     found = [_docker(), _cgroups(), *map(_program, ("kind", "helm", "kubectl"))]
@@ -25,7 +25,7 @@ def check(node: Node, stack: Stack) -> list[Check]:
 
 
 def _docker() -> Check:
-    problems = airgap.docker.problems()
+    problems = kind_from_source.docker.problems()
     rule = "Docker must be able to run a cluster"
     remedy = "install Docker and start it; as root on Debian: ./baton airgap"
     return Check(rule, not problems, "; ".join(problems) or "it can", remedy)
@@ -33,8 +33,8 @@ def _docker() -> Check:
 
 def _cgroups() -> Check:
     """Kubernetes of 1.35 and newer, which kind's own node brings, refuses version 1; the node made here is older."""
-    version = airgap.docker.cgroup_version()
-    ok = version == "2" or (version == "1" and airgap.has_node_image())
+    version = kind_from_source.docker.cgroup_version()
+    ok = version == "2" or (version == "1" and kind_from_source.has_node_image())
     remedy = "boot with cgroup v2, or run ./baton airgap, whose node takes version 1 too"
     return Check("control groups must be version 2", ok, f"version {version or 'unknown'}", remedy)
 
@@ -47,7 +47,7 @@ def _program(name: str) -> Check:
         return Check(f"{name} must be there", ok=False, got="none", remedy=remedy)
 
 
-def _memory(stack: Stack, *, running: bool) -> Check:
+def _memory(stack: StackSpec, *, running: bool) -> Check:
     need = budget.load().training_mib(stack) / 1024
     free = psutil.virtual_memory().available / GIB
     got = "the cluster runs" if running else f"{free:.1f} GiB"
@@ -60,7 +60,7 @@ def _disk() -> Check:
     return Check(f"free disk must be {DISK_GIB} GiB", free >= DISK_GIB, f"{free:.1f} GiB at {place}", "make room")
 
 
-def _ports(stack: Stack) -> Iterator[Check]:
+def _ports(stack: StackSpec) -> Iterator[Check]:
     owners = {port: f"{one.name} {name}" for one in stack.services for name, port in one.ports.items()}
     for _, port in sorted(wanted_ports()):
         taken = answers(port)

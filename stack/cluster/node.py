@@ -20,7 +20,7 @@ from kubernetes import config as kubeconfig
 
 from apps.common.errors import BatonError, SettingsError, Unavailable
 from apps.common.waiting import wait_until
-from stack import airgap
+from stack import kind_from_source
 from stack.cluster import images, programs
 from stack.environment import ROOT
 
@@ -35,8 +35,8 @@ STOP_S = 10  # then it is killed, which everything in it survives
 def config_text(name: str) -> str:
     """kind-config.yaml for a cluster called ``name``, with the node image made on this machine when there is one."""
     text = CONFIG.read_text()
-    if airgap.has_node_image():
-        text = airgap.kind_config(text)
+    if kind_from_source.has_node_image():
+        text = kind_from_source.kind_config(text)
     return yaml.safe_dump({**yaml.safe_load(text), "name": name}, sort_keys=False)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apps.common.errors import SettingsError, Unavailable
-from stack import airgap
+from stack import kind_from_source
 from stack.environment import inherited
 
 PATIENCE_S = 600
@@ -16,7 +16,7 @@ TAIL_LINES = 12
 
 def find(name: str) -> Path:
     """Where a program is; raises SettingsError that says how to get it."""
-    if (made := airgap.tools() / name).exists():
+    if (made := kind_from_source.tools() / name).exists():
         return made
     if found := shutil.which(name):
         return Path(found)
@@ -38,7 +38,7 @@ def attempt(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout``."""
     command: Sequence[str | Path] = [find(name), *arguments]
-    path = os.pathsep.join([str(airgap.tools()), inherited().get("PATH", "")])
+    path = os.pathsep.join([str(kind_from_source.tools()), inherited().get("PATH", "")])
     try:
         return subprocess.run(
             command,

@@ -9,7 +9,7 @@ from kubernetes import client as kubernetes
 
 from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
-from stack.services import Kind, Service
+from stack.services import Service, ServiceKind
 
 HOPELESS_REASONS = {
     "ErrImagePull",
@@ -77,7 +77,7 @@ class Readiness:
             ready = deployment_ready(deployments[name])
         elif name in crons:
             running = [pod.metadata.name for pod in pods if pod.status.phase == "Running"]
-            state = "ready" if running or service.kind is Kind.WATCHER else "scheduled"
+            state = "ready" if running or service.kind is ServiceKind.WATCHER else "scheduled"
             return Found(name, state, tuple(running))
         else:
             return Found(name, "absent", detail="nothing of that name in the namespace")

@@ -12,14 +12,14 @@ from apps.common.hdfs import Hdfs
 from apps.common.waiting import pause
 from apps.orchestrator.cluster import ClusterOrchestrator
 from stack import services
-from stack.cluster import charts, doctor, evidence, images, reach
+from stack.cluster import charts, connectivity, diagnostics, doctor, images
 from stack.cluster.node import NAME, Node
 from stack.cluster.pods import INBOX, PodHdfs, Pods
 from stack.cluster.readiness import HOPELESS_RESTARTS, Found, Readiness
 from stack.environment import HOST, app_environment, inherited
 from stack.java import jars
 from stack.local_apps import LocalApps, finish
-from stack.machine import Check
+from stack.preflight import Check
 from stack.runtime import Report
 from stack.services import Service
 
@@ -95,7 +95,7 @@ class ClusterRuntime:
         """Logs, events and descriptions, as far as the cluster answers."""
         if self.running():
             try:
-                evidence.collect(self.node, self.node.core(), folder)
+                diagnostics.collect(self.node, self.node.core(), folder)
             except (BatonError, kubernetes.ApiException, OSError) as error:
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "incomplete.txt").write_text(f"{error}\n")
@@ -130,7 +130,7 @@ class ClusterRuntime:
 
     def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
         """Print what the pods of a service, or of all, printed last."""
-        evidence.show_logs(self.node, service, lines, follow=follow)
+        diagnostics.show_logs(self.node, service, lines, follow=follow)
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}
@@ -156,7 +156,7 @@ class ClusterRuntime:
                 restarts[one.service] = min(restarts.get(one.service, one.restarts), one.restarts)
             late = [one for one in found if not one.is_up]
             unreached: list[str] = []
-            if not late and readiness.topics_made() and not (unreached := reach.unreached(self._stack, wanted)):
+            if not late and readiness.topics_made() and not (unreached := connectivity.unreached(self._stack, wanted)):
                 return
             crashing = [one for one in late if one.restarts - restarts[one.service] >= HOPELESS_RESTARTS]
             if crashing or any(one.hopeless for one in late) or time.monotonic() > deadline:

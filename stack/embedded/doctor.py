@@ -16,11 +16,11 @@ import psutil
 
 from apps.common.errors import BatonError, SettingsError
 from stack import services
-from stack.embedded import postgres
 from stack.embedded.process import Child, Identity, marked
-from stack.embedded.records import Records
+from stack.embedded.services import postgres
+from stack.embedded.supervisor.state import SupervisorRecords
 from stack.java import POMS, jars, java
-from stack.machine import GIB, Check, answers
+from stack.preflight import GIB, Check, answers
 from stack.services import Service
 
 MIB = 1024**2
@@ -52,7 +52,7 @@ def require(state: Path, wanted: Sequence[Service]) -> None:
 def _own(state: Path) -> dict[int, psutil.Process]:
     """What runs of this stack."""
     found = {process.pid: process for process in marked(state.resolve())}
-    for record in Records(state).status().records:
+    for record in SupervisorRecords(state).status().records:
         if record.identity:
             found |= {process.pid: process for process in Child(record.identity).members()}
     return found

@@ -15,20 +15,20 @@ from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
 from stack.embedded import doctor
-from stack.embedded.ending import end_services, end_strays
-from stack.embedded.evidence import last_lines
 from stack.embedded.process import Child, Identity, marked
-from stack.embedded.recipe import Site
-from stack.embedded.recipes import recipes
-from stack.embedded.records import Plan, Record, Records, State
-from stack.embedded.serving import NEXT
-from stack.embedded.supervisor import NAME as SUPERVISOR
+from stack.embedded.services.catalogue import specs
+from stack.embedded.services.spec import StackContext
+from stack.embedded.supervisor.rollout import NEXT
+from stack.embedded.supervisor.shutdown import end_services, end_strays
+from stack.embedded.supervisor.state import NAME as SUPERVISOR
+from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.environment import HOST, ROOT, app_environment, inherited
 from stack.java import jars
 from stack.local_apps import LocalApps
-from stack.machine import Check
+from stack.log_files import last_lines
+from stack.preflight import Check
 from stack.runtime import Report
-from stack.services import Kind, Service
+from stack.services import Service, ServiceKind
 
 UP_S = 300
 DOWN_S = 60
@@ -45,7 +45,7 @@ class EmbeddedRuntime:
         self.state = state.resolve()
         self.settings = dict(settings or {})
         self._stack = services.load()
-        self._records = Records(self.state)
+        self._records = SupervisorRecords(self.state)
 
     def up(self, services: Sequence[Service], report: Report) -> None:
         """
@@ -54,8 +54,8 @@ class EmbeddedRuntime:
         Raises BatonError that names what is not ready and shows its last log lines; what runs then goes on running.
         """
         began = time.monotonic()
-        wanted = self._stack.start_order([one.name for one in services if one.kind is not Kind.ON_REQUEST])
-        plan = Plan(tuple(one.name for one in wanted), self.settings)
+        wanted = self._stack.start_order([one.name for one in services if one.kind is not ServiceKind.ON_REQUEST])
+        plan = RunPlan(tuple(one.name for one in wanted), self.settings)
         known = self._records.status()
         if not (self._supervisor() and known.plan == plan):
             doctor.require(self.state, wanted)
@@ -137,7 +137,7 @@ class EmbeddedRuntime:
         record = self._records.status().record(SUPERVISOR)
         return record.identity.process() if record and record.identity else None
 
-    def _replace_supervisor(self, plan: Plan) -> None:
+    def _replace_supervisor(self, plan: RunPlan) -> None:
         """Start a supervisor with ``plan``; one with another plan ends, and leaves its processes to the new one."""
         if supervisor := self._supervisor():
             supervisor.kill()
@@ -155,8 +155,8 @@ class EmbeddedRuntime:
 
         wait_until(announced, DOWN_S, lambda: f"the supervisor must start:\n{self._lines(SUPERVISOR)}", LOOK_EVERY_S)
 
-    def _await_ready(self, plan: Plan, report: Report, began: float) -> None:
-        said: dict[str, State] = {}
+    def _await_ready(self, plan: RunPlan, report: Report, began: float) -> None:
+        said: dict[str, ServiceState] = {}
         first: dict[str, int] = {}
         while True:
             records = {one.service: one for one in self._records.status().records if one.service in plan.services}
@@ -172,7 +172,7 @@ class EmbeddedRuntime:
                 raise self._not_ready(plan, records)
             pause(LOOK_EVERY_S)
 
-    def _not_ready(self, plan: Plan, records: Mapping[str, Record]) -> BatonError:
+    def _not_ready(self, plan: RunPlan, records: Mapping[str, ServiceRecord]) -> BatonError:
         missing = [name for name in plan.services if name not in records or not _is_up(records[name])]
         lines = [f"every service must be ready; got {', '.join(missing)} not ready; ./baton down ends the rest"]
         if not self._supervisor():
@@ -180,7 +180,7 @@ class EmbeddedRuntime:
         for name in missing:
             record = records.get(name)
             lines.append(f"{name}: {record.state if record else 'unknown'}: {record.error if record else ''}")
-            if record and record.state is not State.WAITING:
+            if record and record.state is not ServiceState.WAITING:
                 lines.append(self._lines(name))
         return BatonError("\n".join(lines))
 
@@ -199,11 +199,11 @@ class EmbeddedRuntime:
             if record.service != SUPERVISOR and record.identity:
                 children.setdefault(record.service.removesuffix(NEXT), []).append(Child(record.identity))
         if children:
-            site = Site(self.state, self._stack, inherited())
+            context = StackContext(self.state, self._stack, inherited())
             wanted = [self._stack.service(name) for name in children]
-            end_services(self._stack, children, recipes(wanted, site, {}))
+            end_services(self._stack, children, specs(wanted, context, {}))
         end_strays(self.state)
 
 
-def _is_up(record: Record) -> bool:
-    return record.state in (State.READY, State.RUNNING)
+def _is_up(record: ServiceRecord) -> bool:
+    return record.state in (ServiceState.READY, ServiceState.RUNNING)

@@ -1,4 +1,4 @@
-"""Real services for the adapter tests: started on free ports from the stack's own recipes, ended afterwards."""
+"""Real services for the adapter tests: started on free ports from the stack's own specs, ended afterwards."""
 
 import socket
 import sys
@@ -10,10 +10,10 @@ import requests
 
 from apps.common.waiting import wait_until
 from stack import services
-from stack.embedded import hdfs as hdfs_recipes
-from stack.embedded import kafka as kafka_recipe
 from stack.embedded.process import Child
-from stack.embedded.recipe import Site
+from stack.embedded.services import hdfs as hdfs_specs
+from stack.embedded.services import kafka as kafka_specs
+from stack.embedded.services.spec import StackContext
 from stack.environment import HOST, inherited
 
 READY_S = 60
@@ -26,32 +26,32 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def free_site(folder):
+def free_context(folder):
     """The stack of stack.yaml with its state in ``folder`` and every port a free one."""
     stack = services.load()
     moved = [replace(one, ports={name: free_port() for name in one.ports}) for one in stack.services]
-    return Site(folder, replace(stack, services=tuple(moved)), inherited())
+    return StackContext(folder, replace(stack, services=tuple(moved)), inherited())
 
 
 @contextmanager
-def running(site, recipes):
-    """The services of ``recipes`` (name -> recipe) while the block runs; it is given their processes by name."""
+def running(context, specs):
+    """The services of ``specs`` (name -> spec) while the block runs; it is given their processes by name."""
     with ExitStack() as ended:
         children = {}
-        for name, recipe in recipes.items():
-            recipe.prepare()
-            environment = site.marked(recipe.environment)
-            children[name] = Child.start(recipe.command(), environment, site.log(name), site.state)
+        for name, spec in specs.items():
+            spec.prepare()
+            environment = context.marked(spec.environment)
+            children[name] = Child.start(spec.command(), environment, context.log(name), context.state)
             ended.callback(lambda name=name: children[name].kill())
-        for name, recipe in recipes.items():
-            wait_until(lambda recipe=recipe: is_ready(recipe), READY_S, f"{name} is not ready; see {site.log(name)}")
+        for name, spec in specs.items():
+            wait_until(lambda spec=spec: is_ready(spec), READY_S, f"{name} is not ready; see {context.log(name)}")
         yield children
 
 
-def is_ready(recipe):
+def is_ready(spec):
     """Whether the probe passes."""
     try:
-        recipe.probe()
+        spec.probe()
     except Exception:  # noqa: BLE001 - whatever it is, it is not ready
         return False
     return True
@@ -60,10 +60,10 @@ def is_ready(recipe):
 @pytest.fixture(scope="session")
 def hdfs(tmp_path_factory):
     """The address of a NameNode with one DataNode."""
-    site = free_site(tmp_path_factory.mktemp("hdfs"))
-    recipes = {"namenode": hdfs_recipes.namenode(site), "datanode": hdfs_recipes.datanode(site)}
-    with running(site, recipes):
-        yield site.service("namenode").address_at(HOST)
+    context = free_context(tmp_path_factory.mktemp("hdfs"))
+    specs = {"namenode": hdfs_specs.namenode(context), "datanode": hdfs_specs.datanode(context)}
+    with running(context, specs):
+        yield context.service("namenode").address_at(HOST)
 
 
 class Broker:
@@ -71,20 +71,20 @@ class Broker:
 
     def __init__(self, folder):
         """Nothing runs yet."""
-        self.site = free_site(folder)
-        self.recipe = kafka_recipe.recipe(self.site)
-        self.address = self.site.service("kafka").address_at(HOST)
+        self.context = free_context(folder)
+        self.spec = kafka_specs.spec(self.context)
+        self.address = self.context.service("kafka").address_at(HOST)
         self.child = None
 
     def start(self):
         """Start it; it is ready when ``wait`` returns."""
-        self.recipe.prepare()
-        environment = self.site.marked(self.recipe.environment)
-        self.child = Child.start(self.recipe.command(), environment, self.site.log("kafka"), self.site.state)
+        self.spec.prepare()
+        environment = self.context.marked(self.spec.environment)
+        self.child = Child.start(self.spec.command(), environment, self.context.log("kafka"), self.context.state)
 
     def wait(self):
         """Return when the broker has its topics."""
-        wait_until(lambda: is_ready(self.recipe), READY_S, f"kafka is not ready; see {self.site.log('kafka')}")
+        wait_until(lambda: is_ready(self.spec), READY_S, f"kafka is not ready; see {self.context.log('kafka')}")
 
     def kill(self):
         """End it as a crash would."""

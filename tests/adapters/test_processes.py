@@ -13,12 +13,12 @@ from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState, TrainingState
 from stack import services
-from stack.embedded.ending import end_strays
 from stack.embedded.process import MARK, Child, Identity, marked
-from stack.embedded.recipe import Site
-from stack.embedded.records import State
-from stack.embedded.serving import Serving
-from stack.embedded.training import Training
+from stack.embedded.services.spec import StackContext
+from stack.embedded.supervisor.rollout import Rollout
+from stack.embedded.supervisor.shutdown import end_strays
+from stack.embedded.supervisor.state import ServiceState
+from stack.embedded.supervisor.training import TrainerProcess
 from stack.environment import inherited
 
 READY = {"kafka", "mlflow", "namenode", "datanode"}
@@ -44,31 +44,31 @@ sys.exit(os.environ["BATON_BATCH"] == "broken")
 
 
 @pytest.fixture
-def site(tmp_path):
+def context(tmp_path):
     """A state folder with small programs; whatever was started in it is ended."""
     (tmp_path / "small_server.py").write_text(SERVER)
     (tmp_path / "small_trainer.py").write_text(TRAINER)
-    site = Site(tmp_path, services.load(), inherited())
-    yield site
+    context = StackContext(tmp_path, services.load(), inherited())
+    yield context
     end_strays(tmp_path)
 
 
 @pytest.fixture
-def orchestrator(site):
+def orchestrator(context):
     """The wishes."""
-    return EmbeddedOrchestrator(site.state)
+    return EmbeddedOrchestrator(context.state)
 
 
-def serving(site, orchestrator):
+def serving(context, orchestrator):
     """A supervision of servers, as a supervisor that starts makes it."""
-    service = replace(site.service("prediction-server"), module="small_server")
-    return Serving(service, site, {"PYTHONPATH": str(site.state)}, orchestrator)
+    service = replace(context.service("prediction-server"), module="small_server")
+    return Rollout(service, context, {"PYTHONPATH": str(context.state)}, orchestrator)
 
 
-def training(site, orchestrator):
+def training(context, orchestrator):
     """A supervision of trainers, as a supervisor that starts makes it."""
-    service = replace(site.service("trainer"), module="small_trainer")
-    return Training(service, site, {"PYTHONPATH": str(site.state)}, orchestrator)
+    service = replace(context.service("trainer"), module="small_trainer")
+    return TrainerProcess(service, context, {"PYTHONPATH": str(context.state)}, orchestrator)
 
 
 def advance(one, condition):
@@ -86,15 +86,15 @@ def releases(one):
     return [(record.release, str(record.state)) for record in one.records]
 
 
-def sleeper(site, code="import time; time.sleep(600)"):
+def sleeper(context, code="import time; time.sleep(600)"):
     """A process that lives until it is ended."""
-    return Child.start([sys.executable, "-c", code], site.marked({}), site.log("sleeper"), site.state)
+    return Child.start([sys.executable, "-c", code], context.marked({}), context.log("sleeper"), context.state)
 
 
-def test_a_process_is_ended_with_everything_it_started(site):
+def test_a_process_is_ended_with_everything_it_started(context):
     """Killing a child reaches its grandchildren too, even when the child itself has died before."""
     code = "import subprocess, time; subprocess.Popen(['sleep', '600']); time.sleep(600)"
-    child = sleeper(site, code)
+    child = sleeper(context, code)
     wait_until(lambda: len(child.members()) == 2, DEADLINE, "the grandchild must start")
     child.send(signal.SIGKILL)
     wait_until(lambda: not child.alive(), DEADLINE, "the child must die")
@@ -106,7 +106,7 @@ def test_a_process_is_ended_with_everything_it_started(site):
     wait_until(lambda: not child.members(), DEADLINE, lambda: str(child.members()))
 
 
-def test_a_number_given_to_a_stranger_is_not_adopted_and_not_ended(site):
+def test_a_number_given_to_a_stranger_is_not_adopted_and_not_ended(context):
     """A process is known by its number and its start time; another one with the number is left alone."""
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
     impostor = Identity(stranger.pid, psutil.Process(stranger.pid).create_time() - 100)
@@ -120,23 +120,23 @@ def test_a_number_given_to_a_stranger_is_not_adopted_and_not_ended(site):
     stranger.wait()
 
 
-def test_strays_are_ended_and_strangers_are_not(site):
+def test_strays_are_ended_and_strangers_are_not(context):
     """A process that carries the mark and is in no record ends; one of another stack, and a known one, go on."""
-    known, stray = sleeper(site), sleeper(site)
+    known, stray = sleeper(context), sleeper(context)
     other = subprocess.Popen(["sleep", "600"], env={**inherited(), MARK: "/another/stack"}, start_new_session=True)
-    end_strays(site.state, [known])
+    end_strays(context.state, [known])
     wait_until(lambda: not stray.alive(), DEADLINE, "the stray must end")
 
     assert known.alive()
     assert other.poll() is None
-    assert [known.pid] == [process.pid for process in marked(site.state)]
+    assert [known.pid] == [process.pid for process in marked(context.state)]
     other.kill()
     other.wait()
 
 
-def test_the_first_server_waits_and_makes_room_for_the_first_version(site, orchestrator):
+def test_the_first_server_waits_and_makes_room_for_the_first_version(context, orchestrator):
     """Release 0 is there at once; release 1 takes over, the old one ends although it ignores SIGTERM."""
-    one = serving(site, orchestrator)
+    one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(0, "ready")])
     old = one.children[0]
     orchestrator.roll_out("7")
@@ -148,13 +148,13 @@ def test_the_first_server_waits_and_makes_room_for_the_first_version(site, orche
     advance(one, lambda: not old.alive())
 
     assert [(1, "ready")] == releases(one)
-    assert 1 == len(list((site.state / "servers").iterdir()))
+    assert 1 == len(list((context.state / "servers").iterdir()))
 
 
-def test_a_version_that_does_not_start_is_given_up_and_the_old_one_goes_on(site, orchestrator):
+def test_a_version_that_does_not_start_is_given_up_and_the_old_one_goes_on(context, orchestrator):
     """Three tries, then the release is marked as failed; the server before was never touched."""
     orchestrator.roll_out("7")
-    one = serving(site, orchestrator)
+    one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
     serves = one.children[0].pid
     orchestrator.roll_out("bad")
@@ -162,12 +162,12 @@ def test_a_version_that_does_not_start_is_given_up_and_the_old_one_goes_on(site,
 
     assert [(1, "ready")] == releases(one)
     assert serves == one.children[0].pid
-    assert 3 == site.log("prediction-server").read_text().count("the checksum is wrong")
+    assert 3 == context.log("prediction-server").read_text().count("the checksum is wrong")
 
 
-def test_a_newer_wish_overtakes_a_release_that_is_starting(site, orchestrator):
+def test_a_newer_wish_overtakes_a_release_that_is_starting(context, orchestrator):
     """The starting release is abandoned, and the newest is begun."""
-    one = serving(site, orchestrator)
+    one = serving(context, orchestrator)
     orchestrator.roll_out("slow")
     advance(one, lambda: releases(one) == [(0, "ready"), (1, "starting")])
     slow = one.children[1]
@@ -178,28 +178,28 @@ def test_a_newer_wish_overtakes_a_release_that_is_starting(site, orchestrator):
     assert "8" == orchestrator.served().serving.version
 
 
-def test_a_server_that_was_killed_comes_back_with_its_version(site, orchestrator):
+def test_a_server_that_was_killed_comes_back_with_its_version(context, orchestrator):
     """Kill -9 of the server that serves starts the same version and release again."""
     orchestrator.roll_out("7")
-    one = serving(site, orchestrator)
+    one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
     killed = one.children[0]
     killed.send(signal.SIGKILL)
-    advance(one, lambda: one.records[0].restarts == 1 and one.records[0].state is State.READY)
+    advance(one, lambda: one.records[0].restarts == 1 and one.records[0].state is ServiceState.READY)
 
     assert (1, "7") == (one.records[0].release, one.records[0].version)
     assert killed.pid != one.children[0].pid
 
 
-def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(site, orchestrator):
+def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(context, orchestrator):
     """The successor adopts both servers, starts none, and switches."""
-    first = serving(site, orchestrator)
+    first = serving(context, orchestrator)
     advance(first, lambda: releases(first) == [(0, "ready")])
     orchestrator.roll_out("7")
     advance(first, lambda: len(first.children) == 2)
     pids = {child.pid for child in first.children}
 
-    second = serving(site, orchestrator)
+    second = serving(context, orchestrator)
     for record in first.records:
         second.adopt(record)
     second.clean()
@@ -213,32 +213,32 @@ def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(site, orchestrato
 
 
 @pytest.mark.parametrize(("batch", "outcome"), [("good", TrainingState.SUCCEEDED), ("broken", TrainingState.FAILED)])
-def test_the_exit_code_of_the_trainer_is_what_came_of_the_training(site, orchestrator, batch, outcome):
+def test_the_exit_code_of_the_trainer_is_what_came_of_the_training(context, orchestrator, batch, outcome):
     """0 is success, anything else is failure; then the next training may be asked for."""
-    one = training(site, orchestrator)
+    one = training(context, orchestrator)
     orchestrator.start_training(batch, "h1")
     advance(one, lambda: orchestrator.training_state("h1").state is outcome)
 
-    assert State.READY is one.record.state
+    assert ServiceState.READY is one.record.state
     assert (one.record.restarts == 1) == (outcome is TrainingState.FAILED)
 
 
-def test_the_trainer_runs_behind_everything_else(site, orchestrator):
+def test_the_trainer_runs_behind_everything_else(context, orchestrator):
     """Serving comes first: the trainer's niceness is 15."""
-    one = training(site, orchestrator)
+    one = training(context, orchestrator)
     orchestrator.start_training("long", "h1")
     advance(one, lambda: one.child is not None)
 
     wait_until(lambda: psutil.Process(one.child.pid).nice() == 15, DEADLINE, "nice must take effect")
 
 
-def test_a_trainer_that_outlives_its_supervisor_is_adopted(site, orchestrator):
+def test_a_trainer_that_outlives_its_supervisor_is_adopted(context, orchestrator):
     """The successor starts no second trainer; the end of one it did not start counts as a failure."""
-    first = training(site, orchestrator)
+    first = training(context, orchestrator)
     orchestrator.start_training("long", "h1")
     advance(first, lambda: first.child is not None)
 
-    second = training(site, orchestrator)
+    second = training(context, orchestrator)
     second.reconcile()
     second.advance(READY)
 
@@ -249,18 +249,18 @@ def test_a_trainer_that_outlives_its_supervisor_is_adopted(site, orchestrator):
     advance(second, lambda: orchestrator.training_state("h1").state is TrainingState.FAILED)
 
 
-def test_a_training_whose_trainer_is_gone_counts_as_failed(site, orchestrator):
+def test_a_training_whose_trainer_is_gone_counts_as_failed(context, orchestrator):
     """A supervisor that finds no trainer behind a running training says so, and the watcher may ask again."""
     orchestrator.start_training("long", "h1")
     orchestrator.mark_training("h1", TrainingState.RUNNING, pid=2**22 + 1, created=time.time())
-    training(site, orchestrator).reconcile()
+    training(context, orchestrator).reconcile()
 
     assert TrainingState.FAILED is orchestrator.training_state("h1").state
 
 
-def test_a_training_that_was_stopped_on_purpose_is_asked_for_again(site, orchestrator):
+def test_a_training_that_was_stopped_on_purpose_is_asked_for_again(context, orchestrator):
     """`down` during a training costs it no attempt."""
-    one = training(site, orchestrator)
+    one = training(context, orchestrator)
     orchestrator.start_training("long", "h1")
     advance(one, lambda: one.child is not None)
     one.child.kill()
@@ -270,9 +270,9 @@ def test_a_training_that_was_stopped_on_purpose_is_asked_for_again(site, orchest
     assert (TrainingState.REQUESTED, 1) == (status.state, status.attempts)
 
 
-def test_a_training_waits_for_what_it_needs(site, orchestrator):
+def test_a_training_waits_for_what_it_needs(context, orchestrator):
     """Without HDFS no trainer is started."""
-    one = training(site, orchestrator)
+    one = training(context, orchestrator)
     orchestrator.start_training("good", "h1")
     for _ in range(3):
         one.advance({"mlflow"})

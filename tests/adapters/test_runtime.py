@@ -18,14 +18,15 @@ from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.waiting import wait_until
 from stack import services
-from stack.embedded import doctor, postgres
+from stack.embedded import doctor
 from stack.embedded.process import Child, marked
-from stack.embedded.recipe import Site
 from stack.embedded.runtime import EmbeddedRuntime
+from stack.embedded.services import postgres
+from stack.embedded.services.spec import StackContext
 from stack.environment import HOST, inherited
-from stack.services import Kind
+from stack.services import ServiceKind
 
-PLATFORM = [one for one in services.load().services if one.kind is Kind.PLATFORM]
+PLATFORM = [one for one in services.load().services if one.kind is ServiceKind.PLATFORM]
 BACK_S = 60
 
 
@@ -154,13 +155,13 @@ def test_every_postgres_there_is_works_below_a_folder_only_we_may_enter(tmp_path
         port = probe.getsockname()[1]
     stack = services.load()
     moved = tuple(replace(one, ports={"sql": port}) if one.name == "postgres" else one for one in stack.services)
-    site = Site(closed, replace(stack, services=moved), inherited())
-    recipe = postgres.recipe(site, programs)
+    context = StackContext(closed, replace(stack, services=moved), inherited())
+    spec = postgres.spec(context, programs)
     for _ in range(2):
-        recipe.prepare()
-        child = Child.start(recipe.command(), site.marked({}), site.log("postgres"), Path("/"))
+        spec.prepare()
+        child = Child.start(spec.command(), context.marked({}), context.log("postgres"), Path("/"))
         try:
-            wait_until(lambda: _passes(recipe.probe), 20, lambda: site.log("postgres").read_text())
+            wait_until(lambda: _passes(spec.probe), 20, lambda: context.log("postgres").read_text())
         finally:
             child.kill()
 
@@ -169,12 +170,12 @@ def test_every_postgres_there_is_works_below_a_folder_only_we_may_enter(tmp_path
 
 def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
     """What an interrupted initdb left behind is thrown away, and never taken for a database."""
-    site = Site(tmp_path, services.load(), inherited())
-    recipe = postgres.recipe(site)
+    context = StackContext(tmp_path, services.load(), inherited())
+    spec = postgres.spec(context)
     half = tmp_path / "postgres" / "unfinished"
     half.mkdir()
     (half / "PG_VERSION").write_text("1")
-    recipe.prepare()
+    spec.prepare()
 
     assert not half.exists()
     assert (tmp_path / "postgres" / "data" / "postgresql.conf").exists()

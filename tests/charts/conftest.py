@@ -7,13 +7,13 @@ from functools import cache
 import pytest
 import yaml
 
-from stack import airgap
+from stack import kind_from_source
 from tests.charts.rendered import FOLDER, KUBERNETES
 
 
 @cache
 def _find_helm():
-    made = airgap.tools() / "helm"
+    made = kind_from_source.tools() / "helm"
     found = str(made) if made.exists() else shutil.which("helm")
     if not found:
         pytest.fail(

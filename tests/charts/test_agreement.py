@@ -10,7 +10,7 @@ import yaml
 
 from apps.topics import TopicSettings
 from stack import services
-from stack.embedded import hdfs, kafka, mlflow, postgres
+from stack.embedded.services import hdfs, kafka, mlflow, postgres
 from tests.charts.rendered import CHARTS, FOLDER, config, environment, of_kind, pods
 
 STACK = services.load()

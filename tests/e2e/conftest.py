@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from loadtest.traffic import LiveLedger
+from stack.cli.stack import Mode, Stack
 from stack.environment import ROOT
-from stack.session import Mode, Session
 
 NAME = "e2e"
 SMALL = {"BATON_SLICE_ROWS": "3000", "BATON_TEST_ROWS": "1000", "BATON_BATCH_GRACE_S": "20"}
@@ -47,9 +47,9 @@ def place(request, mode):
 def stack(request, mode, place):
     """A running stack with small data; its logs are collected when a test fails."""
     if request.config.getoption("--running"):
-        yield Session(mode=mode)
+        yield Stack(mode=mode)
         return
-    session = Session(NAME, mode)
+    session = Stack(NAME, mode)
     if mode is Mode.EMBEDDED:
         session.runtime.wipe()  # what a killed run left; in cluster mode the place is new
     shutil.rmtree(session.state, ignore_errors=True)

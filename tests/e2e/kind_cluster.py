@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from pytest_kubernetes.options import ClusterOptions
 from pytest_kubernetes.providers import select_provider_manager
 
-from stack import airgap
+from stack import kind_from_source
 from stack.cluster import images
 from stack.cluster.node import CREATE_S, Node, config_text
 
@@ -26,7 +26,7 @@ def cluster(name):
     if node.container is not None:
         yield
         return
-    os.environ["PATH"] = f"{airgap.tools()}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251 - where it looks for kind
+    os.environ["PATH"] = f"{kind_from_source.tools()}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251 - where it looks for kind
     with TemporaryDirectory() as folder:
         config = Path(folder) / "kind-config.yaml"
         config.write_text(config_text(name))

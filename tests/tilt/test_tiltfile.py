@@ -13,7 +13,7 @@ import pytest
 import starlark
 import yaml
 
-from stack import airgap, services
+from stack import kind_from_source, services
 from stack.environment import ROOT, inherited
 
 TILT = shutil.which("tilt")
@@ -151,7 +151,7 @@ def test_tilt_ci_is_green_on_an_empty_cluster():
     node = Node()
     there = node.container is not None
     node.up(lambda _: None)
-    path = os.pathsep.join([str(airgap.tools()), inherited()["PATH"]])
+    path = os.pathsep.join([str(kind_from_source.tools()), inherited()["PATH"]])
     try:
         done = subprocess.run(
             [TILT, "ci", "--context", node.context, "--port", "0"],

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer.main
 
 from stack import services
-from stack.cli import app
+from stack.cli.commands import app
 
 README = Path(__file__).parents[2] / "README.md"
 

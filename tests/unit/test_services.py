@@ -7,7 +7,7 @@ import yaml
 
 from apps.common.errors import SettingsError
 from stack import services
-from stack.services import FILE, Kind
+from stack.services import FILE, ServiceKind
 
 RAW = yaml.safe_load(FILE.read_text())
 
@@ -118,4 +118,4 @@ def test_a_file_that_is_no_stack_is_refused(raw):
 
 def test_only_a_service_that_a_person_starts_is_on_request():
     """Everything but the batch dropper is kept running."""
-    assert [one.name for one in services.load().services if one.kind is Kind.ON_REQUEST] == ["batch-dropper"]
+    assert [one.name for one in services.load().services if one.kind is ServiceKind.ON_REQUEST] == ["batch-dropper"]

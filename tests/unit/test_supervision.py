@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.orchestrator.port import Release, ReleaseState
-from stack.embedded.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
-from stack.embedded.evidence import contains, last_lines, worst_line
-from stack.embedded.handover import ATTEMPTS, READY_S, Action, Seen, next_action
-from stack.embedded.records import Plan, Record, Records, State
-from stack.embedded.supervised import START_S, Step, next_step
+from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
+from stack.embedded.supervisor.rollout_rules import ATTEMPTS, READY_S, Action, Seen, next_action
+from stack.embedded.supervisor.service import START_S, NextStep, next_step
+from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.environment import app_environment, inherited
+from stack.log_files import contains, last_lines, worst_line
 from stack.services import load
 
 
@@ -37,21 +37,21 @@ SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited":
 @pytest.mark.parametrize(
     ("state", "seen", "step"),
     [
-        (State.WAITING, {}, Step.PREPARE),
-        (State.WAITING, {"needs_ready": False}, Step.NOTHING),
-        (State.CRASHED, {"due": False}, Step.NOTHING),
-        (State.CRASHED, {"alive": False}, Step.PREPARE),
-        (State.PREPARING, {}, Step.NOTHING),
-        (State.PREPARING, {"task": True}, Step.LAUNCH),
-        (State.PREPARING, {"task": False}, Step.CRASH),
-        (State.STARTING, {"task": True}, Step.ARRIVE),
-        (State.STARTING, {"task": True, "alive": False}, Step.CRASH),
-        (State.STARTING, {"task": False}, Step.PROBE),
-        (State.STARTING, {"due": False}, Step.NOTHING),
-        (State.STARTING, {"waited": START_S + 1}, Step.CRASH),
-        (State.READY, {}, Step.NOTHING),
-        (State.READY, {"needs_ready": False}, Step.NOTHING),
-        (State.READY, {"alive": False}, Step.CRASH),
+        (ServiceState.WAITING, {}, NextStep.PREPARE),
+        (ServiceState.WAITING, {"needs_ready": False}, NextStep.NOTHING),
+        (ServiceState.CRASHED, {"due": False}, NextStep.NOTHING),
+        (ServiceState.CRASHED, {"alive": False}, NextStep.PREPARE),
+        (ServiceState.PREPARING, {}, NextStep.NOTHING),
+        (ServiceState.PREPARING, {"task": True}, NextStep.LAUNCH),
+        (ServiceState.PREPARING, {"task": False}, NextStep.CRASH),
+        (ServiceState.STARTING, {"task": True}, NextStep.ARRIVE),
+        (ServiceState.STARTING, {"task": True, "alive": False}, NextStep.CRASH),
+        (ServiceState.STARTING, {"task": False}, NextStep.PROBE),
+        (ServiceState.STARTING, {"due": False}, NextStep.NOTHING),
+        (ServiceState.STARTING, {"waited": START_S + 1}, NextStep.CRASH),
+        (ServiceState.READY, {}, NextStep.NOTHING),
+        (ServiceState.READY, {"needs_ready": False}, NextStep.NOTHING),
+        (ServiceState.READY, {"alive": False}, NextStep.CRASH),
     ],
 )
 def test_a_service_takes_the_step_that_its_state_asks_for(state, seen, step):
@@ -112,22 +112,25 @@ def test_no_sight_makes_it_leave_requests_to_a_server_that_is_not_ready(serving,
 
 
 def test_what_a_supervisor_writes_its_successor_reads(tmp_path):
-    """Records and plan survive the way over the disk."""
-    records = Records(tmp_path)
-    plan = Plan(("kafka",), {"BATON_DATASET": "x"})
-    written = (Record("kafka", State.READY, 1.5, pid=1, created=2.5), Record("trainer", State.WAITING, 2.0))
+    """SupervisorRecords and plan survive the way over the disk."""
+    records = SupervisorRecords(tmp_path)
+    plan = RunPlan(("kafka",), {"BATON_DATASET": "x"})
+    written = (
+        ServiceRecord("kafka", ServiceState.READY, 1.5, pid=1, created=2.5),
+        ServiceRecord("trainer", ServiceState.WAITING, 2.0),
+    )
     records.write_plan(plan)
     records.write_status(written, plan)
 
-    assert plan == Records(tmp_path).plan()
-    assert (written, plan) == (Records(tmp_path).status().records, Records(tmp_path).status().plan)
+    assert plan == SupervisorRecords(tmp_path).plan()
+    assert (written, plan) == (SupervisorRecords(tmp_path).status().records, SupervisorRecords(tmp_path).status().plan)
 
 
 def test_a_record_of_a_dead_process_says_stopped():
     """Nobody writes down the death of a process whose supervisor is dead; who reads the record sees it."""
-    record = Record("kafka", State.READY, 1.5, pid=2**22 + 1, created=2.5)
+    record = ServiceRecord("kafka", ServiceState.READY, 1.5, pid=2**22 + 1, created=2.5)
 
-    assert (record.as_found().state, record.as_found().pid) == (State.STOPPED, None)
+    assert (record.as_found().state, record.as_found().pid) == (ServiceState.STOPPED, None)
 
 
 def test_records_that_do_not_parse_count_as_none(tmp_path):
@@ -135,7 +138,7 @@ def test_records_that_do_not_parse_count_as_none(tmp_path):
     (tmp_path / "supervisor").mkdir()
     (tmp_path / "supervisor" / "status.json").write_text('{"services": [')
 
-    assert Records(tmp_path).status().records == ()
+    assert SupervisorRecords(tmp_path).status().records == ()
 
 
 def test_the_worst_line_is_the_newest_that_names_an_error(tmp_path):

@@ -1,0 +1,67 @@
+"""``check`` and ``test``: the same commands for a person, the pre-commit hook and CI."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stack.cli.console import err, step
+from stack.cli.stack import Mode
+from stack.environment import ROOT
+from stack.log_files import worst_line
+
+FAILURES = ROOT / ".baton" / "failures"
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "format": [str(BIN / "ruff"), "format", "--check", "."],
+    "lint": [str(BIN / "ruff"), "check", "."],
+    "types": [str(BIN / "mypy")],
+    "imports": [str(BIN / "lint-imports")],
+    "unit tests": [sys.executable, "-m", "pytest", "tests/unit"],
+}
+SUITES = {
+    "adapters": [sys.executable, "-m", "pytest", "tests/adapters"],
+    "end to end": [sys.executable, "-m", "pytest", "tests/e2e"],
+}
+
+CLUSTER_SUITES = {
+    "charts": [sys.executable, "-m", "pytest", "tests/charts"],
+    "end to end": [sys.executable, "-m", "pytest", "tests/e2e", "--mode", "cluster", "-W", "default"],
+    "Tiltfile": [sys.executable, "-m", "pytest", "tests/tilt", "-rs"],
+}
+
+
+def _run_all(commands: dict[str, list[str]]) -> int:
+    shutil.rmtree(FAILURES, ignore_errors=True)
+    failed = []
+    for name, command in commands.items():
+        try:
+            with step(name):
+                subprocess.run(command, cwd=ROOT, check=True)
+        except subprocess.CalledProcessError:
+            failed.append(name)
+    if failed:
+        _show_evidence()
+        err.print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _show_evidence() -> None:
+    """Where the logs of the failed tests are, and the line of each that tells most."""
+    for test in sorted(FAILURES.glob("*")):
+        err.print(f"logs of {test.name}: {test}")
+        for log in sorted(test.rglob("*.log")):
+            err.print(f"  {log.relative_to(test)}: {worst_line(log)}", markup=False)
+
+
+def check() -> int:
+    """Run every check, all of them even when one fails; return the exit code."""
+    return _run_all(CHECKS)
+
+
+def test(mode: Mode) -> int:
+    """Run the suites that start real services, in embedded mode after the checks; return the exit code."""
+    if mode is Mode.CLUSTER:
+        return _run_all(CLUSTER_SUITES)
+    return check() or _run_all(SUITES)

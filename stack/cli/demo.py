@@ -1,0 +1,161 @@
+"""
+``./baton demo``: the whole story on a stack of its own, which is gone afterwards whatever happens.
+
+Batch, training, version, serving; then, under traffic, the next batch, its version and the hand-over; then the proof.
+"""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from apps.common.errors import BatonError
+from apps.common.waiting import pause
+from loadtest.ledger import Verdict, problems
+from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Story, VersionRow, render, table
+from loadtest.timing import latency, outside
+from loadtest.traffic import LiveLedger
+from stack.cli.console import err, out, step
+from stack.cli.pipeline import Batch, Pipeline
+from stack.cli.stack import Mode, Stack
+
+CALM_S = 20  # traffic before the second batch and after the hand-over
+MIN_VERSIONS = 2
+
+
+@contextmanager
+def stack_of_its_own(
+    name: str, dataset: str, source: Path | None, mode: Mode = Mode.EMBEDDED, **settings: str
+) -> Iterator[Stack]:
+    """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
+    session = Stack(name, mode)
+    require_free_ports()
+    session.runtime.wipe()
+    shutil.rmtree(session.state, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    kept = False
+    try:
+        session.up(dataset, source, **settings)
+        yield session
+    except Exception:
+        kept = session.state.exists()  # a failure keeps its data and logs until the next start
+        if kept:
+            err.print(f"the logs are in {session.state / 'logs'}")
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
+        with step("everything that was started is ended"):
+            if kept:
+                session.runtime.down()
+            else:
+                session.runtime.wipe()
+                shutil.rmtree(session.state, ignore_errors=True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def require_free_ports() -> None:
+    """Raise BatonError when the user's own stack runs, in whichever mode."""
+    for mode in Mode:
+        if Stack(mode=mode).running():
+            raise BatonError(
+                f"the ports must be free; a stack of ./baton up --mode {mode} uses them; "
+                f"run ./baton down --mode {mode} first"
+            )
+
+
+class Chronicle:
+    """What happened when, for the report."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Nothing has happened yet."""
+        self.pipeline = pipeline
+        self.events: list[Event] = []
+        self.batches: list[Batch] = []
+
+    def note(self, label: str, kind: str) -> None:
+        """Something happened now."""
+        self.events.append(Event(time.time(), label, kind))
+
+    def cycle(self) -> str:
+        """One turn of the loop: a batch lands, its version is trained and serves; return the version."""
+        with step("a batch lands in HDFS") as landed:
+            batch = self.pipeline.drop_batch()
+            self.batches.append(batch)
+            landed.update(f"{batch.batch}, {batch.rows:,} rows")
+            self.note(f"{batch.batch} lands", DROP)
+        with step(f"training on {batch.batch}") as trained:
+            version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
+            trained.update(f"version {version}")
+            self.note(f"version {version} is champion", TRAINED)
+        with step(f"roll-out of version {version}") as rolled:
+            self.pipeline.wait_until_served(version)
+            rolled.update("serving")
+            self.note(f"version {version} serves", HANDOVER)
+        return version
+
+    def story(self) -> Story:
+        """Everything so far, with what MLflow knows of each version."""
+        versions, quarantined = [], {}
+        for version in self.pipeline.versions():
+            metrics = self.pipeline.metrics(version)
+            shown = {name: value for name, value in metrics.items() if name.startswith("test_")}
+            batch = version.tags.get("batch", "")
+            versions.append(VersionRow(version.version, batch, shown, metrics.get("training_seconds")))
+            quarantined[batch] = int(metrics.get("batch_quarantined", 0))
+        rows = [BatchRow(one.batch, one.rows, one.content_hash, quarantined.get(one.batch)) for one in self.batches]
+        return Story(self.pipeline.dataset, self.events, rows, versions)
+
+
+def tell(session: Stack, rate: float) -> tuple[Verdict, Story]:
+    """The story on a running stack; return the checker's verdict and what the report needs."""
+    pipeline = session.pipeline()
+    chronicle = Chronicle(pipeline)
+    ledger = LiveLedger(pipeline.environment, session.state / "ledger")
+    versions = [chronicle.cycle()]
+    with ledger.traffic(rate):
+        with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
+            pause(CALM_S)
+        versions.append(chronicle.cycle())
+        with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
+            pause(CALM_S)
+    with step("every answer compared with what the version it names predicts"):
+        verdict = ledger.verdict(pipeline.expected(versions))
+    return verdict, chronicle.story()
+
+
+def run(mode: Mode, dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
+    """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
+    started = time.monotonic()
+    with stack_of_its_own("demo", dataset, source, mode) as session:
+        verdict, story = tell(session, rate)
+        out.print(table(verdict))
+        render(verdict, story, report)
+        if json_file:
+            json_file.write_text(json.dumps(verdict.to_json()) + "\n")
+        calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
+        if calm.p50_ms is not None and calm.p99_ms is not None:
+            out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
+        out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
+        found = problems(verdict, MIN_VERSIONS, must_compare=True)
+        if found:
+            raise BatonError("\n".join(found))
+
+
+def traffic(session: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
+    """Send requests to a running stack until Ctrl-C (or for ``seconds``); return the exit code."""
+    pipeline = session.pipeline()
+    if pipeline.served_version() is None:
+        raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+    ledger = LiveLedger(pipeline.environment, session.state / "ledger" / time.strftime("%Y%m%d-%H%M%S"))
+    until = f"for {seconds:g} s" if seconds else "until Ctrl-C"
+    with step(f"{rate:g} requests/s {until}") as shown, ledger.traffic(rate, seconds), suppress(KeyboardInterrupt):
+        ledger.watch(shown.update)
+    verdict = ledger.verdict([])
+    if as_json:
+        print(json.dumps(verdict.to_json()))
+    else:
+        out.print(table(verdict))
+    return 1 if problems(verdict) else 0

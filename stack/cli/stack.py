@@ -1,0 +1,89 @@
+"""One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+
+from apps import datasets
+from apps.common.errors import BatonError
+from stack import services
+from stack.cli.console import step
+from stack.cli.pipeline import Pipeline
+from stack.environment import ROOT
+from stack.runtime import Runtime
+
+
+class Mode(StrEnum):
+    """Where the stack runs."""
+
+    EMBEDDED = "embedded"
+    CLUSTER = "cluster"
+
+
+class Stack:
+    """A stack called ``name``; a second one cannot run beside it, because the ports are the same."""
+
+    def __init__(self, name: str = "", mode: Mode = Mode.EMBEDDED) -> None:
+        """Everything that the stack writes on this machine is in its state folder; ``name`` "" is the user's own."""
+        self.name = name
+        self.mode = mode
+        self.state = ROOT / ".baton" / (f"{mode}-{name}" if name else str(mode))
+        self.ready_after: dict[str, float] = {}  # service -> seconds, of the last up
+        self._settings_file = self.state / "settings.json"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What ``up`` was told, as the apps' variables."""
+        if not self._settings_file.exists():
+            return {}
+        settings: dict[str, str] = json.loads(self._settings_file.read_text())
+        return settings
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime of this stack."""
+        if self.mode is Mode.CLUSTER:
+            from stack.cluster.node import NAME  # noqa: PLC0415 - a second to import, which the embedded mode need not pay
+            from stack.cluster.runtime import ClusterRuntime  # noqa: PLC0415
+
+            return ClusterRuntime(self.state, self.settings, f"{NAME}-{self.name}" if self.name else NAME)
+        from stack.embedded.runtime import EmbeddedRuntime  # noqa: PLC0415
+
+        return EmbeddedRuntime(self.state, self.settings)
+
+    def running(self) -> bool:
+        """Whether anything of this stack runs."""
+        return self.runtime.running()
+
+    def environment(self) -> dict[str, str]:
+        """The environment of an app of this stack on this machine."""
+        return self.runtime.environment()
+
+    def up(self, dataset: str, source: Path | None, **settings: str) -> None:
+        """Start everything and wait until it is ready; a stack that runs already must be for the same dataset."""
+        datasets.get(dataset)
+        if source is not None and not source.is_file():
+            raise BatonError(f"--source must be a CSV file; got {source}; check the path")
+        wanted = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
+        if self.settings not in ({}, wanted) and self.running():  # {}: an empty cluster, or nothing at all
+            raise BatonError(f"a stack runs with {self.settings}; got {wanted}; run ./baton down first")
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._settings_file.write_text(json.dumps(wanted))
+        stack = services.load()
+        with step("stack up") as shown:
+            self.ready_after = {}
+
+            def report(service: str, state: str, seconds: float) -> None:
+                if state == "ready":
+                    self.ready_after.setdefault(service, seconds)
+                ready = f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}"
+                shown.update(ready if service in {one.name for one in stack.services} else state)
+
+            self.runtime.up(stack.services, report)
+
+    def pipeline(self) -> Pipeline:
+        """The verbs of the loop on this stack, which must run."""
+        runtime = self.runtime
+        if not runtime.running():
+            raise BatonError("the stack must be up; it is down; run ./baton up")
+        return Pipeline(runtime.environment(), runtime.orchestrator(), runtime.apps())

@@ -1,0 +1,1 @@
+"""How each service of the platform runs as a process of this machine: one module each."""

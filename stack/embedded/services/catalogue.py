@@ -1,0 +1,37 @@
+"""The spec of every service that always runs: the platform's by name, a watcher's from its line in stack.yaml."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+from stack.embedded.services import hdfs, kafka, mlflow, postgres
+from stack.embedded.services.spec import ProcessSpec, StackContext
+from stack.services import Service, ServiceKind
+
+PLATFORM: dict[str, Callable[[StackContext], ProcessSpec]] = {
+    postgres.NAME: postgres.spec,
+    mlflow.NAME: mlflow.spec,
+    kafka.NAME: kafka.spec,
+    hdfs.NAMENODE: hdfs.namenode,
+    hdfs.DATANODE: hdfs.datanode,
+}
+
+
+def _watcher(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
+    tick = {"BATON_TICK_S": str(context.stack.delivery.tick_seconds)}
+    return ProcessSpec(
+        lambda: [sys.executable, "-m", service.module],
+        says="watching",
+        environment={**tick, **environment},
+        grace_s=2,
+    )
+
+
+def specs(services: Iterable[Service], context: StackContext, environment: Mapping[str, str]) -> dict[str, ProcessSpec]:
+    """By service name; ``environment`` is what every app is told. Jobs and servers have their own supervision."""
+    found = {}
+    for service in services:
+        if service.kind is ServiceKind.PLATFORM:
+            found[service.name] = PLATFORM[service.name](context)
+        elif service.kind is ServiceKind.WATCHER:
+            found[service.name] = _watcher(service, context, environment)
+    return found

@@ -1,0 +1,80 @@
+"""How one service is prepared, started, asked whether it is ready, and ended."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apps.common.errors import BatonError
+from stack.embedded.process import MARK
+from stack.services import Service, StackSpec
+
+PREPARE_S = 120
+
+
+@dataclass(frozen=True)
+class StackContext:
+    """Where one stack lives: its state folder, what stack.yaml says, and the environment its processes start from."""
+
+    state: Path
+    stack: StackSpec
+    environment: Mapping[str, str]
+
+    def folder(self, name: str) -> Path:
+        """A folder of the state, made when it is not there."""
+        path = self.state / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def service(self, name: str) -> Service:
+        """A service of the stack."""
+        return self.stack.service(name)
+
+    def log(self, name: str) -> Path:
+        """The log file of a service."""
+        return self.folder("logs") / f"{name}.log"
+
+    def marked(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The full environment of a process of this stack."""
+        return {**self.environment, **environment, MARK: str(self.state)}
+
+    def run(self, service: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Run one step of a preparation to its end; raise BatonError when it fails."""
+        with self.log(service).open("ab") as log:
+            done = subprocess.run(
+                command,
+                env=self.marked(environment),
+                cwd=self.state,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=PREPARE_S,
+                check=False,
+            )
+        if done.returncode:
+            message = f"{service}: {command[0]} must end with 0; got {done.returncode}; see its log"
+            raise BatonError(message)
+
+
+def _nothing() -> None:
+    """Most services need no preparation."""
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """
+    What the supervisor needs to know of a service.
+
+    ``prepare`` may be killed anywhere and run again. The service is ready when it has written ``says`` to its log and
+    ``probe`` returns; ``probe`` raises when it is not ready yet. ``stop_signal`` asks it to end; after ``grace_s`` it
+    is killed.
+    """
+
+    command: Callable[[], list[str]]
+    says: str = ""
+    probe: Callable[[], None] = _nothing
+    prepare: Callable[[], None] = _nothing
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace_s: float = 10

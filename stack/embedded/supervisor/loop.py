@@ -1,0 +1,149 @@
+"""
+The supervisor: keeps the services of one stack running until it is told to end.
+
+It is built to be killed: everything it knows is on disk, and its successor takes over the processes it left.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from apps.common import logs
+from apps.common.waiting import pause
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from stack import services
+from stack.embedded.process import Child, Identity
+from stack.embedded.services.catalogue import specs
+from stack.embedded.services.spec import StackContext
+from stack.embedded.supervisor.rollout import NEXT, Rollout
+from stack.embedded.supervisor.service import SupervisedService
+from stack.embedded.supervisor.shutdown import end_services, end_strays
+from stack.embedded.supervisor.state import NAME, ServiceRecord, ServiceState, SupervisorRecords
+from stack.embedded.supervisor.training import TrainerProcess
+from stack.environment import app_environment, inherited
+from stack.java import jars
+from stack.services import ServiceKind
+
+LOOK_EVERY_S = 0.15
+PROBES = 8
+
+
+class Advancing(Protocol):
+    """What the loop needs of each service."""
+
+    name: str
+
+    def adopt(self, record: ServiceRecord) -> None:
+        """Take over what a supervisor before left."""
+
+    def advance(self, ready: set[str]) -> None:
+        """Take the next step."""
+
+
+class Supervisor:
+    """The loop over the services of one plan."""
+
+    def __init__(self, state: Path) -> None:
+        """The plan is read from ``state``."""
+        self._records = SupervisorRecords(state)
+        self._plan = self._records.plan()
+        stack = services.load()
+        self._context = StackContext(state, stack, inherited())
+        environment = app_environment(stack, state, jars("spark-kafka"), self._plan.settings)
+        wanted = [service for service in stack.services if service.name in self._plan.services]
+        self._specs = specs(wanted, self._context, environment)
+        pool = ThreadPoolExecutor(PROBES)
+        self._supervised = [
+            SupervisedService(service.name, service.needs, self._specs[service.name], self._context, pool)
+            for service in wanted
+            if service.name in self._specs
+        ]
+        orchestrator = EmbeddedOrchestrator(state)
+        self._training = [
+            TrainerProcess(one, self._context, environment, orchestrator)
+            for one in wanted
+            if one.kind is ServiceKind.JOB
+        ]
+        self._serving = [
+            Rollout(one, self._context, environment, orchestrator) for one in wanted if one.kind is ServiceKind.SERVER
+        ]
+        self._own = self._own_record()
+        self._written: tuple[ServiceRecord, ...] = ()
+        self._faults: dict[str, str] = {}
+        self._log = logs.configure(NAME)
+
+    def _own_record(self) -> ServiceRecord:
+        before = self._records.status().record(NAME)
+        again = before is not None and before.state is not ServiceState.STOPPED
+        identity = Identity.of(psutil.Process())
+        restarts = before.restarts + again if before else 0
+        return ServiceRecord(
+            NAME, ServiceState.READY, time.time(), restarts, pid=identity.pid, created=identity.created
+        )
+
+    @property
+    def _all(self) -> list[Advancing]:
+        return [*self._supervised, *self._training, *self._serving]
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Supervise until ``is_over``; then end every process."""
+        self._take_over()
+        while not is_over():
+            for one in self._all:
+                self._advance(one)
+            self._write()
+            pause(LOOK_EVERY_S)
+        self._log.info("ending")
+        self._end()
+
+    def _take_over(self) -> None:
+        for record in self._records.status().records:
+            for one in self._all:
+                if record.service in (one.name, one.name + NEXT):
+                    one.adopt(record)
+        for training in self._training:
+            training.reconcile()
+        self._write()
+        end_strays(self._context.state, [child for group in self._children().values() for child in group])
+        for serving in self._serving:
+            serving.clean()
+
+    def _advance(self, one: Advancing) -> None:
+        ready = {record.service for record in self._snapshot() if record.state is ServiceState.READY}
+        try:
+            one.advance(ready)
+            self._faults.pop(one.name, None)
+        except Exception as error:  # noqa: BLE001 - the fault of one service is not the others'
+            if self._faults.get(one.name) != repr(error):  # said once, not at each look
+                self._log.error("the step failed", service=one.name, exc_info=error)
+            self._faults[one.name] = repr(error)
+
+    def _snapshot(self) -> list[ServiceRecord]:
+        found = [self._own, *(one.record for one in self._supervised), *(one.record for one in self._training)]
+        return [*found, *(record for serving in self._serving for record in serving.records)]
+
+    def _children(self) -> dict[str, list[Child]]:
+        found = {one.name: [one.child] for one in self._supervised if one.child}
+        found |= {one.name: [one.child] for one in self._training if one.child}
+        return found | {one.name: one.children for one in self._serving}
+
+    def _write(self) -> None:
+        now = tuple(self._snapshot())
+        for record in [one for one in now if one not in self._written]:
+            self._log.info(record.state, service=record.service, pid=record.pid, error=record.error or None)
+        if now != self._written:
+            self._records.write_status(now, self._plan)
+            self._written = now
+
+    def _end(self) -> None:
+        end_services(self._context.stack, self._children(), self._specs)
+        for training in self._training:
+            training.interrupt()
+        end_strays(self._context.state)
+        stopped = [replace(r, state=ServiceState.STOPPED, pid=None, created=None) for r in self._snapshot()]
+        self._records.write_status([one for one in stopped if not one.service.endswith(NEXT)], self._plan)

@@ -1,0 +1,107 @@
+"""One prediction server: a release of a version, in a folder of its own that dies with it."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stack.embedded.process import Child
+from stack.embedded.services.spec import StackContext
+from stack.embedded.supervisor.rollout_rules import Seen
+from stack.embedded.supervisor.state import ServiceRecord, ServiceState
+from stack.environment import ROOT
+from stack.services import Service
+
+READY_FILE = "ready.json"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What every server of this stack is started from."""
+
+    service: Service
+    context: StackContext
+    environment: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Where the servers' own folders are."""
+        return self.context.folder("servers")
+
+    def start(self, name: str, release: int, version: str, before: ServiceRecord | None = None) -> "ServerProcess":
+        """Start a server of ``release``; ``before`` is the record of the same release, which died."""
+        folder = self.folder / f"{release}-{time.time_ns()}"
+        (folder / "scratch").mkdir(parents=True)
+        told = {
+            **self.environment,
+            "BATON_MODEL_VERSION": version,
+            "BATON_RELEASE": str(release),
+            "BATON_READY_FILE": str(folder / READY_FILE),
+            "BATON_SCRATCH": str(folder / "scratch"),
+        }
+        command = [sys.executable, "-m", self.service.module]
+        log = self.context.log(self.service.name)
+        child = Child.start(command, self.context.marked(told), log, ROOT)
+        record = ServiceRecord(
+            name,
+            ServiceState.STARTING,
+            time.time(),
+            restarts=before.restarts + 1 if before else 0,
+            error=before.error if before else "",
+            pid=child.identity.pid,
+            created=child.identity.created,
+            release=release,
+            version=version,
+            folder=str(folder),
+        )
+        return ServerProcess(record, child)
+
+
+class ServerProcess:
+    """A server that was started; it may have died since."""
+
+    def __init__(self, record: ServiceRecord, child: Child | None) -> None:
+        """``child`` is None for one found dead in the records of the supervisor before."""
+        self.record = record
+        self.child = child
+        self._began = time.monotonic()
+
+    @classmethod
+    def adopt(cls, record: ServiceRecord) -> "ServerProcess":
+        """Take over the server of the supervisor before, dead or alive."""
+        return cls(record, Child.adopt(record.identity) if record.identity else None)
+
+    @property
+    def release(self) -> int:
+        """Its release."""
+        return self.record.release or 0
+
+    @property
+    def version(self) -> str:
+        """Its version; empty when it waits for the first one."""
+        return self.record.version or ""
+
+    def seen(self, tries: int) -> Seen:
+        """How it looks now, and in its record too."""
+        alive = self.child is not None and self.child.alive()
+        if alive and self.record.state is ServiceState.STARTING and self._says_ready():
+            self.record = replace(self.record, state=ServiceState.READY, since=time.time(), error="")
+        ready = alive and self.record.state is ServiceState.READY
+        return Seen(self.release, alive, ready, time.monotonic() - self._began, tries)
+
+    def _says_ready(self) -> bool:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            said = json.loads((Path(self.record.folder or "") / READY_FILE).read_bytes())
+            return int(said["release"]) == self.release
+        return False
+
+    def bury(self) -> None:
+        """End whatever is left of it, and remove its folder."""
+        if self.child:
+            self.child.kill()
+        if self.record.folder:
+            shutil.rmtree(self.record.folder, ignore_errors=True)

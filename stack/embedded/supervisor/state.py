@@ -1,0 +1,118 @@
+"""
+What a supervisor leaves on disk: the plan it was given, and the state of each process.
+
+Written whole and by rename at each change, so that whoever comes next (another supervisor, ``down``, ``status``) knows
+every process, also after kill -9.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from stack.embedded.process import Identity
+
+NAME = "supervisor"  # as a service of its own
+
+
+class ServiceState(StrEnum):
+    """Where a service stands."""
+
+    WAITING = "waiting"  # for what it needs
+    PREPARING = "preparing"
+    STARTING = "starting"
+    READY = "ready"
+    RUNNING = "running"  # a trainer at work
+    CRASHED = "crashed"  # it is started again after a while
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """One service as ``status`` shows it; a server also names its release, version and folder."""
+
+    service: str
+    state: ServiceState
+    since: float
+    restarts: int = 0
+    error: str = ""
+    pid: int | None = None
+    created: float | None = None
+    release: int | None = None
+    version: str | None = None
+    folder: str | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        """The process, whether it lives or not."""
+        return Identity(self.pid, self.created) if self.pid and self.created else None
+
+    def as_found(self) -> "ServiceRecord":
+        """The record, corrected when its process died without anyone to write it down."""
+        if self.identity and self.identity.process() is None:
+            return replace(self, state=ServiceState.STOPPED, pid=None, created=None)
+        return self
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a supervisor shall run, with which settings for the apps."""
+
+    services: tuple[str, ...]
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SupervisorStatus:
+    """What runs: the supervisor first."""
+
+    records: tuple[ServiceRecord, ...] = ()
+    plan: RunPlan = field(default_factory=lambda: RunPlan((), {}))
+
+    def record(self, service: str) -> ServiceRecord | None:
+        """The record of a service."""
+        return next((one for one in self.records if one.service == service), None)
+
+
+class SupervisorRecords:
+    """The folder ``<state>/supervisor``."""
+
+    def __init__(self, state: Path) -> None:
+        """Nothing is touched yet."""
+        self.folder = state / "supervisor"
+
+    def write_plan(self, plan: RunPlan) -> None:
+        """Say what to run."""
+        self._write("plan.json", asdict(plan))
+
+    def plan(self) -> RunPlan:
+        """What to run."""
+        raw = self._read("plan.json") or {"services": [], "settings": {}}
+        return RunPlan(tuple(raw["services"]), raw["settings"])
+
+    def write_status(self, records: Iterable[ServiceRecord], plan: RunPlan) -> None:
+        """Say what runs."""
+        self._write("status.json", {"plan": asdict(plan), "services": [asdict(one) for one in records]})
+
+    def status(self) -> SupervisorStatus:
+        """What ran when it was last written."""
+        raw = self._read("status.json")
+        if raw is None:
+            return SupervisorStatus()
+        records = tuple(ServiceRecord(**{**one, "state": ServiceState(one["state"])}) for one in raw["services"])
+        return SupervisorStatus(records, RunPlan(tuple(raw["plan"]["services"]), raw["plan"]["settings"]))
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            raw: dict[str, Any] = json.loads((self.folder / name).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return raw
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self.folder / f".{name}.tmp"
+        unfinished.write_text(json.dumps(content, indent=1))
+        unfinished.replace(self.folder / name)
