@@ -1,31 +1,66 @@
-"""``./baton logs``: the newest lines of each service's log, each line with its service's name."""
+"""Log files of the services: the newest lines, the line that names an error, and following them as they grow."""
 
+import re
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from apps.common.errors import BatonError
 from apps.common.waiting import pause
-from stack.cli.console import out
 
 FOLLOW_EVERY_S = 0.3
+TAIL_BYTES = 16 * 1024
+TELLING = re.compile(r"error|exception|fatal|refused|failed|address already in use", re.IGNORECASE)
+TRACE = re.compile(r"^\s+(at |File |\.\.\.)")
 
 
-def _print(service: str, line: str) -> None:
-    out.print(f"{service:20} ", style="dim", end="")
-    out.print(line.rstrip("\n"), markup=False)
+def last_lines(log: Path, count: int) -> list[str]:
+    """The newest ``count`` lines of a log; none when there is no log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in lines if line.strip()][-count:]
 
 
-def show(folder: Path, service: str, lines: int, *, follow: bool) -> None:
-    """Print the last ``lines`` of one log or of all; with ``follow`` go on until Ctrl-C."""
+def contains(log: Path, offset: int, text: str) -> bool:
+    """Whether ``text`` was written to a log after its first ``offset`` bytes."""
+    try:
+        with log.open("rb") as file:
+            file.seek(offset if offset <= log.stat().st_size else 0)  # it was put away and begun anew
+            return text.encode() in file.read()
+    except FileNotFoundError:
+        return False
+
+
+def worst_line(log: Path) -> str:
+    """The newest line that names an error, or the newest line."""
+    lines = last_lines(log, 40)
+    telling = [line for line in lines if TELLING.search(line) and not TRACE.match(line)]
+    return (telling or lines or [""])[-1].strip()[:300]
+
+
+def read(folder: Path, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+    """
+    The last ``lines`` of ``<folder>/<service>.log``, or of every log there when ``service`` is empty.
+
+    With ``follow`` it goes on with what is appended, and with a log that was put away and begun anew.
+    """
     files = sorted(folder.glob(f"{service or '*'}.log"))
     if not files:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet; ./baton up starts the stack"
         raise BatonError(f"service must be one with a log; got {service or 'none'!r}; there are: {known}")
+    return _read(files, lines, follow=follow)
+
+
+def _read(files: list[Path], lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
     places = {}
     for file in files:
         with file.open(errors="replace") as opened:
             for line in deque(opened, lines):
-                _print(file.stem, line)
+                yield file.stem, line.rstrip("\n")
             places[file] = opened.tell()
     while follow:
         pause(FOLLOW_EVERY_S)
@@ -33,5 +68,5 @@ def show(folder: Path, service: str, lines: int, *, follow: bool) -> None:
             with file.open(errors="replace") as opened:
                 opened.seek(place if file.stat().st_size >= place else 0)
                 for line in opened:
-                    _print(file.stem, line)
+                    yield file.stem, line.rstrip("\n")
                 places[file] = opened.tell()

@@ -1,66 +1,40 @@
 """The runtime port: starts and ends services, whatever runs them. Adapters: embedded (processes), cluster (kind)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from apps.common.hdfs import Hdfs
 from apps.orchestrator.port import Orchestrator
 from stack.preflight import Check
 from stack.services import Service
 
-Report = Callable[[str, str, float], None]  # service, its new state, seconds since up began
+UP_STATES = ("ready", "running", "scheduled")  # nothing more is to be waited for
 
 
-class Runtime(Protocol):
+@dataclass(frozen=True)
+class ServiceStatus:
     """
-    Four verbs; each may be called again and changes nothing the second time.
+    One service as it is now.
 
-    What follows them is what the CLI and the pipeline ask beside: docs/decisions/0004.
+    ``state`` is a word of the adapter, "ready" in both; ``instances`` are process numbers or names of pods, none when
+    nothing of the service runs; ``error`` says what keeps a service that is not up, as far as it is known.
     """
 
-    def up(self, services: Sequence[Service], report: Report) -> None:
-        """
-        Start ``services`` and return when each is ready; what runs already is left as it is.
+    service: str
+    state: str
+    instances: tuple[str, ...] = ()
+    restarts: int = 0
+    error: str = ""
 
-        Raises BatonError that names what is not ready and shows its last log lines.
-        """
+    @property
+    def is_up(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        return self.state in UP_STATES
 
-    def down(self) -> None:
-        """End everything that ``up`` started, and nothing else; data stays. Raises BatonError if something lives."""
 
-    def address(self, service: str) -> str:
-        """Where a client on this machine finds a service; it need not run."""
-
-    def collect_logs(self, folder: Path) -> None:
-        """Copy what is known of each service into ``folder``; works when nothing runs."""
-
-    def running(self) -> bool:
-        """Whether anything of the stack runs."""
-
-    def has_data(self) -> bool:
-        """Whether there is anything for ``wipe`` to remove."""
-
-    def wipe(self) -> None:
-        """Remove all data; the stack must be down, or it goes down first."""
-
-    def status(self) -> list[dict[str, Any]]:
-        """Each service as it is now: ``service``, ``state``, ``pid`` (a process or pod), ``restarts``."""
-
-    def environment(self) -> dict[str, str]:
-        """The whole environment of an app that runs on this machine."""
-
-    def check(self) -> list[Check]:
-        """What this machine must have, and whether it has."""
-
-    def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
-        """Print the newest lines that a service logged, or every one of them; go on until Ctrl-C with ``follow``."""
-
-    def orchestrator(self) -> Orchestrator:
-        """The orchestrator port's adapter for this machine."""
-
-    def apps(self) -> "Apps":
-        """Where an app is run by hand."""
+Report = Callable[[ServiceStatus, float], None]  # a service whose state changed, and the seconds since ``up`` began
 
 
 class Apps(Protocol):
@@ -81,3 +55,65 @@ class Apps(Protocol):
 
     def files(self) -> Hdfs:
         """HDFS, as this machine reaches it."""
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """What a person on this machine works with while a stack runs."""
+
+    environment: Mapping[str, str]  # the whole environment of an app that runs here
+    orchestrator: Orchestrator
+    apps: Apps
+
+
+class Runtime(Protocol):
+    """
+    Four verbs (up, down, address, collect_logs), and what is asked about their outcome.
+
+    Each verb may be called again and changes nothing the second time. No adapter prints: docs/decisions/0004.
+    """
+
+    def up(self, services: Sequence[Service], report: Report) -> None:
+        """
+        Start ``services`` and return when each is ready; a service that runs already stays as it is.
+
+        ``report`` hears of each service whose state or error changes, and of a pseudo-service for the machine
+        itself. Raises BatonError that names what is not ready and shows its last log lines.
+        """
+
+    def down(self) -> None:
+        """End everything that ``up`` started, and nothing else; data stays. Raises BatonError if something lives."""
+
+    def address(self, service: str) -> str:
+        """Where a client on this machine finds a service; it need not run."""
+
+    def collect_logs(self, folder: Path) -> None:
+        """Copy what is known of each service into ``folder``; works when nothing runs."""
+
+    def running(self) -> bool:
+        """Whether anything of the stack runs."""
+
+    def has_data(self) -> bool:
+        """Whether there is anything for ``wipe`` to remove."""
+
+    def wipe(self) -> None:
+        """Remove all data; the stack must be down, or it goes down first."""
+
+    def check(self) -> list[Check]:
+        """What this machine must have, and whether it has."""
+
+    def status(self) -> list[ServiceStatus]:
+        """Each service as it is now."""
+
+    def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+        """
+        The newest ``lines`` of a service's log, or of every log when ``service`` is empty: (service, line) each.
+
+        With ``follow`` it waits for more, and ends only with its reader. Raises BatonError for an unknown service.
+        """
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of an app that runs on this machine; nothing need run."""
+
+    def attach(self) -> RunningStack:
+        """The running stack; raises BatonError when nothing answers."""

@@ -42,7 +42,7 @@ def _resident(process: psutil.Process) -> int:
 
 def _memory(session: Stack) -> dict[str, int]:
     """MiB of each service and of what it started; the supervisor's children are the services."""
-    pids = {str(one["service"]): int(one["pid"]) for one in session.runtime.status() if one.get("pid")}
+    pids = {status.service: int(status.instances[0]) for status in session.runtime.status() if status.instances}
     found = {}
     for service, pid in pids.items():
         process = psutil.Process(pid)

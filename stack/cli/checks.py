@@ -8,7 +8,7 @@ from pathlib import Path
 from stack.cli.console import err, step
 from stack.cli.stack import Mode
 from stack.environment import ROOT
-from stack.log_files import worst_line
+from stack.logs import worst_line
 
 FAILURES = ROOT / ".baton" / "failures"
 BIN = Path(sys.executable).parent

@@ -158,7 +158,9 @@ def logs_command(
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """The newest lines of the services' logs."""
-    Stack(mode=mode).runtime.show_logs(service, lines, follow=follow)
+    for name, line in Stack(mode=mode).runtime.logs(service, lines, follow=follow):
+        out.print(f"{name:20} ", style="dim", end="")
+        out.print(line, markup=False)
 
 
 @app.command("env")

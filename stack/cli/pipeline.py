@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from apps.common.batches import REASON, BatchStore
 from apps.common.errors import BatonError
 from apps.common.registry import Version
 from apps.common.waiting import wait_until
-from apps.orchestrator.port import Orchestrator, Served
+from apps.orchestrator.port import Served
 from loadtest.ledger import Expected
 from loadtest.traffic import read_expected
-from stack.runtime import Apps
+from stack.runtime import RunningStack
 
 TRAINING_S = 600
 ROLL_OUT_S = 240
@@ -33,12 +33,12 @@ class Batch:
 class Pipeline:
     """The loop on one running stack, in either mode."""
 
-    def __init__(self, environment: Mapping[str, str], orchestrator: Orchestrator, apps: Apps) -> None:
-        """``environment`` is that of an app on this machine."""
-        self.environment = dict(environment)
-        self.orchestrator = orchestrator
-        self.apps = apps
-        self.files = apps.files()
+    def __init__(self, stack: RunningStack) -> None:
+        """Nothing is asked yet."""
+        self.environment = dict(stack.environment)
+        self.orchestrator = stack.orchestrator
+        self.apps = stack.apps
+        self.files = stack.apps.files()
 
     @property
     def dataset(self) -> str:

@@ -10,7 +10,7 @@ from stack import services
 from stack.cli.console import step
 from stack.cli.pipeline import Pipeline
 from stack.environment import ROOT
-from stack.runtime import Runtime
+from stack.runtime import Runtime, ServiceStatus
 
 
 class Mode(StrEnum):
@@ -73,17 +73,14 @@ class Stack:
         with step("stack up") as shown:
             self.ready_after = {}
 
-            def report(service: str, state: str, seconds: float) -> None:
-                if state == "ready":
-                    self.ready_after.setdefault(service, seconds)
+            def report(status: ServiceStatus, seconds: float) -> None:
+                if status.state == "ready":
+                    self.ready_after.setdefault(status.service, seconds)
                 ready = f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}"
-                shown.update(ready if service in {one.name for one in stack.services} else state)
+                shown.update(ready if status.service in {one.name for one in stack.services} else status.state)
 
             self.runtime.up(stack.services, report)
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
-        runtime = self.runtime
-        if not runtime.running():
-            raise BatonError("the stack must be up; it is down; run ./baton up")
-        return Pipeline(runtime.environment(), runtime.orchestrator(), runtime.apps())
+        return Pipeline(self.runtime.attach())

@@ -1,6 +1,7 @@
 """``./baton status``: services, batches, versions and what serves, as one dictionary and as tables."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -55,7 +56,11 @@ def _champion(pipeline: Pipeline) -> str | None:
 
 def snapshot(session: Stack) -> dict[str, Any]:
     """Everything that is known now; ``problems`` names what could not be asked."""
-    found: dict[str, Any] = {"state": str(session.state), "services": session.runtime.status(), "problems": []}
+    found: dict[str, Any] = {
+        "state": str(session.state),
+        "services": [asdict(status) for status in session.runtime.status()],
+        "problems": [],
+    }
     if not session.running():
         found["problems"].append("the stack is down; ./baton up starts it")
         return found
@@ -81,9 +86,10 @@ def snapshot(session: Stack) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> list[Table | str]:
     """The snapshot as tables for a terminal."""
-    services = Table("service", "state", "pid", "restarts", box=None, title="Services", title_justify="left")
+    services = Table("service", "state", "process or pod", "restarts", box=None, title="Services", title_justify="left")
     for service in found["services"]:
-        services.add_row(*(str(service.get(key, "") or "") for key in ("service", "state", "pid", "restarts")))
+        restarts = str(service["restarts"] or "")
+        services.add_row(service["service"], service["state"], " ".join(service["instances"]), restarts)
     parts: list[Table | str] = [services]
     if "serving" in found:
         serving, wanted = found["serving"], found["wanted"]

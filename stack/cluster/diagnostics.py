@@ -1,6 +1,7 @@
 """What is known of a cluster when something went wrong: logs (also of containers before), events, descriptions."""
 
-import subprocess
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ CLUSTER_WIDE = {
     "system-pods.txt": ("get", "pods", "--all-namespaces", "-o", "wide"),
 }
 PATIENCE_S = 60
+PREFIX = re.compile(r"\[pod/(?P<pod>[^/\]]+)/[^\]]*\] ")  # as kubectl logs --prefix writes it
 
 
 def collect(node: Node, core: Any, folder: Path) -> None:
@@ -32,15 +34,14 @@ def collect(node: Node, core: Any, folder: Path) -> None:
         _write(target / f"{name}.previous.log", _kubectl(node, "logs", name, "--previous", *inside))
 
 
-def show_logs(node: Node, service: str, lines: int, *, follow: bool) -> None:
-    """Print the newest lines of a service's pods, or of all, until Ctrl-C with ``follow``."""
+def log_lines(node: Node, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+    """The newest lines of a service's pods, or of all: (component or pod, line); with ``follow`` without end."""
     whose = f"{COMPONENT}={service}" if service else "app.kubernetes.io/part-of=baton"
     command = ["logs", "--selector", whose, "--tail", str(lines), "--prefix", "--max-log-requests", "50"]
     where = ["--context", node.context, "--namespace", NAMESPACE]
-    subprocess.run(
-        [programs.find("kubectl"), *where, *command, *(["--follow"] if follow else [])],
-        check=False,
-    )
+    for line in programs.lines("kubectl", *where, *command, *(["--follow"] if follow else [])):
+        prefix = PREFIX.match(line)
+        yield (prefix["pod"], line[prefix.end() :]) if prefix else (service, line)
 
 
 def _kubectl(node: Node, *command: str) -> str:

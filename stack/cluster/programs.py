@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from apps.common.errors import SettingsError, Unavailable
@@ -33,20 +33,34 @@ def run(name: str, *arguments: str | Path, timeout: float = PATIENCE_S) -> str:
     return done.stdout.decode(errors="replace")
 
 
+def lines(name: str, *arguments: str | Path) -> Iterator[str]:
+    """What a program prints, line by line while it runs; it ends with its reader."""
+    with subprocess.Popen([find(name), *arguments], stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for as a pipe
+        try:
+            yield from (line.rstrip("\n") for line in process.stdout)
+        finally:
+            process.terminate()
+
+
 def attempt(
     name: str, *arguments: str | Path, stdin: bytes = b"", timeout: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout``."""
     command: Sequence[str | Path] = [find(name), *arguments]
-    path = os.pathsep.join([str(kind_from_source.tools()), inherited().get("PATH", "")])
     try:
         return subprocess.run(
             command,
             input=stdin,
             capture_output=True,
             timeout=timeout,
-            env={**inherited(), "PATH": path},
+            env=_environment(),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{name} {arguments[0]} must end within {timeout:g} s; it did not; try again") from error
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(kind_from_source.tools()), inherited().get("PATH", "")])
+    return {**inherited(), "PATH": path}

@@ -1,7 +1,6 @@
 """Whether a service is ready, as Kubernetes sees it, and what keeps one that is not."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from kubernetes import client as kubernetes
 
 from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
+from stack.runtime import ServiceStatus
 from stack.services import Service, ServiceKind
 
 HOPELESS_REASONS = {
@@ -19,25 +19,9 @@ HOPELESS_REASONS = {
     "CreateContainerConfigError",
 }
 HOPELESS_RESTARTS = 5  # while coming up
+STUCK = "stuck"  # the state of a service for which waiting is no help
 SHOWN_LINES = 12
 SHOWN_EVENTS = 3
-
-
-@dataclass(frozen=True)
-class Found:
-    """A service as it is now; ``detail`` says what keeps one that is not ready."""
-
-    service: str
-    state: str  # ready, starting, absent, scheduled (runs when it is time)
-    pods: tuple[str, ...] = ()
-    restarts: int = 0
-    detail: str = ""
-    hopeless: bool = False
-
-    @property
-    def is_up(self) -> bool:
-        """Whether nothing more is to be waited for."""
-        return self.state in ("ready", "scheduled")
 
 
 class Readiness:
@@ -54,7 +38,7 @@ class Readiness:
         self.batch = kubernetes.BatchV1Api(api)
         self.core = kubernetes.CoreV1Api(api)
 
-    def look(self, services: Iterable[Service]) -> list[Found]:
+    def look(self, services: Iterable[Service]) -> list[ServiceStatus]:
         """Every service, by four questions to the API."""
         sets = {one.metadata.name: one for one in self.apps.list_namespaced_stateful_set(NAMESPACE).items}
         deployments = {one.metadata.name: one for one in self.apps.list_namespaced_deployment(NAMESPACE).items}
@@ -67,7 +51,7 @@ class Readiness:
 
     def _found(
         self, service: Service, sets: dict[str, Any], deployments: dict[str, Any], crons: set[str], pods: list[Any]
-    ) -> Found:
+    ) -> ServiceStatus:
         name = service.name
         names = tuple(pod.metadata.name for pod in pods)
         restarts = sum(status.restart_count for pod in pods for status in pod.status.container_statuses or [])
@@ -78,16 +62,17 @@ class Readiness:
         elif name in crons:
             running = [pod.metadata.name for pod in pods if pod.status.phase == "Running"]
             state = "ready" if running or service.kind is ServiceKind.WATCHER else "scheduled"
-            return Found(name, state, tuple(running))
+            return ServiceStatus(name, state, tuple(running))
         else:
-            return Found(name, "absent", detail="nothing of that name in the namespace")
+            return ServiceStatus(name, "absent", error="nothing of that name in the namespace")
         if ready and any(self._is_stale(pod) for pod in pods):
-            return Found(name, "starting", names, restarts, "known only from before the node's start")
+            return ServiceStatus(name, "starting", names, restarts, "known only from before the node's start")
         if ready:
-            return Found(name, "ready", names, restarts)
-        told = [_keeps(pod) for pod in pods]
-        detail = "; ".join(text for text, _ in told if text) or "no pod yet"
-        return Found(name, "starting", names, restarts, detail, hopeless=any(hopeless for _, hopeless in told))
+            return ServiceStatus(name, "ready", names, restarts)
+        reasons = [_keeps(pod) for pod in pods]
+        error = "; ".join(text for text, _ in reasons if text) or "no pod yet"
+        state = STUCK if any(hopeless for _, hopeless in reasons) else "starting"
+        return ServiceStatus(name, state, names, restarts, error)
 
     def _is_stale(self, pod: Any) -> bool:
         running = [one.state.running for one in pod.status.container_statuses or [] if one.state.running]
@@ -99,10 +84,10 @@ class Readiness:
         newest = max(jobs, key=lambda job: job.metadata.creation_timestamp, default=None)
         return newest is not None and bool(newest.status.succeeded)
 
-    def evidence(self, found: Found) -> list[str]:
+    def evidence(self, status: ServiceStatus) -> list[str]:
         """The warnings and the last log lines of a service that is not ready."""
         lines = []
-        for pod in found.pods:
+        for pod in status.instances:
             events = self.core.list_namespaced_event(
                 NAMESPACE, field_selector=f"involvedObject.name={pod},type=Warning"
             ).items

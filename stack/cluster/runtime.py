@@ -1,7 +1,7 @@
 """The runtime port in cluster mode: a kind cluster, images built and loaded, charts installed and waited for."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from stack import services
 from stack.cluster import charts, connectivity, diagnostics, doctor, images
 from stack.cluster.node import NAME, Node
 from stack.cluster.pods import INBOX, PodHdfs, Pods
-from stack.cluster.readiness import HOPELESS_RESTARTS, Found, Readiness
+from stack.cluster.readiness import HOPELESS_RESTARTS, STUCK, Readiness
 from stack.environment import HOST, app_environment, inherited
 from stack.java import jars
 from stack.local_apps import LocalApps, finish
 from stack.preflight import Check
-from stack.runtime import Report
+from stack.runtime import Report, RunningStack, ServiceStatus
 from stack.services import Service
 
 READY_S = 300
@@ -56,7 +56,7 @@ class ClusterRuntime:
         wanted = self._stack.start_order([one.name for one in services])
 
         def note(text: str) -> None:
-            report("cluster", text, time.monotonic() - began)
+            report(ServiceStatus("cluster", text), time.monotonic() - began)
 
         if bad := [str(one) for one in self.check() if not one.ok]:
             raise SettingsError("\n".join(bad))
@@ -104,39 +104,38 @@ class ClusterRuntime:
         """Whether the node runs."""
         return self.node.running()
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[ServiceStatus]:
         """Each service as Kubernetes sees it."""
         if not self.running():
-            return [{"service": one.name, "state": "stopped"} for one in self._stack.services]
-        return [_row(found) for found in self._look(self._stack.services)]
+            return [ServiceStatus(service.name, "stopped") for service in self._stack.services]
+        return self._look(self._stack.services)
 
     def environment(self) -> dict[str, str]:
         """The environment of an app on this machine, which reaches the cluster by the node's ports."""
         own = {"BATON_MODE": "cluster", "BATON_NAMESPACE": charts.NAMESPACE}
         return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings) | own
 
-    def orchestrator(self) -> ClusterOrchestrator:
-        """The orchestrator port, as the owner of the cluster."""
-        return ClusterOrchestrator(self.node.api(), charts.NAMESPACE)
-
-    def apps(self) -> "ClusterApps":
-        """Apps run by hand: those that need HDFS in the dropper's pod, the others here."""
-        inside = {service.name: service.address_at(service.name) for service in self._stack.services}
-        return ClusterApps(self.pods, self.environment(), self.state / "logs", inside["namenode"])
+    def attach(self) -> RunningStack:
+        """The cluster as its owner reaches it; apps that need HDFS run in the dropper's pod, the others here."""
+        if not self.running():
+            raise BatonError("the stack must be up; it is down; run ./baton up --mode cluster")
+        environment, inside = self.environment(), self._stack.service("namenode").address_at("namenode")
+        apps = ClusterApps(self.pods, environment, self.state / "logs", inside)
+        return RunningStack(environment, ClusterOrchestrator(self.node.api(), charts.NAMESPACE), apps)
 
     def check(self) -> list[Check]:
         """What this machine must have."""
         return doctor.check(self.node, self._stack)
 
-    def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
-        """Print what the pods of a service, or of all, printed last."""
-        diagnostics.show_logs(self.node, service, lines, follow=follow)
+    def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+        """What the pods of a service, or of all, printed last."""
+        return diagnostics.log_lines(self.node, service, lines, follow=follow)
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}
         return charts.values(chart, references, told) | dict(self.values.get(chart, {}))
 
-    def _look(self, wanted: Sequence[Service]) -> list[Found]:
+    def _look(self, wanted: Sequence[Service]) -> list[ServiceStatus]:
         try:
             return Readiness(self.node.api(), self.node.started()).look(wanted)
         except kubernetes.ApiException as error:
@@ -152,22 +151,22 @@ class ClusterRuntime:
         while True:
             found = self._look(wanted)
             for one in found:
-                report(one.service, "ready" if one.is_up else one.state, time.monotonic() - began)
+                report(one, time.monotonic() - began)
                 restarts[one.service] = min(restarts.get(one.service, one.restarts), one.restarts)
             late = [one for one in found if not one.is_up]
             unreached: list[str] = []
             if not late and readiness.topics_made() and not (unreached := connectivity.unreached(self._stack, wanted)):
                 return
             crashing = [one for one in late if one.restarts - restarts[one.service] >= HOPELESS_RESTARTS]
-            if crashing or any(one.hopeless for one in late) or time.monotonic() > deadline:
+            if crashing or any(status.state == STUCK for status in late) or time.monotonic() > deadline:
                 raise self._not_ready(late, readiness, unreached)
             pause(LOOK_EVERY_S)
 
-    def _not_ready(self, late: Sequence[Found], readiness: Readiness, unreached: Sequence[str]) -> BatonError:
+    def _not_ready(self, late: Sequence[ServiceStatus], readiness: Readiness, unreached: Sequence[str]) -> BatonError:
         names = ", ".join([*(one.service for one in late), *unreached]) or "the topics"
         lines = [f"every service must be ready; got {names} not ready; mend it, then run up again"]
         for one in late:
-            lines += [f"{one.service}: {one.state}: {one.detail}", *readiness.evidence(one)]
+            lines += [f"{one.service}: {one.state}: {one.error}", *readiness.evidence(one)]
         return BatonError("\n".join(lines))
 
 
@@ -200,14 +199,3 @@ class ClusterApps(LocalApps):
     def files(self) -> Hdfs:
         """HDFS, contents through the dropper's pod."""
         return PodHdfs(self.environment["BATON_HDFS"], self._pods, self._hdfs_inside)
-
-
-def _row(found: Found) -> dict[str, Any]:
-    pods = " ".join(found.pods) or None
-    return {
-        "service": found.service,
-        "state": found.state,
-        "pid": pods,
-        "restarts": found.restarts,
-        "error": found.detail,
-    }

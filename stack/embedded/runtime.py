@@ -3,10 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -25,9 +23,9 @@ from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState
 from stack.environment import HOST, ROOT, app_environment, inherited
 from stack.java import jars
 from stack.local_apps import LocalApps
-from stack.log_files import last_lines
+from stack.logs import last_lines
 from stack.preflight import Check
-from stack.runtime import Report
+from stack.runtime import Report, RunningStack, ServiceStatus
 from stack.services import Service, ServiceKind
 
 UP_S = 300
@@ -91,9 +89,9 @@ class EmbeddedRuntime:
         """The whole environment of an app of this stack."""
         return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings)
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[ServiceStatus]:
         """Each service as it is now, the supervisor first."""
-        return [asdict(one.as_found()) for one in self._records.status().records]
+        return [_status(record.as_found()) for record in self._records.status().records]
 
     def running(self) -> bool:
         """Whether any process of this stack is alive."""
@@ -112,17 +110,16 @@ class EmbeddedRuntime:
         """What this machine must have."""
         return doctor.check(self.state)
 
-    def show_logs(self, service: str, lines: int, *, follow: bool) -> None:
-        """Print the newest lines of a service's log, or of all."""
-        logs.show(self.state / "logs", service, lines, follow=follow)
+    def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
+        """The newest lines of a service's log, or of all."""
+        return logs.read(self.state / "logs", service, lines, follow=follow)
 
-    def orchestrator(self) -> EmbeddedOrchestrator:
-        """The orchestrator port over the state folder."""
-        return EmbeddedOrchestrator(self.state)
-
-    def apps(self) -> LocalApps:
-        """Apps run by hand, as processes."""
-        return LocalApps(self.environment(), self.state / "logs")
+    def attach(self) -> RunningStack:
+        """The orchestrator port over the state folder; apps run by hand are processes."""
+        if not self.running():
+            raise BatonError("the stack must be up; it is down; run ./baton up")
+        environment = self.environment()
+        return RunningStack(environment, EmbeddedOrchestrator(self.state), LocalApps(environment, self.state / "logs"))
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the stack, with what it started."""
@@ -156,24 +153,25 @@ class EmbeddedRuntime:
         wait_until(announced, DOWN_S, lambda: f"the supervisor must start:\n{self._lines(SUPERVISOR)}", LOOK_EVERY_S)
 
     def _await_ready(self, plan: RunPlan, report: Report, began: float) -> None:
-        said: dict[str, ServiceState] = {}
+        reported: dict[str, ServiceStatus] = {}
         first: dict[str, int] = {}
         while True:
             records = {one.service: one for one in self._records.status().records if one.service in plan.services}
             for name, record in records.items():
                 first.setdefault(name, record.restarts)
-                if said.get(name) is not record.state:
-                    said[name] = record.state
-                    report(name, record.state, time.monotonic() - began)
-            if all(name in records and _is_up(records[name]) for name in plan.services):
+                if reported.get(name) != _status(record):
+                    reported[name] = _status(record)
+                    report(_status(record), time.monotonic() - began)
+            if all(name in records and _status(records[name]).is_up for name in plan.services):
                 return
-            hopeless = any(one.restarts - first[name] >= HOPELESS for name, one in records.items() if not _is_up(one))
+            late = {name: record for name, record in records.items() if not _status(record).is_up}
+            hopeless = any(record.restarts - first[name] >= HOPELESS for name, record in late.items())
             if hopeless or time.monotonic() - began > UP_S or not self._supervisor():
                 raise self._not_ready(plan, records)
             pause(LOOK_EVERY_S)
 
     def _not_ready(self, plan: RunPlan, records: Mapping[str, ServiceRecord]) -> BatonError:
-        missing = [name for name in plan.services if name not in records or not _is_up(records[name])]
+        missing = [name for name in plan.services if name not in records or not _status(records[name]).is_up]
         lines = [f"every service must be ready; got {', '.join(missing)} not ready; ./baton down ends the rest"]
         if not self._supervisor():
             lines.append(f"the supervisor has ended:\n{self._lines(SUPERVISOR)}")
@@ -205,5 +203,6 @@ class EmbeddedRuntime:
         end_strays(self.state)
 
 
-def _is_up(record: ServiceRecord) -> bool:
-    return record.state in (ServiceState.READY, ServiceState.RUNNING)
+def _status(record: ServiceRecord) -> ServiceStatus:
+    instances = (str(record.pid),) if record.pid else ()
+    return ServiceStatus(record.service, str(record.state), instances, record.restarts, record.error)

@@ -47,7 +47,7 @@ def runtime(tmp_path_factory):
 
 def record(runtime, service):
     """What status says of a service."""
-    return next(one for one in runtime.status() if one["service"] == service)
+    return next(one for one in runtime.status() if one.service == service)
 
 
 def test_up_returns_when_every_service_really_serves(runtime):
@@ -64,7 +64,7 @@ def test_up_returns_when_every_service_really_serves(runtime):
     assert 1 == tables
     assert {REQUESTS: partitions, ANSWERS: partitions, OUTCOMES: partitions}.items() <= topics.items()
     assert requests.get(f"{runtime.address('mlflow')}/health", timeout=5).ok
-    assert {"ready"} == {str(one["state"]) for one in runtime.status()}
+    assert {"ready"} == {one.state for one in runtime.status()}
 
 
 def test_everything_listens_on_loopback_only(runtime):
@@ -88,24 +88,24 @@ def test_up_again_starts_nothing(runtime):
 def test_a_service_that_is_killed_comes_back(runtime, service):
     """Kill -9 of a service: it is ready again as another process, and the crash is counted."""
     before = record(runtime, service)
-    os.kill(before["pid"], signal.SIGKILL)
+    os.kill(int(before.instances[0]), signal.SIGKILL)
 
     def back():
         now = record(runtime, service)
-        return now["pid"] not in (None, before["pid"]) and str(now["state"]) == "ready"
+        return now.instances not in ((), before.instances) and now.state == "ready"
 
     wait_until(back, BACK_S, lambda: str(record(runtime, service)))
 
-    assert before["restarts"] + 1 == record(runtime, service)["restarts"]
+    assert before.restarts + 1 == record(runtime, service).restarts
 
 
 def test_a_supervisor_that_is_killed_leaves_its_processes_to_the_next_one(runtime):
     """Kill -9 of the supervisor, then up: the same processes, another supervisor."""
-    before = {one["service"]: one["pid"] for one in runtime.status()}
-    os.kill(before["supervisor"], signal.SIGKILL)
-    wait_until(lambda: record(runtime, "supervisor")["pid"] is None, 5, "the supervisor must die")
+    before = {one.service: one.instances for one in runtime.status()}
+    os.kill(int(before["supervisor"][0]), signal.SIGKILL)
+    wait_until(lambda: record(runtime, "supervisor").instances == (), 5, "the supervisor must die")
     runtime.up(PLATFORM, ignore)
-    after = {one["service"]: one["pid"] for one in runtime.status()}
+    after = {one.service: one.instances for one in runtime.status()}
 
     assert before.pop("supervisor") != after.pop("supervisor")
     assert before == after
@@ -116,7 +116,7 @@ def test_a_second_stack_is_refused_and_told_who_holds_the_ports(runtime, tmp_pat
     with pytest.raises(SettingsError) as caught:
         EmbeddedRuntime(tmp_path).up(PLATFORM, ignore)
 
-    pid = record(runtime, "kafka")["pid"]
+    pid = record(runtime, "kafka").instances[0]
     assert f"port 19092 (kafka broker) must be free; got process {pid}: " in str(caught.value)
     assert "edit kafka.ports.broker in stack/stack.yaml" in str(caught.value)
     assert all(one.ok for one in doctor.check(runtime.state, PLATFORM))
@@ -134,7 +134,7 @@ def test_logs_are_collected_one_folder_per_service(runtime, tmp_path):
 def test_down_ends_everything_even_without_a_supervisor(runtime):
     """With the supervisor dead, down still ends each process; nothing carries the mark, every port is free."""
     pids = {process.pid for process in runtime.processes()}
-    os.kill(record(runtime, "supervisor")["pid"], signal.SIGKILL)
+    os.kill(int(record(runtime, "supervisor").instances[0]), signal.SIGKILL)
     runtime.down()
 
     assert len(pids) > len(PLATFORM)

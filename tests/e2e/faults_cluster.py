@@ -48,7 +48,7 @@ class ClusterFaults:
         """Wait until a service is ready again in another container."""
 
         def restarted():
-            found = {one["service"]: one["state"] for one in self.stack.runtime.status()}
+            found = {one.service: one.state for one in self.stack.runtime.status()}
             return found[service] == "ready" and self.instance(service) not in (None, old)
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

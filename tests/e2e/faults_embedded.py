@@ -19,8 +19,8 @@ class EmbeddedFaults:
 
     def instance(self, service):
         """The process id of a running service, or None."""
-        found = [one for one in self.stack.runtime.status() if one["service"] == service]
-        return found[0]["pid"] if found else None
+        found = [one for one in self.stack.runtime.status() if one.service == service]
+        return int(found[0].instances[0]) if found and found[0].instances else None
 
     def kill(self, service):
         """End a service as a crash would; return which instance that was."""
@@ -39,7 +39,8 @@ class EmbeddedFaults:
         """Wait until a service is ready again as another process."""
 
         def restarted():
-            now = [one for one in self.stack.runtime.status() if one["service"] == service]
-            return now and now[0]["state"] == "ready" and now[0]["pid"] != old
+            return self.instance(service) not in (None, old) and any(
+                one.service == service and one.state == "ready" for one in self.stack.runtime.status()
+            )
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

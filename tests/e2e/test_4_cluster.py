@@ -161,7 +161,7 @@ def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
         broken.up(services.load().services, lambda *_: None)
     stack.runtime.up(services.load().services, lambda *_: None)
 
-    assert all(one["state"] in ("ready", "scheduled") for one in stack.runtime.status())
+    assert all(one.state in ("ready", "scheduled") for one in stack.runtime.status())
 
 
 def test_a_value_of_the_wrong_type_is_named(stack):
@@ -261,4 +261,4 @@ def executors(node):
 
 def server_pods(stack):
     """The names of the server's pods."""
-    return next(one["pid"] for one in stack.runtime.status() if one["service"] == "prediction-server").split()
+    return next(list(one.instances) for one in stack.runtime.status() if one.service == "prediction-server")

@@ -10,7 +10,7 @@ from stack.embedded.supervisor.rollout_rules import ATTEMPTS, READY_S, Action, S
 from stack.embedded.supervisor.service import START_S, NextStep, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.environment import app_environment, inherited
-from stack.log_files import contains, last_lines, worst_line
+from stack.logs import contains, last_lines, worst_line
 from stack.services import load
 
 

@@ -18,7 +18,7 @@ from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.rollout_rules import Action, next_action
 from stack.embedded.supervisor.server import Launch, ServerProcess
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
-from stack.log_files import worst_line
+from stack.logs import worst_line
 from stack.services import Service
 
 NEXT = "-next"

@@ -16,7 +16,7 @@ from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.environment import ROOT
-from stack.log_files import contains, worst_line
+from stack.logs import contains, worst_line
 
 START_S = 120  # one that is not ready by then hangs, and is started again
 PROBE_EVERY_S = 0.3

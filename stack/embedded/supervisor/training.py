@@ -17,7 +17,7 @@ from stack.embedded.process import Child, Identity
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.environment import ROOT
-from stack.log_files import worst_line
+from stack.logs import worst_line
 from stack.services import Service
 
 BEHIND = ("nice", "-n", "15")  # serving comes first
