@@ -73,8 +73,8 @@ def _write_configuration(context: StackContext, folder: Path, names: Path) -> No
         (folder / "webapps" / pages).mkdir(parents=True, exist_ok=True)
     settings = _settings(context, names)
     own = {name: value for name, value in settings.items() if name.startswith("dfs.")}
-    (folder / "hdfs-context.xml").write_text(_configuration(own))
-    (folder / "core-context.xml").write_text(_configuration({k: v for k, v in settings.items() if k not in own}))
+    (folder / "hdfs-site.xml").write_text(_configuration(own))
+    (folder / "core-site.xml").write_text(_configuration({k: v for k, v in settings.items() if k not in own}))
     (folder / "log4j.properties").write_text(LOGGING)
 
 
