@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from apps.common.messages import PROBE_PREFIX, Answer, first_answers
-from loadtest.timing import Handover, Latency, Silence, Wait, handovers, latency, longest, silences
-from loadtest.trial import Expected, Send, Trial, Wrong
+from loadtest.answer_checks import AnswerChecks, Expected, Send, Wrong
+from loadtest.timing import Handover, Latency, RequestWait, Silence, handovers, latency, longest, silences
 
 __all__ = ["Expected", "Send", "Verdict", "Wrong", "check", "missing", "problems", "read_sends"]
 
@@ -39,7 +39,7 @@ class Verdict:
     versions: tuple[str, ...]
     releases: tuple[int, ...]
     handovers: tuple[Handover, ...]
-    waits: tuple[Wait, ...]
+    waits: tuple[RequestWait, ...]
     began: float
     ended: float
 
@@ -109,13 +109,13 @@ def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
 
 def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:
     """Judge one run; without ``expected`` values are not compared, all else is."""
-    judged = Trial(sends, expected)
+    judged = AnswerChecks(sends, expected)
     ours = [answer for answer in answers if judged.concerns(answer)]
     probes = sum(1 for one in answers if one.request_id.startswith(PROBE_PREFIX) and not judged.concerns(one))
     firsts = list(first_answers(ours))
     kept = {answer.position: answer for answer in firsts}
     acked = [send for send in sends if send.acknowledged]
-    waits = tuple(Wait(at[0], send.sent_at, kept.get(at)) for send in acked if (at := send.position))
+    waits = tuple(RequestWait(at[0], send.sent_at, kept.get(at)) for send in acked if (at := send.position))
     answered = [wait.answer for wait in waits if wait.answer]
     moments = [send.acked_at or send.sent_at for send in sends] + [answer.seen_at for answer in ours]
     ended = max(moments, default=0.0)

@@ -22,7 +22,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from apps.common.errors import Unavailable
 from apps.common.messages import ANSWERS, Answer, decode_answer
 from apps.common.waiting import pause, wait_until
-from loadtest import wire
+from loadtest import kafka_wire
 
 ROOT = Path(__file__).parent.parent
 START_S = 30
@@ -136,19 +136,19 @@ class Recorder:
         self.out = out
         self.ignored = 0
         self.positions: dict[int, int] = {}
-        self.connections: dict[wire.Connection, list[int]] = {}
+        self.connections: dict[kafka_wire.Connection, list[int]] = {}
 
     def begin(self, *, from_beginning: bool) -> None:
         """Fix the first offset of each partition."""
         self._connect()
-        moment = wire.EARLIEST if from_beginning else wire.LATEST
+        moment = kafka_wire.EARLIEST if from_beginning else kafka_wire.LATEST
         for connection, partitions in self.connections.items():
-            self.positions.update(wire.offsets(connection, ANSWERS, partitions, moment))
+            self.positions.update(kafka_wire.offsets(connection, ANSWERS, partitions, moment))
         self._write([{"positions": self.positions}])
 
     def _connect(self) -> None:
-        for address, partitions in wire.leaders(self.kafka, ANSWERS).items():
-            self.connections[wire.Connection(address)] = partitions
+        for address, partitions in kafka_wire.leaders(self.kafka, ANSWERS).items():
+            self.connections[kafka_wire.Connection(address)] = partitions
 
     def step(self, also: TextIO | None = None) -> bool:
         """Wait for records and keep them; return whether ``also`` became readable meanwhile."""
@@ -170,12 +170,12 @@ class Recorder:
             self._connect()
         for connection, partitions in self.connections.items():
             if connection.idle:
-                connection.send(wire.fetch_request(ANSWERS, {one: self.positions[one] for one in partitions}))
-        sources: list[wire.Connection | TextIO] = [*self.connections, *([also] if also else [])]
+                connection.send(kafka_wire.fetch_request(ANSWERS, {one: self.positions[one] for one in partitions}))
+        sources: list[kafka_wire.Connection | TextIO] = [*self.connections, *([also] if also else [])]
         readable, _, _ = select.select(sources, [], [], IDLE_S)
         for connection in self.connections:
             if connection in readable and (response := connection.receive()):
-                self.keep(wire.fetched(response), time.time())
+                self.keep(kafka_wire.fetched(response), time.time())
         return also in readable
 
     def keep(self, records: Iterable[tuple[int, Any]], seen_at: float) -> None:

@@ -10,7 +10,7 @@ import psutil
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 
-from loadtest import picture
+from loadtest import chart
 from loadtest.ledger import Verdict, problems
 from loadtest.timing import Latency, Span, latency, outside
 
@@ -51,7 +51,7 @@ class VersionRow:
 
 
 @dataclass(frozen=True)
-class Story:
+class Timeline:
     """What happened around the requests."""
 
     dataset: str
@@ -72,7 +72,7 @@ class Story:
         return found
 
 
-def render(verdict: Verdict, story: Story, out: Path) -> None:
+def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
     """Write the report to ``out``."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -81,24 +81,24 @@ def render(verdict: Verdict, story: Story, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"ms": as_ms, "number": as_number, "clock": picture.clock}
-    drops = [event.time for event in story.events if event.kind == DROP]
+    environment.filters |= {"ms": as_ms, "number": as_number, "clock": chart.clock}
+    drops = [event.time for event in timeline.events if event.kind == DROP]
     page = environment.get_template("report.html.j2").render(
         verdict=verdict,
-        story=story,
-        problems=problems(verdict, len(story.versions) or 1),
-        picture=picture.draw(verdict, drops, story.trainings()),
-        latencies=_latencies(verdict, story),
-        metrics=sorted({name for version in story.versions for name in version.metrics}),
+        timeline=timeline,
+        problems=problems(verdict, len(timeline.versions) or 1),
+        chart=chart.draw(verdict, drops, timeline.trainings()),
+        latencies=_latencies(verdict, timeline),
+        metrics=sorted({name for version in timeline.versions for name in version.metrics}),
         machine=_machine(),
         hash_shown=HASH_SHOWN,
-        colours=picture.COLOURS,
+        colours=chart.COLOURS,
     )
     out.write_text(page)
 
 
-def _latencies(verdict: Verdict, story: Story) -> dict[str, Latency]:
-    spans = [span for span, _ in story.trainings()]
+def _latencies(verdict: Verdict, timeline: Timeline) -> dict[str, Latency]:
+    spans = [span for span, _ in timeline.trainings()]
     calm = outside(verdict.waits, spans)
     found = {"all requests": verdict.latency}
     if len(calm) != len(verdict.waits):
@@ -139,7 +139,7 @@ def table(verdict: Verdict) -> Table:
     """The same in a few lines for the terminal."""
     shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     silence = verdict.silence
-    where = f"partition {silence.partition}, {picture.clock(silence.began - verdict.began)}" if silence else ""
+    where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
     rows = [
         ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
@@ -153,7 +153,7 @@ def table(verdict: Verdict) -> Table:
     ]
     for handover in verdict.handovers:
         told = f"version {handover.version}, silence {as_ms(handover.silence_ms)}, {handover.repeats:,} repeats"
-        rows.append((f"release {handover.release}", picture.clock(handover.at - verdict.began), told))
+        rows.append((f"release {handover.release}", chart.clock(handover.at - verdict.began), told))
     shown.add_column(style="bold")
     shown.add_column(justify="right")
     shown.add_column(style="dim")

@@ -19,7 +19,7 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class RequestWait:
     """One acknowledged request, from ``sent_at`` to its first answer (None: it has none)."""
 
     partition: int
@@ -44,7 +44,7 @@ class Latency:
     worst_ms: float | None = None
 
 
-def latency(waits: Iterable[Wait]) -> Latency:
+def latency(waits: Iterable[RequestWait]) -> Latency:
     """Measure the answered ones of ``waits``."""
     ms = [wait.ms for wait in waits if wait.ms is not None]
     if not ms:
@@ -52,12 +52,12 @@ def latency(waits: Iterable[Wait]) -> Latency:
     return Latency(len(ms), *(float(value) for value in np.percentile(ms, [50, 95, 99, 99.9, 100])))
 
 
-def outside(waits: Iterable[Wait], spans: Sequence[Span]) -> list[Wait]:
+def outside(waits: Iterable[RequestWait], spans: Sequence[Span]) -> list[RequestWait]:
     """The waits that touch none of ``spans`` (from, to), such as trainings."""
     return [wait for wait in waits if not any(_touches(wait, span) for span in spans)]
 
 
-def _touches(wait: Wait, span: Span) -> bool:
+def _touches(wait: RequestWait, span: Span) -> bool:
     ended = wait.answer.seen_at if wait.answer else float("inf")
     return wait.sent_at <= span[1] and ended >= span[0]
 
@@ -76,7 +76,7 @@ class Silence:
         return (self.ended - self.began) * 1000
 
 
-def silences(waits: Iterable[Wait], until: float) -> list[Silence]:
+def silences(waits: Iterable[RequestWait], until: float) -> list[Silence]:
     """Every silence; a request that is never answered waits ``until`` the end."""
     found: list[Silence] = []
     by_partition = sorted(waits, key=lambda wait: wait.partition)
@@ -85,7 +85,7 @@ def silences(waits: Iterable[Wait], until: float) -> list[Silence]:
     return found
 
 
-def _silences_of(partition: int, waits: list[Wait], until: float) -> list[Silence]:
+def _silences_of(partition: int, waits: list[RequestWait], until: float) -> list[Silence]:
     steps = [(wait.sent_at, 1) for wait in waits]
     steps += [(wait.answer.seen_at, -1) for wait in waits if wait.answer]
     found, waiting, began = [], 0, 0.0

@@ -9,7 +9,7 @@ from structlog.stdlib import BoundLogger
 from apps import datasets
 from apps.batch_dropper.dropping import drop_file, drop_slice
 from apps.batch_dropper.settings import DropperSettings
-from apps.batch_dropper.shelf import Shelf
+from apps.batch_dropper.slice_store import SliceStore
 from apps.common import ticking
 from apps.common.batches import BatchStore
 from apps.common.errors import BatonError, SettingsError
@@ -37,11 +37,13 @@ def main() -> int:
 def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     """Drop one batch, or one each ``drop_every_s``."""
     store = BatchStore(settings.hdfs, dataset.name)
-    shelf = Shelf(settings, dataset, log)
+    slices = SliceStore(settings, dataset, log)
 
     def once() -> None:
         dropped = (
-            drop_file(store, dataset, settings.file, settings.batch) if settings.file else drop_slice(store, shelf.take)
+            drop_file(store, dataset, settings.file, settings.batch)
+            if settings.file
+            else drop_slice(store, slices.take)
         )
         if dropped is None:
             log.warning("every slice is dropped already", advice="BATON_SLICES says how many; BATON_FILE drops a file")
@@ -58,7 +60,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
     from apps.batch_dropper.journal import Journal  # noqa: PLC0415
     from apps.batch_dropper.replay import Replay  # noqa: PLC0415
 
-    test = Shelf(settings, dataset, log).take(0)
+    test = SliceStore(settings, dataset, log).take(0)
     if test is None:
         raise SettingsError("a test part must be there; got none; bring more rows")
     run = Replay(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.batch_dropper.shelf import Slice, csv_source
+from apps.batch_dropper.slice_store import Slice, csv_source
 from apps.batch_dropper.slices import described, write
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError

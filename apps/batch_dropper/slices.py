@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SplitPlan:
     """How a source is split: into ``slices`` slices, with a share of ``test`` of the rows kept for requests."""
 
     seed: int
@@ -53,7 +53,7 @@ class Plan:
         return 0 if share < self.test else 1 + int((share - self.test) / (1 - self.test) * self.slices)
 
 
-def plan(source: Source, seed: int, slices: int, slice_rows: int, test_rows: int) -> Plan:
+def plan(source: Source, seed: int, slices: int, slice_rows: int, test_rows: int) -> SplitPlan:
     """Look at the beginning of a source and decide; ``slices`` 0 takes as many as are worth a training."""
     sample = [sum(map(len, row.values())) + len(row) for row in itertools.islice(source.rows(), SAMPLE)]
     if len(sample) < SAMPLE:
@@ -65,7 +65,7 @@ def plan(source: Source, seed: int, slices: int, slice_rows: int, test_rows: int
     test = min(TEST_SHARE, test_rows / max(rows, 1))
     training = int(rows * (1 - test))
     fitting = min(MOST, max(2, min(MANY, training // SMALLEST), training // slice_rows))
-    return Plan(seed, slices or fitting, test)
+    return SplitPlan(seed, slices or fitting, test)
 
 
 def file_name(number: int) -> str:
@@ -73,7 +73,7 @@ def file_name(number: int) -> str:
     return f"slice-{number:04d}.csv" if number else "test.csv"
 
 
-def split(source: Source, dataset: Dataset, how: Plan, folder: Path) -> None:
+def split(source: Source, dataset: Dataset, how: SplitPlan, folder: Path) -> None:
     """Write every slice and the test part, each with its manifest, into ``folder``."""
     rows = [0] * (how.slices + 1)
     with ExitStack() as files:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.common.errors import BatchRefused, BatonError
-from apps.common.hdfs import CHUNK, Found, Hdfs
+from apps.common.hdfs import CHUNK, FileStatus, Hdfs
 from apps.common.manifest import MANIFEST, Manifest, Part, describe_part, schema_hash
 
 __all__ = ["MANIFEST", "REASON", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
@@ -50,7 +50,7 @@ class BatchStore:
         """The full URL of an HDFS path, as Spark reads it."""
         return f"{self.hdfs}{path}"
 
-    def _folders(self, place: str) -> list[Found]:
+    def _folders(self, place: str) -> list[FileStatus]:
         found = self.files.listing(self.folder(place))
         return [one for one in found if one.is_folder and not one.name.startswith((".", "_"))]
 
@@ -62,7 +62,7 @@ class BatchStore:
         """The batches in ``place``, in the order of their names."""
         return [self._entry(place, folder) for folder in self._folders(place)]
 
-    def _entry(self, place: str, folder: Found) -> Entry:
+    def _entry(self, place: str, folder: FileStatus) -> Entry:
         files = self.files.listing(self.folder(place, folder.name))
         newest = max([folder.changed, *(file.changed for file in files)])
         return Entry(folder.name, newest, MANIFEST in {file.name for file in files})

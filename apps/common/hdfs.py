@@ -25,7 +25,7 @@ PATIENCE = {  # about 2 s until a NameNode that refuses connections counts as do
 
 
 @dataclass(frozen=True)
-class Found:
+class FileStatus:
     """A file or folder as a listing shows it; ``changed`` is in seconds since 1970, by the NameNode's clock."""
 
     name: str
@@ -52,12 +52,12 @@ class Hdfs:
             message = f"HDFS must answer at {self.url}; got {first_line(error)} for {path}; is the stack up?"
             raise Unavailable(message) from error
 
-    def listing(self, path: str) -> list[Found]:
+    def listing(self, path: str) -> list[FileStatus]:
         """What is in a folder, in the order of the names; nothing when there is no such folder."""
         try:
             with self._answering(path):
                 found = [
-                    Found(posixpath.basename(one.path), one.isdir, one.length, one.modification_time / 1000)
+                    FileStatus(posixpath.basename(one.path), one.isdir, one.length, one.modification_time / 1000)
                     for one in self.client.list_status(path)
                 ]
         except FileNotFoundError:

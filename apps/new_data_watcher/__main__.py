@@ -11,16 +11,16 @@ from apps.common.errors import BatonError
 from apps.common.logs import configure
 from apps.common.manifest import schema_hash
 from apps.common.settings import load
-from apps.new_data_watcher.settings import WatcherSettings
+from apps.new_data_watcher.settings import NewDataWatcherSettings
 from apps.new_data_watcher.watcher import NewDataWatcher
-from apps.orchestrator.choice import orchestrator
+from apps.orchestrator.factory import from_settings
 
 
 def main() -> int:
     """Watch; 0 when a tick (or the loop) came to its end, 1 when something that is needed did not answer."""
     log = configure("new-data-watcher")
     try:
-        settings = load(WatcherSettings)
+        settings = load(NewDataWatcherSettings)
         log = configure("new-data-watcher", settings.log_format)
         return ticking.run(watcher(settings, log).tick, settings.tick_s, log, settings.tick_for_s)
     except BatonError as error:
@@ -28,12 +28,12 @@ def main() -> int:
         return 1
 
 
-def watcher(settings: WatcherSettings, log: BoundLogger) -> NewDataWatcher:
+def watcher(settings: NewDataWatcherSettings, log: BoundLogger) -> NewDataWatcher:
     """The watcher that the settings describe."""
     dataset = datasets.get(settings.dataset)
     return NewDataWatcher(
         store=BatchStore(settings.hdfs, dataset.name),
-        orchestrator=orchestrator(settings),
+        orchestrator=from_settings(settings),
         schema_hash=schema_hash(dataset.column_names),
         grace=settings.batch_grace_s,
         registry_answers=lambda: registry.champion(settings.mlflow, dataset.name),

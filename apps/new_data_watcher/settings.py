@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from apps.orchestrator.choice import OrchestratorSettings
+from apps.orchestrator.factory import OrchestratorSettings
 
 
-class WatcherSettings(OrchestratorSettings):
+class NewDataWatcherSettings(OrchestratorSettings):
     """How often to look (0: once), for how long (0: for ever), and how long a batch may stay half-written."""
 
     tick_s: float = Field(default=0.0, ge=0)

@@ -18,7 +18,7 @@ _ABSENT = TrainingStatus(TrainingState.ABSENT)
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedBatch:
     """A batch in landing/; ``manifest`` is None when it is not there or unreadable, and then ``problem`` says so."""
 
     entry: Entry
@@ -27,14 +27,14 @@ class Landed:
 
 
 @dataclass(frozen=True)
-class View:
+class LandingView:
     """What a tick sees; ``used`` and ``trainings`` are by content hash (of a used batch: its name, in ``used``)."""
 
     dataset: str
     schema_hash: str
     now: float
     grace: float
-    landed: Sequence[Landed]
+    landed: Sequence[LandedBatch]
     used: Mapping[str, str]
     trainings: Mapping[str, TrainingStatus]
 
@@ -45,7 +45,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Start:
+class StartTraining:
     """Ask for a training."""
 
     batch: str
@@ -53,7 +53,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Refuse:
+class RefuseBatch:
     """Move a batch to refused/."""
 
     batch: str
@@ -61,17 +61,17 @@ class Refuse:
 
 
 @dataclass(frozen=True)
-class Wait:
+class LeaveBatch:
     """Leave a batch alone; worth a line in the log."""
 
     batch: str
     reason: str
 
 
-Action = Start | Refuse | Wait
+BatchAction = StartTraining | RefuseBatch | LeaveBatch
 
 
-def decide(view: View, differences: Callable[[str, Manifest], list[str]]) -> list[Action]:
+def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]]) -> list[BatchAction]:
     """
     What to do now, in order.
 
@@ -81,45 +81,47 @@ def decide(view: View, differences: Callable[[str, Manifest], list[str]]) -> lis
     actions = _unfinished(view)
     promised: set[str] = set()  # content that an earlier batch in landing/ says it brings
     for landed in view.landed:
-        free = not _under_way(view) and not any(isinstance(action, Start) for action in actions)
+        free = not _under_way(view) and not any(isinstance(action, StartTraining) for action in actions)
         if landed.manifest is None:
             actions.append(_incomplete(view, landed, landed.problem))
         elif problems := _problems(view, landed.entry.name, landed.manifest):
-            actions.append(Refuse(landed.entry.name, "; ".join(problems)))
+            actions.append(RefuseBatch(landed.entry.name, "; ".join(problems)))
         elif landed.manifest.content_hash not in promised:  # a repeat waits: the earlier one may yet be refused
             promised.add(landed.manifest.content_hash)
             actions += _next(view, landed, landed.manifest, differences) if free else []
     return actions
 
 
-def _under_way(view: View) -> bool:
+def _under_way(view: LandingView) -> bool:
     return any(status.state in _UNDER_WAY for status in view.trainings.values())
 
 
-def _unfinished(view: View) -> list[Action]:
+def _unfinished(view: LandingView) -> list[BatchAction]:
     """Trainings that were killed after the move to used/: the alias may not be set yet."""
     failed = {
         name: (content_hash, status)
         for content_hash, name in view.used.items()
         if (status := view.training(content_hash, name)).state is TrainingState.FAILED
     }
-    again = [Start(name, content) for name, (content, status) in failed.items() if status.attempts < MAX_ATTEMPTS]
-    given_up: list[Action] = [
-        Wait(name, f"its training failed {status.attempts} times after the batch was used; see the trainer's log")
+    again = [
+        StartTraining(name, content) for name, (content, status) in failed.items() if status.attempts < MAX_ATTEMPTS
+    ]
+    given_up: list[BatchAction] = [
+        LeaveBatch(name, f"its training failed {status.attempts} times after the batch was used; see the trainer's log")
         for name, (_, status) in failed.items()
         if status.attempts >= MAX_ATTEMPTS
     ]
     return given_up if _under_way(view) else [*given_up, *again[:1]]
 
 
-def _incomplete(view: View, landed: Landed, problem: str) -> Action:
+def _incomplete(view: LandingView, landed: LandedBatch, problem: str) -> BatchAction:
     age = view.now - landed.entry.changed
     if age < view.grace:
-        return Wait(landed.entry.name, f"{problem}; it may still be being written")
-    return Refuse(landed.entry.name, f"{problem}; nothing changed for {age:.0f} s; drop it again under a new name")
+        return LeaveBatch(landed.entry.name, f"{problem}; it may still be being written")
+    return RefuseBatch(landed.entry.name, f"{problem}; nothing changed for {age:.0f} s; drop it again under a new name")
 
 
-def _problems(view: View, name: str, manifest: Manifest) -> list[str]:
+def _problems(view: LandingView, name: str, manifest: Manifest) -> list[str]:
     found = manifest.problems(view.dataset)
     if not PLAIN_NAME.fullmatch(name):
         found.append(f"a batch's name must have letters, digits, dot, underscore and dash only; got {name}")
@@ -136,14 +138,14 @@ def _problems(view: View, name: str, manifest: Manifest) -> list[str]:
 
 
 def _next(
-    view: View, landed: Landed, manifest: Manifest, differences: Callable[[str, Manifest], list[str]]
-) -> list[Action]:
+    view: LandingView, landed: LandedBatch, manifest: Manifest, differences: Callable[[str, Manifest], list[str]]
+) -> list[BatchAction]:
     """What to do with the oldest good batch while no training is under way."""
     name = landed.entry.name
     status = view.training(manifest.content_hash, name)
     if status.attempts >= MAX_ATTEMPTS:
         ended = "failed" if status.state is TrainingState.FAILED else "left the batch in landing"
-        return [Refuse(name, f"training {ended} {status.attempts} times; see the log of the trainer")]
+        return [RefuseBatch(name, f"training {ended} {status.attempts} times; see the log of the trainer")]
     if problems := differences(name, manifest):
         return [_incomplete(view, landed, "; ".join(problems))]
-    return [Start(name, manifest.content_hash)]
+    return [StartTraining(name, manifest.content_hash)]

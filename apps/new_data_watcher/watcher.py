@@ -8,7 +8,7 @@ from structlog.stdlib import BoundLogger
 from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatchRefused
 from apps.common.manifest import MANIFEST
-from apps.new_data_watcher.tick import Landed, Refuse, Start, View, Wait, decide
+from apps.new_data_watcher.tick import LandedBatch, LandingView, LeaveBatch, RefuseBatch, StartTraining, decide
 from apps.orchestrator.port import Orchestrator, TrainingState
 
 
@@ -33,37 +33,37 @@ class NewDataWatcher:
         self.registry_answers = registry_answers
         self.log = log
         self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
-        self._said: set[Wait] = set()
+        self._said: set[LeaveBatch] = set()
 
     def tick(self) -> None:
         """Look once and act."""
         waits = set()
         for action in decide(self.view(), self.store.differences):
             match action:
-                case Start():
+                case StartTraining():
                     self._start(action)
-                case Refuse():
+                case RefuseBatch():
                     self.store.refuse(action.batch, action.reason)
                     self.log.warning("batch refused", batch=action.batch, reason=action.reason)
-                case Wait():
+                case LeaveBatch():
                     waits.add(action)
         for wait in waits - self._said:
             self.log.info("waiting", batch=wait.batch, reason=wait.reason)
         self._said = waits
 
-    def _start(self, action: Start) -> None:
+    def _start(self, action: StartTraining) -> None:
         self.registry_answers()  # an outage must not use up the batch's attempts
         self.orchestrator.start_training(action.batch, action.content_hash)
         status = self.orchestrator.training_state(action.content_hash)
         if status.state in (TrainingState.REQUESTED, TrainingState.RUNNING):
             self.log.info("training asked for", batch=action.batch, attempt=status.attempts)
 
-    def view(self) -> View:
+    def view(self) -> LandingView:
         """What there is to see now."""
         landed = [seen for entry in self.store.entries("landing") if (seen := self._landed(entry))]
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
         hashes = {*used, *(seen.manifest.content_hash for seen in landed if seen.manifest)}
-        return View(
+        return LandingView(
             dataset=self.store.dataset,
             schema_hash=self.schema_hash,
             now=time.time(),
@@ -73,13 +73,13 @@ class NewDataWatcher:
             trainings={one: self.orchestrator.training_state(one) for one in sorted(hashes)},
         )
 
-    def _landed(self, entry: Entry) -> Landed | None:
+    def _landed(self, entry: Entry) -> LandedBatch | None:
         if not entry.complete:
-            return Landed(entry, None, f"{MANIFEST} must be there, put in last; it is missing")
+            return LandedBatch(entry, None, f"{MANIFEST} must be there, put in last; it is missing")
         try:
-            return Landed(entry, self.store.manifest("landing", entry.name))
+            return LandedBatch(entry, self.store.manifest("landing", entry.name))
         except BatchRefused as error:
-            return Landed(entry, None, str(error))
+            return LandedBatch(entry, None, str(error))
         except FileNotFoundError:  # moved since it was listed
             return None
 

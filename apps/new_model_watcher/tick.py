@@ -25,10 +25,10 @@ class GivenUp:
     release: int
 
 
-Action = RollOut | GivenUp
+VersionAction = RollOut | GivenUp
 
 
-def decide(champion: str | None, served: Served) -> Action | None:
+def decide(champion: str | None, served: Served) -> VersionAction | None:
     """
     What to do now; None when what is wanted is under way or done.
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from apps.orchestrator.mailbox import Mailbox
 from apps.orchestrator.port import Release, ReleaseState, Served, TrainingState, TrainingStatus
+from apps.orchestrator.state_files import StateFiles
 
 _TRAINING, _RELEASE, _SERVED = "training.json", "release.json", "served.json"
 _UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
@@ -52,7 +52,7 @@ class EmbeddedOrchestrator:
 
     def __init__(self, state: Path) -> None:
         """``state`` is the stack's state folder."""
-        self._files = Mailbox(state / "orchestrator")
+        self._files = StateFiles(state / "orchestrator")
 
     # The port.
 

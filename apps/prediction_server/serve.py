@@ -16,11 +16,11 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import BatonError
 from apps.prediction_server import golden, pipeline, probe, session, stream
 from apps.prediction_server.answers import answers
+from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.model import Model, fetch, share
-from apps.prediction_server.progress import Start
 from apps.prediction_server.ready import say_ready
+from apps.prediction_server.resume_offset import ResumePoint
 from apps.prediction_server.settings import ServerSettings
-from apps.prediction_server.tail import Tail
 
 WATCH_S = 1
 Step = tuple[str, Callable[[], None]]
@@ -32,7 +32,7 @@ class Serving:
     spark: SparkSession  # start
     model: Model  # start
     pipeline: PipelineModel  # load
-    starts: dict[int, Start]  # find_start
+    starts: dict[int, ResumePoint]  # find_start
     query: StreamingQuery  # answer
 
     def __init__(self, settings: ServerSettings, log: BoundLogger) -> None:
@@ -84,7 +84,7 @@ class Serving:
 
     def find_start(self) -> None:
         """Ask the answers topic what is unanswered."""
-        self.starts = Tail(self.settings.kafka, self.log).starts(self.settings.kafka_deadline_s)
+        self.starts = AnswersTail(self.settings.kafka, self.log).starts(self.settings.kafka_deadline_s)
         offsets = {partition: start.offset for partition, start in self.starts.items()}
         self.log.info("starting", offsets=offsets, ignored=sum(start.ignored for start in self.starts.values()))
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic_settings import SettingsConfigDict
 
-from apps.common.executors import ExecutorSettings
+from apps.common.spark import ExecutorSettings
 
 
 class SparkSettings(ExecutorSettings):

@@ -1,5 +1,5 @@
 """
-The stacked ensemble: learners fitted fold by fold, and a stacker on what they said of rows they had not seen.
+The stacked ensemble: learners fitted fold by fold, and a stacker fitted on their out-of-fold predictions.
 
 Each fold fits its own feature stages too, so nothing of a scored row reaches what scores it. The result is one
 native PipelineModel that takes raw strings.
@@ -19,19 +19,19 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 from apps.datasets.declaration import Dataset
 from apps.trainer import features, learners
 from apps.trainer.cleaning import INTERNAL, LABEL, input_columns, request_sql
-from apps.trainer.features import Y
+from apps.trainer.features import LEARNED_TARGET
 from apps.trainer.learners import STACKED
-from apps.trainer.link import Link, learned_sql
 from apps.trainer.scoring import score
 from apps.trainer.settings import TrainerSettings
+from apps.trainer.target_transform import TargetTransform, learned_sql
 
 FOLD = f"{INTERNAL}fold"
 TEST_FOLD = -1
 
 
 @dataclass
-class Trial:
-    """What one learner did: metrics and seconds in each fold, then on all train rows and on the test rows."""
+class LearnerResult:
+    """One learner's metrics and seconds: in each fold, then fitted on all train rows and scored on the test rows."""
 
     name: str
     output: str
@@ -43,129 +43,143 @@ class Trial:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The whole model, and what was measured while it was made."""
+    """
+    The whole model, and what was measured while it was made.
+
+    ``stacker`` holds the stacker's coefficients; ``out_of_fold`` and ``test`` are metrics of the whole on these rows.
+    """
 
     pipeline: PipelineModel
-    trials: list[Trial]
+    learners: list[LearnerResult]
     stacker: dict[str, float]
     out_of_fold: dict[str, float]
     test: dict[str, float]
 
 
 @dataclass(frozen=True)
-class _Fit:
+class FittedLearners:
+    """The feature stages and the learners fitted on one set of rows, with each learner's seconds."""
+
     features: list[Any]
     models: list[Any]
     seconds: list[float]
 
 
 @dataclass(frozen=True)
-class _Fold:
-    said: DataFrame
-    measured: list[dict[str, float]]
+class FoldResult:
+    """The learners' predictions for the validation rows of one fold, and each learner's metrics on them."""
+
+    oof_predictions: DataFrame
+    metrics: list[dict[str, float]]
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """What every fit of one training shares."""
+class FitContext:
+    """What every fit of one training shares; ``rows`` are all cleaned rows with fold and learned target."""
 
     dataset: Dataset
     settings: TrainerSettings
     rows: DataFrame
-    link: Link
+    transform: TargetTransform
 
     @property
-    def known(self) -> DataFrame:
+    def train_rows(self) -> DataFrame:
+        """The rows of all folds: everything but the test rows."""
         return self.rows.where(F.col(FOLD) != TEST_FOLD)
 
     def prediction(self, output: str) -> Column:
+        """The prediction in a learner's output column, on the target's own scale."""
         if self.dataset.task == "binary" and output != STACKED:
             return learners.probability(output)
-        return F.expr(self.link.sql(output))
+        return F.expr(self.transform.sql(output))
 
 
 def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensemble:
     """Train on ``rows``: the raw input columns as strings, ``_b_label`` and ``_b_fold`` (-1 for the test rows)."""
     clean = SQLTransformer(statement=request_sql(dataset))
-    cleaned = clean.transform(rows).withColumn(Y, F.expr(learned_sql(dataset))).persist()
-    link = Link.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), Y)
-    bench = _Bench(dataset, settings, cleaned, link)
+    cleaned = clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset))).persist()
+    transform = TargetTransform.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), LEARNED_TARGET)
+    context = FitContext(dataset, settings, cleaned, transform)
     with ThreadPoolExecutor(settings.parallel_fits) as pool:
-        final = pool.submit(_fit, bench, bench.known)  # first, as the longest
-        folds = list(pool.map(partial(_fold, bench), range(settings.folds)))
-        fitted = final.result()
-        said = reduce(DataFrame.unionByName, (fold.said for fold in folds)).persist()
+        final_fit = pool.submit(_fit, context, context.train_rows)  # first, as the longest
+        folds = list(pool.map(partial(_cross_validate, context), range(settings.folds)))
+        final = final_fit.result()
+        stacked_oof = reduce(DataFrame.unionByName, (fold.oof_predictions for fold in folds)).persist()
         stack = learners.stack_stages(dataset.task)
-        stacked = learners.stacker(dataset.task).fit(PipelineModel(stack).transform(said))
-        body = [*fitted.features, *fitted.models, *stack, stacked]
-        trials = [_trial(place, learner, fitted, folds) for place, learner in enumerate(learners.of(dataset.task))]
-        test = pool.submit(_test, bench, body, trials)
-        again = PipelineModel([*stack, stacked]).transform(said)
+        stacker = learners.stacker(dataset.task).fit(PipelineModel(stack).transform(stacked_oof))
+        body = [*final.features, *final.models, *stack, stacker]
+        results = [_result(place, learner, final, folds) for place, learner in enumerate(learners.of(dataset.task))]
+        test = pool.submit(_test, context, body, results)
+        oof_scored = PipelineModel([*stack, stacker]).transform(stacked_oof)
         ensemble = Ensemble(
-            pipeline=PipelineModel([clean, *body, _last_stage(dataset, rows, [clean, *body], link)]),
-            trials=trials,
-            stacker=_coefficients(trials, stacked),
-            out_of_fold=score(dataset.task, again, bench.prediction(STACKED)),
+            pipeline=PipelineModel([clean, *body, _last_stage(dataset, rows, [clean, *body], transform)]),
+            learners=results,
+            stacker=_coefficients(results, stacker),
+            out_of_fold=score(dataset.task, oof_scored, context.prediction(STACKED)),
             test=test.result(),
         )
-    said.unpersist()
+    stacked_oof.unpersist()
     cleaned.unpersist()
     return ensemble
 
 
-def _fit(bench: _Bench, rows: DataFrame) -> _Fit:
-    stages = features.fit(bench.dataset, rows, bench.settings)
-    ready = PipelineModel(stages).transform(rows).select(Y, features.LINEAR_FEATURES, features.FOREST_FEATURES)
-    ready.persist()
+def _fit(context: FitContext, rows: DataFrame) -> FittedLearners:
+    stages = features.fit(context.dataset, rows, context.settings)
+    columns = LEARNED_TARGET, features.LINEAR_FEATURES, features.FOREST_FEATURES
+    vectors = PipelineModel(stages).transform(rows).select(*columns).persist()
     models, seconds = [], []
-    for learner in learners.of(bench.dataset.task):
+    for learner in learners.of(context.dataset.task):
         start = time.monotonic()
-        models.append(learner.make(bench.settings).fit(ready))
+        models.append(learner.make(context.settings).fit(vectors))
         seconds.append(time.monotonic() - start)
-    ready.unpersist()
-    return _Fit(stages, models, seconds)
+    vectors.unpersist()
+    return FittedLearners(stages, models, seconds)
 
 
-def _fold(bench: _Bench, fold: int) -> _Fold:
-    fitted = _fit(bench, bench.known.where(F.col(FOLD) != fold))
-    held = PipelineModel(fitted.features).transform(bench.rows.where(F.col(FOLD) == fold))
-    measured = []
-    for learner, model, seconds in zip(learners.of(bench.dataset.task), fitted.models, fitted.seconds, strict=True):
+def _cross_validate(context: FitContext, fold: int) -> FoldResult:
+    """Fit on the train rows of every other fold, and score and predict this fold's rows."""
+    task = context.dataset.task
+    fitted = _fit(context, context.train_rows.where(F.col(FOLD) != fold))
+    validation_rows = PipelineModel(fitted.features).transform(context.rows.where(F.col(FOLD) == fold))
+    metrics = []
+    for learner, model, seconds in zip(learners.of(task), fitted.models, fitted.seconds, strict=True):
         start = time.monotonic()
-        found = score(bench.dataset.task, model.transform(held), bench.prediction(learner.output))
-        measured.append({**found, "training_seconds": seconds, "validation_seconds": time.monotonic() - start})
-    outputs = [learner.output for learner in learners.of(bench.dataset.task)]
-    return _Fold(PipelineModel(fitted.models).transform(held).select(LABEL, Y, *outputs), measured)
+        scored = score(task, model.transform(validation_rows), context.prediction(learner.output))
+        metrics.append({**scored, "training_seconds": seconds, "validation_seconds": time.monotonic() - start})
+    outputs = [learner.output for learner in learners.of(task)]
+    predicted = PipelineModel(fitted.models).transform(validation_rows)
+    return FoldResult(predicted.select(LABEL, LEARNED_TARGET, *outputs), metrics)
 
 
-def _trial(place: int, learner: learners.Learner, fitted: _Fit, folds: list[_Fold]) -> Trial:
-    parameters = {param.name: value for param, value in fitted.models[place].extractParamMap().items()}
-    return Trial(
+def _result(place: int, learner: learners.Learner, final: FittedLearners, folds: list[FoldResult]) -> LearnerResult:
+    parameters = {param.name: value for param, value in final.models[place].extractParamMap().items()}
+    return LearnerResult(
         name=learner.name,
         output=learner.output,
-        folds=[fold.measured[place] for fold in folds],
-        training_seconds=fitted.seconds[place],
+        folds=[fold.metrics[place] for fold in folds],
+        training_seconds=final.seconds[place],
         parameters={name: value for name, value in parameters.items() if not name.endswith("Col")},
     )
 
 
-def _coefficients(trials: list[Trial], stacked: Any) -> dict[str, float]:
-    named = {trial.name: float(value) for trial, value in zip(trials, stacked.coefficients, strict=True)}
-    return {**named, "intercept": float(stacked.intercept)}
+def _coefficients(results: list[LearnerResult], stacker: Any) -> dict[str, float]:
+    named = {result.name: float(value) for result, value in zip(results, stacker.coefficients, strict=True)}
+    return {**named, "intercept": float(stacker.intercept)}
 
 
-def _last_stage(dataset: Dataset, rows: DataFrame, stages: list[Any], link: Link) -> SQLTransformer:
-    added = PipelineModel(stages).transform(rows.select(*input_columns(dataset))).columns
-    internal = [name for name in added if name.startswith(INTERNAL)]
-    return SQLTransformer(statement=link.last_stage_sql(STACKED, internal))
+def _last_stage(dataset: Dataset, rows: DataFrame, stages: list[Any], transform: TargetTransform) -> SQLTransformer:
+    columns = PipelineModel(stages).transform(rows.select(*input_columns(dataset))).columns
+    internal = [name for name in columns if name.startswith(INTERNAL)]
+    return SQLTransformer(statement=transform.last_stage_sql(STACKED, internal))
 
 
-def _test(bench: _Bench, body: list[Any], trials: list[Trial]) -> dict[str, float]:
-    """Score the test rows, that no fit has seen, for the whole and for each learner by itself."""
-    outputs = [*(trial.output for trial in trials), STACKED]
-    unseen = PipelineModel(body).transform(bench.rows.where(F.col(FOLD) == TEST_FOLD)).select(LABEL, *outputs).persist()
-    for trial in trials:
-        trial.test = score(bench.dataset.task, unseen, bench.prediction(trial.output))
-    whole = score(bench.dataset.task, unseen, bench.prediction(STACKED))
-    unseen.unpersist()
+def _test(context: FitContext, body: list[Any], results: list[LearnerResult]) -> dict[str, float]:
+    """Score the test rows, which no fit has seen: each learner by itself into its result, and return the whole's."""
+    task, outputs = context.dataset.task, [*(result.output for result in results), STACKED]
+    test_rows = context.rows.where(F.col(FOLD) == TEST_FOLD)
+    predicted = PipelineModel(body).transform(test_rows).select(LABEL, *outputs).persist()
+    for result in results:
+        result.test = score(task, predicted, context.prediction(result.output))
+    whole = score(task, predicted, context.prediction(STACKED))
+    predicted.unpersist()
     return whole

@@ -1,5 +1,5 @@
 """
-The fitted feature stages: categories to numbers, missing values filled, and one vector for each learner.
+The fitted feature stages: categories to numbers, missing values imputed, and one vector for each learner.
 
 Everything a stage learns (labels, target means, medians) comes from the rows it is given, so that a fold's stages
 never see the rows that the fold is scored on.
@@ -15,10 +15,10 @@ from apps.datasets.declaration import Dataset
 from apps.trainer.cleaning import CATEGORY, INTERNAL, LARGEST, NUMBER, categories_of, double, quoted
 from apps.trainer.settings import TrainerSettings
 
-Y = f"{INTERNAL}y"  # what the learners learn: the target, or its logarithm
+LEARNED_TARGET = f"{INTERNAL}y"  # what the learners learn: the target, or its logarithm
 LINEAR_FEATURES, FOREST_FEATURES = f"{INTERNAL}linear_features", f"{INTERNAL}forest_features"
 _INDEX, _HOT, _MEAN = f"{INTERNAL}i_", f"{INTERNAL}h_", f"{INTERNAL}m_"
-_FILLED, _ENCODED = f"{INTERNAL}f_", f"{INTERNAL}e_"
+_IMPUTED, _ENCODED = f"{INTERNAL}f_", f"{INTERNAL}e_"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FeaturePlan:
 def fit(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> list[Any]:
     """Fit the stages on ``rows`` (first stage applied, with the column ``_b_y``), in the order they run."""
     plan = FeaturePlan.of(dataset)
-    stages = [*_fit_categories(plan, rows, settings), _fill(plan, rows), *_assemble(plan)]
+    stages = [*_fit_categories(plan, rows, settings), _impute(plan, rows), *_assemble(plan)]
     return [stage for stage in stages if stage is not None]
 
 
@@ -58,7 +58,7 @@ def _fit_categories(plan: FeaturePlan, rows: DataFrame, settings: TrainerSetting
     encoder = TargetEncoder(
         inputCols=[_INDEX + name for name in plan.categories],
         outputCols=[_MEAN + name for name in plan.categories],
-        labelCol=Y,
+        labelCol=LEARNED_TARGET,
         handleInvalid="keep",
         targetType=plan.target_type,
         smoothing=settings.target_smoothing,
@@ -73,7 +73,7 @@ def _fit_categories(plan: FeaturePlan, rows: DataFrame, settings: TrainerSetting
     return [indexer, encoder, hot]
 
 
-def _fill(plan: FeaturePlan, rows: DataFrame) -> SQLTransformer | None:
+def _impute(plan: FeaturePlan, rows: DataFrame) -> SQLTransformer | None:
     """
     Put the median in place of a missing number, and make the target means plain numbers.
 
@@ -81,12 +81,12 @@ def _fill(plan: FeaturePlan, rows: DataFrame) -> SQLTransformer | None:
     refuses those; adding zero drops it.
     """
     medians = _medians(plan, rows)
-    filled = [f"coalesce({_sane(n)}, {double(medians[n])}) AS {quoted(_FILLED + n)}" for n in plan.numbers]
+    imputed = [f"coalesce({_finite(n)}, {double(medians[n])}) AS {quoted(_IMPUTED + n)}" for n in plan.numbers]
     encoded = [f"{quoted(_MEAN + name)} + 0D AS {quoted(_ENCODED + name)}" for name in plan.categories]
-    return SQLTransformer(statement=f"SELECT *, {', '.join([*filled, *encoded])} FROM __THIS__")  # noqa: S608 - declared names
+    return SQLTransformer(statement=f"SELECT *, {', '.join([*imputed, *encoded])} FROM __THIS__")  # noqa: S608 - declared names
 
 
-def _sane(name: str) -> str:
+def _finite(name: str) -> str:
     column = quoted(NUMBER + name)
     return f"CASE WHEN abs({column}) <= {double(LARGEST)} THEN {column} END"
 
@@ -94,15 +94,15 @@ def _sane(name: str) -> str:
 def _medians(plan: FeaturePlan, rows: DataFrame) -> dict[str, float]:
     if not plan.numbers:
         return {}
-    found = rows.selectExpr(*(f"percentile_approx({_sane(name)}, 0.5)" for name in plan.numbers)).first()
+    found = rows.selectExpr(*(f"percentile_approx({_finite(name)}, 0.5)" for name in plan.numbers)).first()
     return {name: 0.0 if value is None else float(value) for name, value in zip(plan.numbers, found, strict=True)}
 
 
 def _assemble(plan: FeaturePlan) -> list[VectorAssembler]:
     """Linear: numbers, one column per value of a small category, target means of a large one. Forest: all means."""
-    filled = [_FILLED + name for name in plan.numbers]
-    linear = [*filled, *(_HOT + name for name in plan.one_hot), *(_ENCODED + name for name in plan.target_encoded)]
-    forest = [*filled, *(_ENCODED + name for name in plan.categories)]
+    imputed = [_IMPUTED + name for name in plan.numbers]
+    linear = [*imputed, *(_HOT + name for name in plan.one_hot), *(_ENCODED + name for name in plan.target_encoded)]
+    forest = [*imputed, *(_ENCODED + name for name in plan.categories)]
     return [
         VectorAssembler(inputCols=linear, outputCol=LINEAR_FEATURES, handleInvalid="keep"),
         VectorAssembler(inputCols=forest, outputCol=FOREST_FEATURES, handleInvalid="keep"),

@@ -12,7 +12,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.trainer.cleaning import INTERNAL
-from apps.trainer.features import FOREST_FEATURES, LINEAR_FEATURES, Y
+from apps.trainer.features import FOREST_FEATURES, LEARNED_TARGET, LINEAR_FEATURES
 from apps.trainer.settings import TrainerSettings
 
 STACKED = f"{INTERNAL}stacked"
@@ -61,7 +61,7 @@ def stacker(task: str) -> Any:
     For binary it is a logistic regression in its generalized linear form: that one's prediction is the probability
     itself, a plain number, where LogisticRegression gives a vector that no SQL function can open.
     """
-    common = {"featuresCol": _STACK, "labelCol": Y, "predictionCol": STACKED}
+    common = {"featuresCol": _STACK, "labelCol": LEARNED_TARGET, "predictionCol": STACKED}
     if task == "regression":
         return LinearRegression(**common, solver="normal", regParam=1e-6)
     return GeneralizedLinearRegression(**common, family="binomial", link="logit", regParam=1e-3)
@@ -70,7 +70,7 @@ def stacker(task: str) -> Any:
 def _linear_regression(settings: TrainerSettings) -> LinearRegression:
     return LinearRegression(
         featuresCol=LINEAR_FEATURES,
-        labelCol=Y,
+        labelCol=LEARNED_TARGET,
         predictionCol=f"{INTERNAL}linear_regression",
         solver="normal",
         regParam=settings.ridge,
@@ -80,7 +80,7 @@ def _linear_regression(settings: TrainerSettings) -> LinearRegression:
 def _forest_regression(settings: TrainerSettings) -> RandomForestRegressor:
     return RandomForestRegressor(
         featuresCol=FOREST_FEATURES,
-        labelCol=Y,
+        labelCol=LEARNED_TARGET,
         predictionCol=f"{INTERNAL}random_forest",
         numTrees=settings.trees,
         maxDepth=settings.tree_depth,
@@ -92,7 +92,7 @@ def _forest_regression(settings: TrainerSettings) -> RandomForestRegressor:
 def _logistic_regression(settings: TrainerSettings) -> LogisticRegression:
     return LogisticRegression(
         featuresCol=LINEAR_FEATURES,
-        labelCol=Y,
+        labelCol=LEARNED_TARGET,
         probabilityCol=f"{INTERNAL}logistic_regression",
         rawPredictionCol="",
         predictionCol="",
@@ -104,7 +104,7 @@ def _logistic_regression(settings: TrainerSettings) -> LogisticRegression:
 def _forest_classification(settings: TrainerSettings) -> RandomForestClassifier:
     return RandomForestClassifier(
         featuresCol=FOREST_FEATURES,
-        labelCol=Y,
+        labelCol=LEARNED_TARGET,
         probabilityCol=f"{INTERNAL}random_forest",
         rawPredictionCol="",
         predictionCol="",

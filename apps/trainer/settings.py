@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from apps.common.executors import ExecutorSettings
+from apps.common.spark import ExecutorSettings
 
 
 class TrainerSettings(ExecutorSettings):

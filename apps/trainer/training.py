@@ -17,12 +17,11 @@ from apps.common.batches import BatchStore, Manifest, schema_hash
 from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
-from apps.trainer import artifacts, sets
+from apps.trainer import artifacts, train_set
 from apps.trainer.cleaning import input_columns
 from apps.trainer.ensemble import Ensemble, train
 from apps.trainer.golden import golden
-from apps.trainer.record import Record, Subject, kill
-from apps.trainer.results import ensemble_metrics
+from apps.trainer.mlflow_run import MlflowRun, Subject, ensemble_metrics, kill
 from apps.trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
@@ -36,11 +35,11 @@ class Training:
 
     place: str = ""  # find
     manifest: Manifest  # find
-    record: Record  # find
+    record: MlflowRun  # find
     version: Version | None = None  # find, or register
     batches: dict[str, Manifest]  # verify
     checked: DataFrame  # read
-    counts: dict[str, sets.Counts]  # read
+    counts: dict[str, train_set.Counts]  # read
     prepared: bool = False  # keep
     rows: DataFrame  # keep
     run_id: str = ""  # begin, or find
@@ -93,7 +92,7 @@ class Training:
         self.place = self._place()
         self.manifest = self.store.manifest(self.place, self.settings.batch)
         subject = Subject(self.dataset.name, self.settings.batch, self.manifest.content_hash)
-        self.record = Record(self.settings.mlflow, subject)
+        self.record = MlflowRun(self.settings.mlflow, subject)
         self.version = self.record.version()
         left = self.record.close_leftovers(self.version.run_id if self.version else None)
         self.log.info("found the batch", place=self.place, version=self.version and self.version.version, left=left)
@@ -134,7 +133,7 @@ class Training:
             path = posixpath.join(self.store.folder(self.place, self.settings.batch), part.name)
             if self.store.exists(path):
                 beginning = next(self.store.files.chunks(path), b"")
-                problems += sets.header_problems(part.name, beginning, self.dataset.column_names)
+                problems += train_set.header_problems(part.name, beginning, self.dataset.column_names)
         _refuse_if(problems)
 
     def _used(self, name: str) -> Manifest:
@@ -149,25 +148,25 @@ class Training:
         folders[self.settings.batch] = self.store.folder(self.place, self.settings.batch)
         manifests = {**self.batches, self.settings.batch: self.manifest}
         paths = [self.store.url(f"{folders[name]}/{part.name}") for name in folders for part in manifests[name].parts]
-        raw = sets.read(self.session.result(), paths, self.dataset)
-        self.checked = sets.check(self.dataset, raw).persist()
-        self.counts = sets.count(self.checked)
-        mine = self.counts.get(self.settings.batch, sets.Counts(0, 0))
+        raw = train_set.read(self.session.result(), paths, self.dataset)
+        self.checked = train_set.check(self.dataset, raw).persist()
+        self.counts = train_set.count(self.checked)
+        mine = self.counts.get(self.settings.batch, train_set.Counts(0, 0))
         self.log.info("counted", batches=len(folders), rows=mine.rows, quarantined=mine.quarantined)
-        _refuse_if(sets.row_problems(mine, self.manifest.rows))
+        _refuse_if(train_set.row_problems(mine, self.manifest.rows))
 
     def quarantine(self) -> None:
         """Write the rows of the new batch that its rules reject, each with its reason; too many refuse the batch."""
         mine = self.counts[self.settings.batch]
         if mine.quarantined:
             target = self.store.url(self.store.folder("quarantine", self.settings.batch))
-            sets.rejected(self.checked, self.settings.batch).write.mode("overwrite").json(target)
-        _refuse_if(sets.quarantine_problems(mine, self.dataset.quarantine_limit))
+            train_set.rejected(self.checked, self.settings.batch).write.mode("overwrite").json(target)
+        _refuse_if(train_set.quarantine_problems(mine, self.dataset.quarantine_limit))
 
     def keep(self) -> None:
         """Write the rows to train on, with their fold, where their version will find them."""
-        self.rows = sets.keep(self.dataset, self.checked, self.settings.folds).persist()
-        _refuse_if(sets.shortages(self.dataset, self.rows, self.settings.folds))
+        self.rows = train_set.keep(self.dataset, self.checked, self.settings.folds).persist()
+        _refuse_if(train_set.shortages(self.dataset, self.rows, self.settings.folds))
         self.prepared = True
         self.rows.write.mode("overwrite").parquet(self.store.url(self._unnamed_train_set()))
         self.checked.unpersist()
@@ -193,8 +192,8 @@ class Training:
             saved = pool.submit(artifacts.save_model, self.scratch, self.ensemble.pipeline, own)
             spark = self.session.result()
             asked = pool.submit(golden, spark, self.dataset, self.rows, self.ensemble.pipeline)
-            for trial in self.ensemble.trials:
-                self.record.log_trial(self.run_id, trial)
+            for result in self.ensemble.learners:
+                self.record.log_learner(self.run_id, result)
             counts = self._counted()
             parameters = {"folds": self.settings.folds, "batches": len(self.counts), "task": self.dataset.task}
             self.record.log(self.run_id, ensemble_metrics(self.ensemble) | counts, parameters)

@@ -15,7 +15,7 @@ from pathlib import Path
 from apps.common.errors import BatonError
 from apps.common.waiting import pause
 from loadtest.ledger import Verdict, problems
-from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Story, VersionRow, render, table
+from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, render, table
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.cli.console import err, out, step
@@ -96,7 +96,7 @@ class Chronicle:
             self.note(f"version {version} serves", HANDOVER)
         return version
 
-    def story(self) -> Story:
+    def story(self) -> Timeline:
         """Everything so far, with what MLflow knows of each version."""
         versions, quarantined = [], {}
         for version in self.pipeline.versions():
@@ -106,10 +106,10 @@ class Chronicle:
             versions.append(VersionRow(version.version, batch, shown, metrics.get("training_seconds")))
             quarantined[batch] = int(metrics.get("batch_quarantined", 0))
         rows = [BatchRow(one.batch, one.rows, one.content_hash, quarantined.get(one.batch)) for one in self.batches]
-        return Story(self.pipeline.dataset, self.events, rows, versions)
+        return Timeline(self.pipeline.dataset, self.events, rows, versions)
 
 
-def tell(session: Stack, rate: float) -> tuple[Verdict, Story]:
+def tell(session: Stack, rate: float) -> tuple[Verdict, Timeline]:
     """The story on a running stack; return the checker's verdict and what the report needs."""
     pipeline = session.pipeline()
     chronicle = Chronicle(pipeline)

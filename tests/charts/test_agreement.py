@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from apps.topics import TopicSettings
+from apps.common.topics import TopicSettings
 from stack import services
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
 from tests.charts.rendered import CHARTS, FOLDER, config, environment, of_kind, pods

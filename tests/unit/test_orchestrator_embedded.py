@@ -8,8 +8,8 @@ import pytest
 
 from apps.common.errors import Unavailable
 from apps.orchestrator.embedded import EmbeddedOrchestrator
-from apps.orchestrator.mailbox import Mailbox
 from apps.orchestrator.port import Release, ReleaseState, TrainingState
+from apps.orchestrator.state_files import StateFiles
 
 
 class Killed(BaseException):
@@ -191,7 +191,7 @@ def test_a_writer_waits_for_the_one_before_it(tmp_path):
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
     other = multiprocessing.Process(target=orchestrator.roll_out, args=("1",))
-    with Mailbox(tmp_path / "orchestrator").locked():
+    with StateFiles(tmp_path / "orchestrator").locked():
         other.start()
         other.join(0.5)
         assert orchestrator.wanted_release() is None
@@ -229,7 +229,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     """
     While a file is replaced again and again, every read gives one of the values that were written.
     """
-    mailbox = Mailbox(tmp_path)
+    state_files = StateFiles(tmp_path)
     text = "x" * 50_000
     writer = multiprocessing.Process(target=write_often, args=(tmp_path, text))
     writer.start()
@@ -242,12 +242,12 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     writer.join()
 
     assert reads > 5
-    assert text == mailbox.read("big.json", lambda raw: raw["text"])
+    assert text == state_files.read("big.json", lambda raw: raw["text"])
 
 
 def write_often(folder, text):
     """Replace a file a few hundred times."""
-    mailbox = Mailbox(folder)
+    state_files = StateFiles(folder)
     for _ in range(300):
-        with mailbox.locked():
-            mailbox.write("big.json", {"text": text})
+        with state_files.locked():
+            state_files.write("big.json", {"text": text})

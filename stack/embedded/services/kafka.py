@@ -5,8 +5,8 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from apps.topics import TopicSettings
-from apps.topics import make as make_topics
+from apps.common.topics import TopicSettings
+from apps.common.topics import make as make_topics
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.environment import HOST
 from stack.java import jars, java_command

@@ -2,7 +2,7 @@
 {{- define "pipeline.topics" -}}
 - name: topics
   {{- include "pipeline.image" . | nindent 2 }}
-  args: ["python3", "-m", "apps.topics"]
+  args: ["python3", "-m", "apps.common.topics"]
   env:
     {{- with .Values.delivery }}
     - name: BATON_PARTITIONS

@@ -11,7 +11,7 @@ import structlog
 
 from apps.batch_dropper.dropping import name_for, numbers
 from apps.batch_dropper.settings import DropperSettings
-from apps.batch_dropper.shelf import Shelf, csv_source
+from apps.batch_dropper.slice_store import SliceStore, csv_source
 from apps.batch_dropper.slices import Source, plan, split
 from apps.common.errors import SettingsError
 from apps.common.manifest import describe_part
@@ -41,15 +41,15 @@ TOYS = Dataset(
 MADE = replace(TOYS, name="made", load=None, generate=lambda rows, seed, drift: rows_of(rows, seed + int(drift)))
 
 
-def shelf(dataset, folder, **settings):
-    """A shelf in a folder."""
-    return Shelf(DropperSettings(job="drop", work=folder, **settings), dataset, LOG)
+def slice_store(dataset, folder, **settings):
+    """A slice store in a folder."""
+    return SliceStore(DropperSettings(job="drop", work=folder, **settings), dataset, LOG)
 
 
-def everything(shelf_, dataset):
+def everything(store_, dataset):
     """Number -> rows of the test part and each slice."""
     found, number = {}, 0
-    while slice_ := shelf_.take(number):
+    while slice_ := store_.take(number):
         found[number] = list(read_csv(slice_.path, dataset))
         number += 1
     return found
@@ -59,7 +59,7 @@ def test_every_row_is_in_exactly_one_place(tmp_path):
     """
     Slices and test part together are the source, cell for cell, and each part's manifest tells the truth.
     """
-    made = shelf(TOYS, tmp_path)
+    made = slice_store(TOYS, tmp_path)
     parts = everything(made, TOYS)
 
     assert sorted(map(repr, rows_of(506))) == sorted(repr(row) for rows in parts.values() for row in rows)
@@ -73,7 +73,7 @@ def test_a_small_source_gives_two_good_slices_rather_than_ten_tiny_ones(tmp_path
     """
     506 rows are about 100 for requests and two slices of about 200.
     """
-    sizes = {number: len(rows) for number, rows in everything(shelf(TOYS, tmp_path), TOYS).items()}
+    sizes = {number: len(rows) for number, rows in everything(slice_store(TOYS, tmp_path), TOYS).items()}
 
     assert {0, 1, 2} == set(sizes)
     assert 60 < sizes[0] < 140
@@ -84,7 +84,7 @@ def test_the_number_of_slices_can_be_given(tmp_path):
     """
     BATON_SLICES is obeyed.
     """
-    assert 6 == len(everything(shelf(TOYS, tmp_path, slices=5), TOYS))
+    assert 6 == len(everything(slice_store(TOYS, tmp_path, slices=5), TOYS))
 
 
 def test_the_split_depends_on_the_seed_and_on_nothing_else(tmp_path):
@@ -92,7 +92,7 @@ def test_the_split_depends_on_the_seed_and_on_nothing_else(tmp_path):
     The same seed gives the same parts anywhere; another seed gives others.
     """
     first, again, other = (
-        everything(shelf(TOYS, tmp_path / name, seed=seed), TOYS) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        everything(slice_store(TOYS, tmp_path / name, seed=seed), TOYS) for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
 
     assert first == again
@@ -105,8 +105,8 @@ def test_rows_with_the_same_key_stay_together(tmp_path):
     """
     twice = replace(TOYS, load=lambda: [*rows_of(300), *({**row, "price": "0"} for row in rows_of(300))])
 
-    places = Counter((row["id"]) for rows in everything(shelf(twice, tmp_path), twice).values() for row in rows)
-    together = [{row["id"] for row in rows} for rows in everything(shelf(twice, tmp_path), twice).values()]
+    places = Counter((row["id"]) for rows in everything(slice_store(twice, tmp_path), twice).values() for row in rows)
+    together = [{row["id"] for row in rows} for rows in everything(slice_store(twice, tmp_path), twice).values()]
 
     assert {2} == set(places.values())
     assert 300 == sum(map(len, together))
@@ -161,7 +161,7 @@ def test_a_source_with_too_few_rows_says_so(tmp_path):
 
     for _ in range(2):
         with pytest.raises(SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"):
-            shelf(tiny, tmp_path).take(1)
+            slice_store(tiny, tmp_path).take(1)
 
 
 def test_a_split_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
@@ -171,19 +171,19 @@ def test_a_split_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("apps.batch_dropper.slices.describe", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            shelf(TOYS, tmp_path).take(1)
+            slice_store(TOYS, tmp_path).take(1)
 
-    assert 506 == sum(map(len, everything(shelf(TOYS, tmp_path), TOYS).values()))
+    assert 506 == sum(map(len, everything(slice_store(TOYS, tmp_path), TOYS).values()))
 
 
 def test_slices_are_made_once(tmp_path):
     """
     A second dropper reads the files of the first.
     """
-    path = shelf(TOYS, tmp_path).take(1).path
+    path = slice_store(TOYS, tmp_path).take(1).path
     before = path.stat().st_mtime_ns
 
-    again = shelf(TOYS, tmp_path).take(1).path
+    again = slice_store(TOYS, tmp_path).take(1).path
 
     assert (path, before) == (again, again.stat().st_mtime_ns)
 
@@ -200,7 +200,7 @@ def test_droppers_that_start_at_once_make_the_slices_once(tmp_path):
         yield from rows_of(506)
 
     slow = replace(TOYS, load=slow_rows)
-    threads = [threading.Thread(target=lambda: found.append(shelf(slow, tmp_path).take(1))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(slice_store(slow, tmp_path).take(1))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -217,10 +217,10 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     """
     path = tmp_path / "mine.csv"
     write_csv(path, rows_of(500), TOYS)
-    first = shelf(TOYS, tmp_path, source=path).take(1)
+    first = slice_store(TOYS, tmp_path, source=path).take(1)
     write_csv(path, rows_of(700), TOYS)
 
-    assert first.path != shelf(TOYS, tmp_path, source=path).take(1).path
+    assert first.path != slice_store(TOYS, tmp_path, source=path).take(1).path
 
 
 def test_generated_slices_differ_have_the_size_asked_for_and_drift(tmp_path):
@@ -229,7 +229,7 @@ def test_generated_slices_differ_have_the_size_asked_for_and_drift(tmp_path):
     """
     seen = []
     spied = replace(MADE, generate=lambda rows, seed, drift: seen.append((rows, seed, drift)) or rows_of(rows, seed))
-    made = shelf(spied, tmp_path, slice_rows=30, test_rows=20, drift=0.5)
+    made = slice_store(spied, tmp_path, slice_rows=30, test_rows=20, drift=0.5)
 
     parts = [made.take(number) for number in (0, 1, 2, 3, 3)]
 
@@ -242,9 +242,9 @@ def test_generated_slices_end_where_they_are_told_to(tmp_path):
     """
     Without BATON_SLICES there is always another one; with it there is not.
     """
-    assert shelf(MADE, tmp_path, slice_rows=5).take(500)
-    assert shelf(MADE, tmp_path, slice_rows=5, slices=3).take(3)
-    assert shelf(MADE, tmp_path, slice_rows=5, slices=3).take(4) is None
+    assert slice_store(MADE, tmp_path, slice_rows=5).take(500)
+    assert slice_store(MADE, tmp_path, slice_rows=5, slices=3).take(3)
+    assert slice_store(MADE, tmp_path, slice_rows=5, slices=3).take(4) is None
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_file_that_does_not_fit_the_dataset_is_refused_with_what_is_wrong(tmp_
     path.write_bytes(content)
 
     with pytest.raises(SettingsError, match=words):
-        shelf(TOYS, tmp_path / "work", source=path).take(1)
+        slice_store(TOYS, tmp_path / "work", source=path).take(1)
 
 
 def test_a_file_with_a_byte_order_mark_and_another_order_of_columns_is_read(tmp_path):
@@ -277,7 +277,7 @@ def test_a_file_with_a_byte_order_mark_and_another_order_of_columns_is_read(tmp_
         writer = csv.writer(file)
         writer.writerows([["text", "id", "price"], *([row["text"], row["id"], row["price"]] for row in rows_of(300))])
 
-    found = everything(shelf(TOYS, tmp_path / "work", source=path), TOYS)
+    found = everything(slice_store(TOYS, tmp_path / "work", source=path), TOYS)
 
     assert sorted(map(repr, rows_of(300))) == sorted(repr(row) for rows in found.values() for row in rows)
 

@@ -30,7 +30,7 @@ class Slice:
     manifest: Manifest
 
 
-class Shelf:
+class SliceStore:
     """Where slices come from; number 0 is the test part."""
 
     def __init__(self, settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> None:

@@ -12,7 +12,7 @@ _MARGIN = 0.1  # of the span of the labels seen: how far beyond them a predictio
 
 
 @dataclass(frozen=True)
-class Link:
+class TargetTransform:
     """
     Clips a learned value to the range that was seen, with a margin, and undoes the logarithm.
 
@@ -24,8 +24,8 @@ class Link:
     logarithm: bool
 
     @classmethod
-    def of(cls, dataset: Dataset, learned: DataFrame, column: str) -> "Link":
-        """The link that suits the learned values in ``column``."""
+    def of(cls, dataset: Dataset, learned: DataFrame, column: str) -> "TargetTransform":
+        """The transform that suits the learned values in ``column``."""
         if dataset.task == "binary":
             return cls(0.0, 1.0, logarithm=False)
         low, high = learned.selectExpr(f"min({column})", f"max({column})").first()

@@ -9,13 +9,13 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
 from apps.common.messages import ANSWERS, IN_OFFSET, IN_PARTITION, REQUESTS
 from apps.common.waiting import wait_until
-from apps.prediction_server.progress import WINDOW, Start, find_start
+from apps.prediction_server.resume_offset import WINDOW, ResumePoint, resume_offset
 
 POLL_MS = 200
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
 
 
-class Tail:
+class AnswersTail:
     """The two topics as a starting server sees them."""
 
     def __init__(self, brokers: str, log: BoundLogger, requests: str = REQUESTS, answers: str = ANSWERS) -> None:
@@ -25,7 +25,7 @@ class Tail:
         self.requests = requests
         self.answers = answers
 
-    def starts(self, deadline: float) -> dict[int, Start]:
+    def starts(self, deadline: float) -> dict[int, ResumePoint]:
         """
         The start of each requests partition; what expired unanswered is logged as an error.
 
@@ -34,7 +34,7 @@ class Tail:
         """
         problem = ""
 
-        def attempt() -> dict[int, Start] | None:
+        def attempt() -> dict[int, ResumePoint] | None:
             nonlocal problem
             try:
                 return self._read(time.monotonic() + deadline)
@@ -52,7 +52,7 @@ class Tail:
                 self.log.error("requests expired unanswered", partition=partition, count=start.expired)
         return found
 
-    def _read(self, until: float) -> dict[int, Start]:
+    def _read(self, until: float) -> dict[int, ResumePoint]:
         consumer = KafkaConsumer(
             bootstrap_servers=self.brokers,
             group_id=None,
@@ -66,7 +66,7 @@ class Tail:
             asked = [TopicPartition(self.requests, partition) for partition in partitions]
             # After the answers: a request that was answered meanwhile must lie before the end.
             earliest, end = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
-            return {one.partition: find_start(answered[one.partition], earliest[one], end[one]) for one in asked}
+            return {one.partition: resume_offset(answered[one.partition], earliest[one], end[one]) for one in asked}
         finally:
             consumer.close()
 

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from apps.common.messages import Answer
+from loadtest.chart import DOTS_PER_SLICE, SLICES, clock, draw, thinned
 from loadtest.ledger import Expected, Send, Verdict, check
-from loadtest.picture import DOTS_PER_SLICE, SLICES, clock, draw, thinned
-from loadtest.report import DROP, TRAINED, BatchRow, Event, Story, VersionRow, as_ms, as_number, render, table
-from loadtest.timing import Wait
+from loadtest.report import DROP, TRAINED, BatchRow, Event, Timeline, VersionRow, as_ms, as_number, render, table
+from loadtest.timing import RequestWait
 
 BEGAN = 1_000_000.0
-STORY = Story(
+TIMELINE = Timeline(
     dataset="used_cars",
     events=[Event(BEGAN + 1, "used_cars-0002 lands", DROP), Event(BEGAN + 3, "version 5 is champion", TRAINED)],
     batches=[BatchRow("used_cars-0002", 12_000, "abcdef0123456789" * 4, quarantined=17)],
@@ -47,8 +47,8 @@ def run(*, lost: int = 0, altered: int = 0, slow: int = -1) -> Verdict:
 
 @pytest.fixture
 def page(tmp_path):
-    def written(verdict: Verdict, story: Story = STORY) -> str:
-        render(verdict, story, tmp_path / "report.html")
+    def written(verdict: Verdict, timeline: Timeline = TIMELINE) -> str:
+        render(verdict, timeline, tmp_path / "report.html")
         return (tmp_path / "report.html").read_text()
 
     return written
@@ -110,16 +110,18 @@ def test_a_bad_run_says_what_was_wrong(page):
 
 
 def test_a_run_in_which_a_version_never_answered_failed(page):
-    """The report expects every version of its story to be seen."""
-    story = Story("used_cars", versions=[VersionRow(name, "b") for name in "456"])
+    """The report expects every version of its timeline to be seen."""
+    timeline = Timeline("used_cars", versions=[VersionRow(name, "b") for name in "456"])
 
-    assert "at least 3 versions; got 4, 5" in text_of(page(run(), story))
+    assert "at least 3 versions; got 4, 5" in text_of(page(run(), timeline))
 
 
 def test_text_from_elsewhere_cannot_become_markup(page):
     """Names and reasons come from files and requests; they are shown, not obeyed."""
-    story = Story("<script>alert(1)</script>", batches=[BatchRow("<b>", 1, "0")], events=[Event(BEGAN, "<i>", "x")])
-    html = page(run(), story)
+    timeline = Timeline(
+        "<script>alert(1)</script>", batches=[BatchRow("<b>", 1, "0")], events=[Event(BEGAN, "<i>", "x")]
+    )
+    html = page(run(), timeline)
 
     assert "script" not in Tags(html).open
     assert "&lt;script&gt;" in html
@@ -128,7 +130,7 @@ def test_text_from_elsewhere_cannot_become_markup(page):
 
 def test_an_empty_run_still_makes_a_report(page):
     """When nothing was sent the report says that, instead of failing itself."""
-    assert "requests must be sent; got none" in text_of(page(check([], [], []), Story("used_cars")))
+    assert "requests must be sent; got none" in text_of(page(check([], [], []), Timeline("used_cars")))
 
 
 def test_the_picture_shows_what_happened():
@@ -149,7 +151,7 @@ def test_the_picture_shows_what_happened():
 def test_thinning_keeps_every_peak():
     """However many answers share a moment, the slowest of it is drawn, and the number of dots stays bounded."""
     answers = [Answer(f"r{n}", 0, n, "1", 1, 1.0, None, n / 1000 + 0.002 + (n % 997 == 0)) for n in range(60_000)]
-    waits = [Wait(0, n / 1000, answer) for n, answer in enumerate(answers)]
+    waits = [RequestWait(0, n / 1000, answer) for n, answer in enumerate(answers)]
     kept = thinned(waits, 0.0, 60.0)
 
     assert len(kept) <= (SLICES + 1) * DOTS_PER_SLICE
@@ -161,7 +163,7 @@ def test_a_training_lasts_from_its_batch_to_its_version():
     """Each drop is paired with the next finished training, in the order of time; an unfinished one has no end."""
     events = [Event(9.0, "", DROP), Event(1.0, "", DROP), Event(5.0, "", TRAINED), Event(6.0, "", "handover")]
 
-    assert Story("d", events).trainings() == [((1.0, 5.0), "4 s")]
+    assert Timeline("d", events).trainings() == [((1.0, 5.0), "4 s")]
 
 
 def test_the_table_says_the_same_in_a_few_lines():

@@ -1,19 +1,19 @@
-"""The link between what is learned and what is answered, and the numbers that MLflow shows."""
+"""The transform between what is learned and what is answered, and the numbers that MLflow shows."""
 
-from apps.trainer.ensemble import Trial
-from apps.trainer.link import Link
-from apps.trainer.results import trial_metrics
+from apps.trainer.ensemble import LearnerResult
+from apps.trainer.mlflow_run import learner_metrics
+from apps.trainer.target_transform import TargetTransform
 
 
 def test_a_prediction_stays_near_what_was_seen():
     """The SQL clips a learned value to the bounds before the logarithm is undone."""
-    assert Link(1.0, 2.0, logarithm=True).sql("x") == "exp(greatest(least(x, 2.0D), 1.0D))"
-    assert Link(1.0, 2.0, logarithm=False).sql("x") == "greatest(least(x, 2.0D), 1.0D)"
+    assert TargetTransform(1.0, 2.0, logarithm=True).sql("x") == "exp(greatest(least(x, 2.0D), 1.0D))"
+    assert TargetTransform(1.0, 2.0, logarithm=False).sql("x") == "greatest(least(x, 2.0D), 1.0D)"
 
 
 def test_the_last_stage_drops_what_is_internal_and_answers_what_is_not_rejected():
     """Only a row without a rejection gets a prediction, and no internal column leaves the pipeline."""
-    statement = Link(0.0, 1.0, logarithm=False).last_stage_sql("_b_stacked", ["_b_stacked", "_b_x"])
+    statement = TargetTransform(0.0, 1.0, logarithm=False).last_stage_sql("_b_stacked", ["_b_stacked", "_b_x"])
 
     assert "EXCEPT (`_b_stacked`, `_b_x`)" in statement
     assert "WHEN rejection IS NULL" in statement
@@ -25,9 +25,9 @@ def test_a_learner_reports_the_mean_of_its_folds_and_its_seconds():
         {"rmse": 1.0, "training_seconds": 2.0, "validation_seconds": 0.5},
         {"rmse": 3.0, "training_seconds": 4.0, "validation_seconds": 1.5},
     ]
-    trial = Trial("forest", "_b_forest", folds=folds, test={"rmse": 5.0}, training_seconds=7.0)
+    result = LearnerResult("forest", "_b_forest", folds=folds, test={"rmse": 5.0}, training_seconds=7.0)
 
-    assert trial_metrics(trial) == {
+    assert learner_metrics(result) == {
         "cv_rmse": 2.0,
         "test_rmse": 5.0,
         "cv_training_seconds": 3.0,

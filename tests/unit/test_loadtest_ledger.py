@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.common.messages import PROBE_PREFIX, Answer
 from loadtest.ledger import Expected, Send, Verdict, check, missing, problems, read_sends
-from loadtest.timing import Wait, latency, outside, silences
+from loadtest.timing import RequestWait, latency, outside, silences
 
 TOO_EXPENSIVE = "price must be at most 3000000"
 
@@ -277,7 +277,7 @@ def test_a_request_without_an_answer_is_silence_to_the_end():
 
 def test_a_steady_stream_is_silent_from_answer_to_answer_only():
     """While requests keep waiting, each first answer ends one silence and begins the next."""
-    waits = [Wait(0, float(n), answer(Send("r", 0, n, n, n), "4", 1, n + 5.0)) for n in range(10)]
+    waits = [RequestWait(0, float(n), answer(Send("r", 0, n, n, n), "4", 1, n + 5.0)) for n in range(10)]
 
     assert max(one.ms for one in silences(waits, 20.0)) == 5000
     assert [one.ms for one in silences(waits, 20.0)][1:] == [1000.0] * 9
@@ -311,8 +311,8 @@ def test_an_old_release_that_answers_late_is_reported_and_no_fault():
 
 def test_percentiles_are_of_first_answers():
     """100 answers of 1 to 100 ms: the median is 50.5 ms and the worst 100 ms."""
-    waits = [Wait(0, 0.0, answer(Send("r", 0, n, 0.0, 0.0), "4", 1, n / 1000)) for n in range(1, 101)]
-    measured = latency([*waits, Wait(0, 0.0, None)])
+    waits = [RequestWait(0, 0.0, answer(Send("r", 0, n, 0.0, 0.0), "4", 1, n / 1000)) for n in range(1, 101)]
+    measured = latency([*waits, RequestWait(0, 0.0, None)])
 
     assert measured.count == 100
     assert (measured.p50_ms, measured.worst_ms) == (pytest.approx(50.5), pytest.approx(100))
@@ -322,7 +322,7 @@ def test_percentiles_are_of_first_answers():
 
 def test_requests_during_a_training_can_be_left_out():
     """Whoever waited during a span is inside it, also when it was sent before."""
-    waits = [Wait(0, at, answer(Send("r", 0, 0, at, at), "4", 1, at + 1.0)) for at in (0.0, 4.5, 7.0, 11.0)]
+    waits = [RequestWait(0, at, answer(Send("r", 0, 0, at, at), "4", 1, at + 1.0)) for at in (0.0, 4.5, 7.0, 11.0)]
 
     assert [one.sent_at for one in outside(waits, [(5.0, 10.0)])] == [0.0, 11.0]
 

@@ -58,7 +58,7 @@ class Wrong:
     reason: str
 
 
-class Trial:
+class AnswerChecks:
     """What each answer is held against."""
 
     def __init__(self, sends: Sequence[Send], expected: Sequence[Expected]) -> None:

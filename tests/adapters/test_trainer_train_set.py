@@ -3,7 +3,7 @@
 import pytest
 
 from apps.datasets.declaration import Column, Dataset
-from apps.trainer import session, sets
+from apps.trainer import session, train_set
 from apps.trainer.ensemble import FOLD, TEST_FOLD
 from apps.trainer.settings import TrainerSettings
 
@@ -40,7 +40,7 @@ def checked(spark, folder, **batches):
         path.parent.mkdir()
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         paths.append(path.as_uri())
-    return sets.check(TOYS, sets.read(spark, paths, TOYS))
+    return train_set.check(TOYS, train_set.read(spark, paths, TOYS))
 
 
 def rejections(frame):
@@ -73,14 +73,17 @@ def test_rows_are_counted_by_batch(spark, tmp_path):
     """Every batch has its number of rows and of bad ones, and why most of those are bad."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\nb,,x,1\n", b2=HEADER + "c,,1,1\n")
 
-    assert sets.count(frame) == {"b1": sets.Counts(2, 1, "weight must be a number; got 'x'"), "b2": sets.Counts(1, 0)}
+    assert train_set.count(frame) == {
+        "b1": train_set.Counts(2, 1, "weight must be a number; got 'x'"),
+        "b2": train_set.Counts(1, 0),
+    }
 
 
 def test_only_the_bad_rows_of_the_new_batch_are_quarantined(spark, tmp_path):
     """An older batch's bad rows were quarantined when it was new."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,x,1\n", b2=HEADER + "b,,y,1\nc,,1,1\n")
 
-    found = sets.rejected(frame, "b2").collect()
+    found = train_set.rejected(frame, "b2").collect()
 
     assert [(row["id"], row["rejection"]) for row in found] == [("b", "weight must be a number; got 'y'")]
 
@@ -89,7 +92,7 @@ def test_the_newest_batch_wins_a_repeated_key(spark, tmp_path):
     """A key that comes twice is kept once, as the newest batch tells it."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,10\nb,,1,10\n", b2=HEADER + "a,,2,20\n")
 
-    rows = sets.keep(TOYS, frame, folds=3).collect()
+    rows = train_set.keep(TOYS, frame, folds=3).collect()
 
     assert {row["id"]: row["weight"] for row in rows} == {"a": "2", "b": "1"}
 
@@ -100,8 +103,10 @@ def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
     second = HEADER + "".join(f"n{number},,1,1\n" for number in range(500))
     frame = checked(spark, tmp_path, b1=first, b2=second)
 
-    alone = {row["id"]: row[FOLD] for row in sets.keep(TOYS, frame.where(f"{sets.BATCH} = 'b1'"), 3).collect()}
-    joined = {row["id"]: row[FOLD] for row in sets.keep(TOYS, frame, 3).collect()}
+    alone = {
+        row["id"]: row[FOLD] for row in train_set.keep(TOYS, frame.where(f"{train_set.BATCH} = 'b1'"), 3).collect()
+    }
+    joined = {row["id"]: row[FOLD] for row in train_set.keep(TOYS, frame, 3).collect()}
 
     assert alone.items() <= joined.items()
     assert set(alone.values()) == {TEST_FOLD, 0, 1, 2}
@@ -112,7 +117,7 @@ def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):
     """Each part with too few rows to fit or to test on has its sentence."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\n")
 
-    problems = sets.shortages(TOYS, sets.keep(TOYS, frame, 3), 3)
+    problems = train_set.shortages(TOYS, train_set.keep(TOYS, frame, 3), 3)
 
     assert len(problems) == 4
     assert "the test part must have at least 10 usable rows" in problems[0]

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from apps.common.batches import Entry
 from apps.common.manifest import MANIFEST, Manifest, Part
-from apps.new_data_watcher.tick import MAX_ATTEMPTS, Landed, Refuse, Start, View, Wait, decide
+from apps.new_data_watcher.tick import (
+    MAX_ATTEMPTS,
+    LandedBatch,
+    LandingView,
+    LeaveBatch,
+    RefuseBatch,
+    StartTraining,
+    decide,
+)
 from apps.orchestrator.port import TrainingState, TrainingStatus
 
 NOW = 1_000_000.0
@@ -23,18 +31,18 @@ def manifest(content="1", **changes):
 
 def landed(name="cars-0001", content="1", age=0.0, **changes):
     """A complete batch in landing/."""
-    return Landed(Entry(name, NOW - age, True), manifest(content, **changes))
+    return LandedBatch(Entry(name, NOW - age, True), manifest(content, **changes))
 
 
 def half(name="cars-0001", age=0.0):
     """A batch without a manifest."""
-    return Landed(Entry(name, NOW - age, False), None, f"{MANIFEST} must be there, put in last; it is missing")
+    return LandedBatch(Entry(name, NOW - age, False), None, f"{MANIFEST} must be there, put in last; it is missing")
 
 
 def view(*batches, used=None, trainings=None):
     """What a tick sees; ``trainings`` is content -> (state, attempts, batch), ``used`` content -> batch."""
     hashes = {content: manifest(content).content_hash for content in "123456789"}
-    return View(
+    return LandingView(
         dataset="cars",
         schema_hash="schema",
         now=NOW,
@@ -70,7 +78,7 @@ def test_the_oldest_good_batch_is_trained_on():
 
     actions = decide(view(landed("cars-0001", "1"), landed("cars-0002", "2")), lambda name, _: read.append(name) or [])
 
-    assert [Start("cars-0001", manifest("1").content_hash)] == actions
+    assert [StartTraining("cars-0001", manifest("1").content_hash)] == actions
     assert ["cars-0001"] == read
 
 
@@ -99,8 +107,8 @@ def test_a_batch_without_manifest_is_left_within_the_grace_time_and_later_ones_g
     """
     wait, start = decide(view(half("cars-0001", age=GRACE - 1), landed("cars-0002", "2")), whole)
 
-    assert isinstance(wait, Wait)
-    assert Start("cars-0002", manifest("2").content_hash) == start
+    assert isinstance(wait, LeaveBatch)
+    assert StartTraining("cars-0002", manifest("2").content_hash) == start
 
 
 def test_a_batch_without_manifest_is_refused_after_the_grace_time():
@@ -109,7 +117,7 @@ def test_a_batch_without_manifest_is_refused_after_the_grace_time():
     """
     (refuse,) = decide(view(half(age=GRACE)), never)
 
-    assert isinstance(refuse, Refuse)
+    assert isinstance(refuse, RefuseBatch)
     assert f"{MANIFEST} must be there" in refuse.reason
     assert "600 s" in refuse.reason
     assert "drop it again" in refuse.reason
@@ -124,8 +132,8 @@ def test_a_batch_that_differs_from_its_manifest_is_left_then_refused_with_every_
     (early,) = decide(view(landed(age=0)), lambda *_: both)
     (late,) = decide(view(landed(age=GRACE)), lambda *_: both)
 
-    assert isinstance(early, Wait)
-    assert isinstance(late, Refuse)
+    assert isinstance(early, LeaveBatch)
+    assert isinstance(late, RefuseBatch)
     assert all(problem in late.reason for problem in both)
 
 
@@ -137,7 +145,7 @@ def test_a_batch_that_differs_does_not_hold_up_the_next_one():
 
     actions = decide(view(*batches), lambda name, _: ["short"] if name == "cars-0001" else [])
 
-    assert [Wait, Start] == [type(action) for action in actions]
+    assert [LeaveBatch, StartTraining] == [type(action) for action in actions]
     assert "cars-0002" == actions[1].batch
 
 
@@ -159,7 +167,7 @@ def test_a_manifest_that_breaks_the_contract_is_refused_at_once(changes, words):
     """
     (refuse,) = decide(view(landed(age=0, **changes)), never)
 
-    assert isinstance(refuse, Refuse)
+    assert isinstance(refuse, RefuseBatch)
     assert words in refuse.reason
 
 
@@ -178,7 +186,7 @@ def test_the_same_content_as_a_used_batch_is_refused_and_names_it():
     """
     (refuse,) = decide(view(landed("cars-0009", "1"), used={"1": "cars-0001"}), never)
 
-    assert isinstance(refuse, Refuse)
+    assert isinstance(refuse, RefuseBatch)
     assert "same content as cars-0001" in refuse.reason
 
 
@@ -188,8 +196,10 @@ def test_of_two_batches_with_the_same_content_in_landing_the_second_waits_for_th
     """
     seen = view(landed("cars-0001", "1"), landed("cars-0002", "1"))
 
-    assert [Start("cars-0001", manifest("1").content_hash)] == decide(seen, whole)
-    assert [Wait] == [type(action) for action in decide(seen, lambda name, _: ["short"] if name == "cars-0001" else [])]
+    assert [StartTraining("cars-0001", manifest("1").content_hash)] == decide(seen, whole)
+    assert [LeaveBatch] == [
+        type(action) for action in decide(seen, lambda name, _: ["short"] if name == "cars-0001" else [])
+    ]
 
 
 def test_a_name_that_is_used_already_is_refused():
@@ -219,7 +229,9 @@ def test_a_batch_still_in_landing_after_its_training_ended_is_started_again(stat
     for attempts in range(1, MAX_ATTEMPTS):
         trainings = {"1": (state, attempts, "cars-0001")}
 
-        assert [Start("cars-0001", manifest("1").content_hash)] == decide(view(landed(), trainings=trainings), whole)
+        assert [StartTraining("cars-0001", manifest("1").content_hash)] == decide(
+            view(landed(), trainings=trainings), whole
+        )
 
 
 def test_a_batch_whose_training_failed_three_times_is_refused_and_the_next_one_goes_on():
@@ -230,7 +242,7 @@ def test_a_batch_whose_training_failed_three_times_is_refused_and_the_next_one_g
 
     refuse, start = decide(view(landed(), landed("cars-0002", "2"), trainings=trainings), whole)
 
-    assert Refuse("cars-0001", "training failed 3 times; see the log of the trainer") == refuse
+    assert RefuseBatch("cars-0001", "training failed 3 times; see the log of the trainer") == refuse
     assert "cars-0002" == start.batch
 
 
@@ -240,7 +252,7 @@ def test_content_that_failed_under_another_name_gets_attempts_of_its_own():
     """
     trainings = {"1": (TrainingState.FAILED, 3, "cars-0001")}
 
-    assert [Start("cars-0002", manifest("1").content_hash)] == decide(
+    assert [StartTraining("cars-0002", manifest("1").content_hash)] == decide(
         view(landed("cars-0002", "1"), trainings=trainings), whole
     )
 
@@ -253,7 +265,7 @@ def test_a_training_that_died_after_its_batch_was_used_is_finished_before_anythi
 
     actions = decide(view(landed("cars-0002", "2"), used={"1": "cars-0001"}, trainings=trainings), never)
 
-    assert [Start("cars-0001", manifest("1").content_hash)] == actions
+    assert [StartTraining("cars-0001", manifest("1").content_hash)] == actions
 
 
 def test_a_used_batch_whose_training_failed_three_times_is_given_up_and_the_next_one_goes_on():
@@ -264,7 +276,7 @@ def test_a_used_batch_whose_training_failed_three_times_is_given_up_and_the_next
 
     wait, start = decide(view(landed("cars-0002", "2"), used={"1": "cars-0001"}, trainings=trainings), whole)
 
-    assert isinstance(wait, Wait)
+    assert isinstance(wait, LeaveBatch)
     assert "cars-0002" == start.batch
 
 
@@ -285,9 +297,9 @@ class World:
     def tick(self, survives):
         """One tick that is killed before its ``survives``-th action."""
         for action in decide(self.view(), lambda name, _: ["short"] if "torn" in name else [])[:survives]:
-            if isinstance(action, Refuse):
+            if isinstance(action, RefuseBatch):
                 self.refused[action.batch] = self.landing.pop(action.batch)
-            elif isinstance(action, Start):
+            elif isinstance(action, StartTraining):
                 under_way = any(one.state is TrainingState.REQUESTED for one in self.trainings.values())
                 if not under_way:
                     before = self.trainings.get(action.content_hash, TrainingStatus(TrainingState.ABSENT))

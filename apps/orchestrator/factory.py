@@ -25,7 +25,7 @@ class OrchestratorSettings(Settings):
         return value
 
 
-def orchestrator(settings: OrchestratorSettings) -> Orchestrator:
+def from_settings(settings: OrchestratorSettings) -> Orchestrator:
     """The adapter that the settings name."""
     if settings.mode == "cluster":
         from apps.orchestrator.cluster import ClusterOrchestrator, own_cluster  # noqa: PLC0415 - 1 s to import

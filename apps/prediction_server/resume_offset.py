@@ -14,7 +14,7 @@ WINDOW = 4096  # answers of a partition that are read back
 
 
 @dataclass(frozen=True)
-class Start:
+class ResumePoint:
     """
     Where to begin in one partition.
 
@@ -26,7 +26,7 @@ class Start:
     expired: int = 0
 
 
-def find_start(answered: Iterable[int], earliest: int, end: int, window: int = WINDOW) -> Start:
+def resume_offset(answered: Iterable[int], earliest: int, end: int, window: int = WINDOW) -> ResumePoint:
     """
     The first request that the newest ``answered`` input offsets of a partition leave out.
 
@@ -38,10 +38,10 @@ def find_start(answered: Iterable[int], earliest: int, end: int, window: int = W
     real = {offset for offset in offsets if 0 <= offset < end}
     ignored = sum(1 for offset in offsets if offset not in real)
     if not real:
-        return Start(earliest, ignored)
+        return ResumePoint(earliest, ignored)
     highest = max(real)
     near = {offset for offset in real if offset > highest - window}
     missing = [offset for offset in range(min(near), highest) if offset not in near]
     first = next((offset for offset in missing if offset >= earliest), max(highest + 1, earliest))
     expired = sum(1 for offset in missing if offset < earliest) + max(0, earliest - highest - 1)
-    return Start(first, ignored, expired)
+    return ResumePoint(first, ignored, expired)

@@ -10,7 +10,7 @@ import structlog
 from apps.batch_dropper import __main__ as dropper
 from apps.batch_dropper.dropping import drop_file, drop_slice
 from apps.batch_dropper.settings import DropperSettings
-from apps.batch_dropper.shelf import Shelf
+from apps.batch_dropper.slice_store import SliceStore
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Column, Dataset
@@ -43,33 +43,33 @@ def store(hdfs, dataset):
 
 
 @pytest.fixture
-def shelf(dataset, tmp_path):
+def slice_store(dataset, tmp_path):
     """Its slices."""
-    return Shelf(DropperSettings(job="drop", work=tmp_path, slices=3), dataset, structlog.get_logger())
+    return SliceStore(DropperSettings(job="drop", work=tmp_path, slices=3), dataset, structlog.get_logger())
 
 
-def test_slices_are_dropped_in_order_until_none_is_left(store, shelf):
+def test_slices_are_dropped_in_order_until_none_is_left(store, slice_store):
     """
     Each drop is the next number, wherever the earlier ones are by now, and is whole.
     """
     dropped = []
     for move in (store.use, lambda batch: store.refuse(batch, "why not"), lambda _: None):
-        dropped.append(drop_slice(store, shelf.take))
+        dropped.append(drop_slice(store, slice_store.take))
         assert [] == store.problems(dropped[-1].batch)
         move(dropped[-1].batch)
 
     assert [f"{store.dataset}-000{number}" for number in (1, 2, 3)] == [one.batch for one in dropped]
     assert 3 == len({one.content_hash for one in dropped})
-    assert drop_slice(store, shelf.take) is None
+    assert drop_slice(store, slice_store.take) is None
 
 
-def test_a_slice_whose_dropper_was_killed_half_way_is_dropped_again(store, shelf):
+def test_a_slice_whose_dropper_was_killed_half_way_is_dropped_again(store, slice_store):
     """
     A folder without a manifest does not use up the slice's number.
     """
     store.write(f"{store.folder('landing', f'{store.dataset}-0001')}/part-0001.csv", b"half")
 
-    dropped = drop_slice(store, shelf.take)
+    dropped = drop_slice(store, slice_store.take)
 
     assert f"{store.dataset}-0001" == dropped.batch
     assert [] == store.problems(dropped.batch)

@@ -3,8 +3,8 @@
 import pytest
 
 from apps.common.errors import SettingsError
-from apps.common.executors import KUBERNETES, ExecutorSettings
 from apps.common.settings import load
+from apps.common.spark import KUBERNETES, ExecutorSettings
 
 TOLD = {
     "BATON_EXECUTORS": "2",

@@ -48,7 +48,7 @@ def test_what_serves_follows_the_alias(champion, served, action):
     assert action == decide(champion, served)
 
 
-class Story:
+class AliasHistory:
     """A watcher on real state files, an alias that the test moves, and the lines that were logged."""
 
     def __init__(self, folder):
@@ -79,47 +79,47 @@ class Story:
 
 
 @pytest.fixture
-def story(tmp_path):
-    """A fresh story."""
-    return Story(tmp_path)
+def history(tmp_path):
+    """A fresh history."""
+    return AliasHistory(tmp_path)
 
 
-def test_a_failed_version_is_reported_once_and_not_tried_again_until_the_alias_moves(story):
+def test_a_failed_version_is_reported_once_and_not_tried_again_until_the_alias_moves(history):
     """
     One error for many ticks; another release only after the alias has pointed elsewhere and back.
     """
-    story.tick("1", then=SERVING)
-    story.tick("2", then=FAILED)
+    history.tick("1", then=SERVING)
+    history.tick("2", then=FAILED)
     for _ in range(5):
-        story.tick("2")
+        history.tick("2")
 
-    assert ["info", "info", "error"] == story.lines()
-    assert 2 == story.orchestrator.wanted_release().release
+    assert ["info", "info", "error"] == history.lines()
+    assert 2 == history.orchestrator.wanted_release().release
 
-    story.tick("1", then=SERVING)
-    story.tick("2", then=SERVING)
+    history.tick("1", then=SERVING)
+    history.tick("2", then=SERVING)
 
-    assert Release(4, "2", SERVING) == story.orchestrator.served().serving
+    assert Release(4, "2", SERVING) == history.orchestrator.served().serving
 
 
-def test_a_watcher_that_is_started_again_asks_for_nothing_twice(story):
+def test_a_watcher_that_is_started_again_asks_for_nothing_twice(history):
     """
     What was asked for is in the orchestrator, not in the watcher.
     """
     for _ in range(3):
-        story.tick("1")
-        story.watcher = story.fresh_watcher()
+        history.tick("1")
+        history.watcher = history.fresh_watcher()
 
-    assert 1 == story.orchestrator.wanted_release().release
-    assert ["info"] == story.lines()
+    assert 1 == history.orchestrator.wanted_release().release
+    assert ["info"] == history.lines()
 
 
-def test_idle_ticks_say_nothing(story):
+def test_idle_ticks_say_nothing(history):
     """
     One line for a decision, none while nothing changes.
     """
-    story.tick("1", then=SERVING)
+    history.tick("1", then=SERVING)
     for _ in range(10):
-        story.tick("1")
+        history.tick("1")
 
-    assert ["info"] == story.lines()
+    assert ["info"] == history.lines()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.trainer.sets import Counts, header_problems, quarantine_problems, row_problems
+from apps.trainer.train_set import Counts, header_problems, quarantine_problems, row_problems
 
 COLUMNS = ("vin", "make", "price")
 

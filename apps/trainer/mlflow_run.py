@@ -17,8 +17,7 @@ from mlflow.exceptions import MlflowException
 from apps.common import registry
 from apps.common.registry import CHAMPION, Version
 from apps.common.waiting import wait_until
-from apps.trainer.ensemble import Trial
-from apps.trainer.results import trial_metrics
+from apps.trainer.ensemble import Ensemble, LearnerResult
 
 _READY_S = 60
 _KILL_S = 5
@@ -38,7 +37,7 @@ class Subject:
         return {"dataset": self.dataset, "batch": self.batch, "content_hash": self.content_hash}
 
 
-class Record:
+class MlflowRun:
     """One training in MLflow; the experiment and the registered model are named after the dataset."""
 
     def __init__(self, mlflow: str, subject: Subject) -> None:
@@ -84,15 +83,15 @@ class Record:
             params=[Param(name, str(value)) for name, value in parameters.items()],
         )
 
-    def log_trial(self, parent: str, trial: Trial) -> None:
+    def log_learner(self, parent: str, result: LearnerResult) -> None:
         """A finished child run with what one learner did; each fold is a step of its metrics."""
         tags = {**self.subject.tags, "mlflow.parentRunId": parent}
-        run_id = str(self.client.create_run(self.experiment, tags=tags, run_name=trial.name).info.run_id)
+        run_id = str(self.client.create_run(self.experiment, tags=tags, run_name=result.name).info.run_id)
         now = int(time.time() * 1000)
-        measured = [(step, name, value) for step, fold in enumerate(trial.folds) for name, value in fold.items()]
+        measured = [(step, name, value) for step, fold in enumerate(result.folds) for name, value in fold.items()]
         folds = [Metric(f"fold_{name}", value, now, step) for step, name, value in measured]
         self.client.log_batch(run_id, metrics=folds)
-        self.log(run_id, trial_metrics(trial), trial.parameters)
+        self.log(run_id, learner_metrics(result), result.parameters)
         self.client.set_terminated(run_id, "FINISHED")
 
     def upload(self, run_id: str, folder: Path) -> None:
@@ -140,3 +139,28 @@ def kill(mlflow: str, run_id: str) -> None:
     """
     body = {"run_id": run_id, "status": "KILLED", "end_time": int(time.time() * 1000)}
     requests.post(f"{mlflow}/api/2.0/mlflow/runs/update", json=body, timeout=_KILL_S)
+
+
+def learner_metrics(result: LearnerResult) -> dict[str, float]:
+    """A learner's metrics: ``cv_`` the mean over the folds, ``test_`` on the test rows, and its seconds."""
+    names = result.folds[0].keys() if result.folds else ()
+    means = {name: sum(fold.get(name, 0.0) for fold in result.folds) / len(result.folds) for name in names}
+    seconds = {
+        "cv_training_seconds": means.pop("training_seconds", 0.0),
+        "validation_seconds": means.pop("validation_seconds", 0.0),
+        "training_seconds": result.training_seconds,
+    }
+    return {**_named("cv", means), **_named("test", result.test), **seconds}
+
+
+def ensemble_metrics(ensemble: Ensemble) -> dict[str, float]:
+    """The whole model's metrics on the test rows, and the stacker's on the out-of-fold rows it was fitted on."""
+    return {
+        **_named("test", ensemble.test),
+        **_named("out_of_fold", ensemble.out_of_fold),
+        **_named("stacker", ensemble.stacker),
+    }
+
+
+def _named(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in values.items()}

@@ -17,7 +17,7 @@ from apps.common.locking import locked
 T = TypeVar("T")
 
 
-class Mailbox:
+class StateFiles:
     """The files in ``folder``, which is made at the first write."""
 
     def __init__(self, folder: Path) -> None:

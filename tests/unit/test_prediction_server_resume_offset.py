@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.prediction_server.progress import Start, find_start
+from apps.prediction_server.resume_offset import ResumePoint, resume_offset
 
 WINDOW = 8
 REQUESTS = 60
@@ -20,60 +20,60 @@ class Writer:
 
 def start(log, earliest=0, end=REQUESTS):
     """Where a server that starts now begins: it sees the newest records of the log."""
-    return find_start(log[-WINDOW:], earliest, end, WINDOW)
+    return resume_offset(log[-WINDOW:], earliest, end, WINDOW)
 
 
 def test_the_first_server_starts_at_the_earliest_request():
     """
     An empty answers topic means that nothing was answered of what is still there.
     """
-    assert Start(7) == find_start([], 7, 20)
+    assert ResumePoint(7) == resume_offset([], 7, 20)
 
 
 def test_a_server_goes_on_behind_the_highest_answer():
     """
     Without a hole the start is the request behind the last one answered.
     """
-    assert Start(6) == find_start([3, 4, 5], 0, 20)
-    assert Start(6) == find_start([3, 4, 5, 4, 5, 3], 0, 20)
+    assert ResumePoint(6) == resume_offset([3, 4, 5], 0, 20)
+    assert ResumePoint(6) == resume_offset([3, 4, 5, 4, 5, 3], 0, 20)
 
 
 def test_a_hole_between_answers_is_where_a_server_starts():
     """
     A request that was passed over is answered by the next server.
     """
-    assert Start(4) == find_start([2, 3, 5, 6], 0, 20)
+    assert ResumePoint(4) == resume_offset([2, 3, 5, 6], 0, 20)
 
 
 def test_a_late_repeat_of_a_paused_server_does_not_throw_the_start_back():
     """
     Answers further below the highest one than the window are not looked at.
     """
-    assert Start(1001) == find_start([1, 2, 999, 1000, 3], 0, 2000, window=10)
+    assert ResumePoint(1001) == resume_offset([1, 2, 999, 1000, 3], 0, 2000, window=10)
 
 
 def test_an_answer_to_a_request_that_does_not_exist_is_ignored():
     """
     A record that claims an offset which the topic has not reached would make the server skip requests.
     """
-    assert Start(6, ignored=2) == find_start([4, 5, 10**15, -3], 0, 20)
-    assert Start(0, ignored=3) == find_start([90, 91, 92], 0, 20)
+    assert ResumePoint(6, ignored=2) == resume_offset([4, 5, 10**15, -3], 0, 20)
+    assert ResumePoint(0, ignored=3) == resume_offset([90, 91, 92], 0, 20)
 
 
 def test_requests_that_expired_unanswered_are_counted():
     """
     The start is never before the earliest request that is left, and what is gone is told.
     """
-    assert Start(10, expired=4) == find_start([4, 5], 10, 20)
-    assert Start(10, expired=5) == find_start([2, 4, 5], 10, 20)
-    assert Start(11, expired=1) == find_start([6, 8, 9, 10], 8, 20)
+    assert ResumePoint(10, expired=4) == resume_offset([4, 5], 10, 20)
+    assert ResumePoint(10, expired=5) == resume_offset([2, 4, 5], 10, 20)
+    assert ResumePoint(11, expired=1) == resume_offset([6, 8, 9, 10], 8, 20)
 
 
 def test_the_start_is_at_most_the_end():
     """
     A server that finds everything answered waits for the next request.
     """
-    assert Start(20) == find_start(range(10, 20), 0, 20)
+    assert ResumePoint(20) == resume_offset(range(10, 20), 0, 20)
 
 
 @given(st.data())
@@ -110,7 +110,7 @@ def test_the_loss_of_any_answer_in_the_window_is_found(place, first):
     tail = list(range(first, first + WINDOW))
     lost = tail.pop(place)
 
-    assert Start(lost) == find_start(tail, 0, REQUESTS, WINDOW)
+    assert ResumePoint(lost) == resume_offset(tail, 0, REQUESTS, WINDOW)
 
 
 @given(
@@ -126,7 +126,7 @@ def test_the_start_is_a_request_that_is_there_and_unanswered(answered, earliest,
     """
     end = earliest + length
 
-    found = find_start(answered, earliest, end, window)
+    found = resume_offset(answered, earliest, end, window)
 
     real = {offset for offset in answered if 0 <= offset < end}
     low = max(min((o for o in real if o > max(real) - window), default=earliest), earliest)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyspark.ml import PipelineModel
 
 from apps.datasets.declaration import Column, Dataset
-from apps.trainer import artifacts, session, sets
+from apps.trainer import artifacts, session, train_set
 from apps.trainer.cleaning import input_columns
 from apps.trainer.ensemble import train
 from apps.trainer.golden import golden
@@ -95,9 +95,9 @@ def frame(spark, rows, names):
 
 
 def kept(spark, dataset, rows):
-    names = [*dataset.column_names, sets.CORRUPT, sets.BATCH]
-    raw = frame(spark, [{**row, sets.BATCH: "homes-0001"} for row in rows], names)
-    return sets.keep(dataset, sets.check(dataset, raw), folds=3)
+    names = [*dataset.column_names, train_set.CORRUPT, train_set.BATCH]
+    raw = frame(spark, [{**row, train_set.BATCH: "homes-0001"} for row in rows], names)
+    return train_set.keep(dataset, train_set.check(dataset, raw), folds=3)
 
 
 @pytest.fixture(scope="module")

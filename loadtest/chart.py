@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullFormatter
 
 from loadtest.ledger import Verdict
-from loadtest.timing import Span, Wait
+from loadtest.timing import RequestWait, Span
 
 INK, SOFT, TRAINING, BAD = "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04"
 STAND_INS = {INK: "var(--ink)", SOFT: "var(--line)", TRAINING: "var(--training)", BAD: "var(--bad)"}
@@ -68,11 +68,11 @@ def _for_the_page(svg: str) -> str:
     return re.sub(r"#0b0b0(\d)", r"var(--v\1)", svg)
 
 
-def thinned(waits: Iterable[Wait], began: float, ended: float) -> list[Wait]:
+def thinned(waits: Iterable[RequestWait], began: float, ended: float) -> list[RequestWait]:
     """A few answered waits of each slice of time, its slowest always among them: every peak stays visible."""
     width = max(ended - began, 1e-9) / SLICES
     answered = sorted((wait for wait in waits if wait.answer), key=lambda wait: wait.sent_at)
-    kept: list[Wait] = []
+    kept: list[RequestWait] = []
     for _, group in groupby(answered, key=lambda wait: int((wait.sent_at - began) / width)):
         by_ms = sorted(group, key=lambda wait: wait.ms or 0.0)
         step = max(1, -(-len(by_ms) // DOTS_PER_SLICE))

@@ -1,4 +1,4 @@
-"""``python -m apps.topics``: makes the topics of the loop; what is there already is left as it is."""
+"""``python -m apps.common.topics``: makes the topics of the loop; what is there already is left as it is."""
 
 import sys
 

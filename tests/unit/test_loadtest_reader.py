@@ -8,12 +8,12 @@ import pytest
 
 from apps.common.errors import Unavailable
 from apps.common.messages import Answer
-from loadtest import wire
+from loadtest import kafka_wire
 from loadtest.reader import AnswerReader, Recorder
 
 
 @dataclass
-class Record:
+class ArrivedRecord:
     """What kafka-python's decoder yields."""
 
     offset: int
@@ -42,7 +42,7 @@ def kept(recorder: Recorder) -> list[dict]:
 
 def test_an_answer_is_kept_with_the_moment_it_was_seen(recorder):
     """The journal holds what the answer says, whom it answers, and the clock; the position moves behind it."""
-    recorder.keep([(1, Record(20))], seen_at=5.25)
+    recorder.keep([(1, ArrivedRecord(20))], seen_at=5.25)
 
     assert [Answer(**line) for line in kept(recorder)] == [Answer("r1", 1, 7, "4", 2, 1.5, None, 5.25)]
     assert recorder.positions == {0: 10, 1: 21}
@@ -50,8 +50,10 @@ def test_an_answer_is_kept_with_the_moment_it_was_seen(recorder):
 
 def test_a_record_that_comes_again_is_not_kept_again(recorder):
     """A compressed batch begins before the offset asked for, and a reconnect may fetch twice."""
-    recorder.keep([(0, Record(8)), (0, Record(9)), (0, Record(10)), (0, Record(11))], seen_at=1.0)
-    recorder.keep([(0, Record(11)), (0, Record(12))], seen_at=2.0)
+    recorder.keep(
+        [(0, ArrivedRecord(8)), (0, ArrivedRecord(9)), (0, ArrivedRecord(10)), (0, ArrivedRecord(11))], seen_at=1.0
+    )
+    recorder.keep([(0, ArrivedRecord(11)), (0, ArrivedRecord(12))], seen_at=2.0)
 
     assert [line["seen_at"] for line in kept(recorder)] == [1.0, 1.0, 2.0]
     assert recorder.positions[0] == 13
@@ -60,17 +62,19 @@ def test_a_record_that_comes_again_is_not_kept_again(recorder):
 @pytest.mark.parametrize(
     "foreign",
     [
-        Record(10, headers=[]),
-        Record(10, value=None),
-        Record(10, value=b"[1]"),
-        Record(10, key=b"\xff"),
-        Record(10, headers=[("in_partition", None), ("in_offset", None), ("model_version", None), ("release", None)]),
+        ArrivedRecord(10, headers=[]),
+        ArrivedRecord(10, value=None),
+        ArrivedRecord(10, value=b"[1]"),
+        ArrivedRecord(10, key=b"\xff"),
+        ArrivedRecord(
+            10, headers=[("in_partition", None), ("in_offset", None), ("model_version", None), ("release", None)]
+        ),
     ],
     ids=["no headers", "no value", "no object", "key is no text", "null headers"],
 )
 def test_a_foreign_record_is_counted_and_passed(recorder, foreign):
     """Whatever else stands in the topic, the reader goes on behind it."""
-    recorder.keep([(0, foreign), (0, Record(11))], seen_at=1.0)
+    recorder.keep([(0, foreign), (0, ArrivedRecord(11))], seen_at=1.0)
 
     assert [line.get("ignored", line.get("request_id")) for line in kept(recorder)] == [1, "r1"]
     assert recorder.positions[0] == 12
@@ -87,4 +91,4 @@ def test_without_a_broker_the_start_fails_with_one_clear_error(tmp_path):
 
 def test_several_brokers_may_be_named():
     """The address is Kafka's usual list, IPv6 too."""
-    assert wire.addresses("a:1, [::1]:2") == [("a", 1), ("::1", 2)]
+    assert kafka_wire.addresses("a:1, [::1]:2") == [("a", 1), ("::1", 2)]
