@@ -9,44 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apps.common.messages import Answer
+from apps.common.messages import Answer, Expected, Position, Send
 
 TOLERANCE = 1e-9
-
-Position = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """One line of the sender's journal; without ``acked_at`` nobody knows whether the request reached the topic."""
-
-    request_id: str
-    partition: int | None
-    offset: int | None
-    sent_at: float
-    acked_at: float | None
-    error: str | None = None
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether the broker has taken the request: from here on an answer is owed."""
-        return self.acked_at is not None and self.error is None and self.position is not None
-
-    @property
-    def position(self) -> Position | None:
-        """Where the request stands: (partition, offset)."""
-        return None if self.partition is None or self.offset is None else (self.partition, self.offset)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What ``model_version`` says to the request at a position: a prediction or a rejection."""
-
-    model_version: str
-    in_partition: int
-    in_offset: int
-    prediction: float | None
-    rejection: str | None
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ Pure functions of three records: the sender's journal, the answers in the order 
 version predicts for each request, computed afresh. So the judge can itself be put on trial with invented histories.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from apps.common.messages import PROBE_PREFIX, Answer, first_answers
-from loadtest.answer_checks import AnswerChecks, Expected, Send, Wrong
+from apps.common.messages import PROBE_PREFIX, Answer, Expected, Send, first_answers
+from loadtest.answer_checks import AnswerChecks, Wrong
 from loadtest.timing import Handover, Latency, RequestWait, Silence, handovers, latency, longest, silences
-
-__all__ = ["Expected", "Send", "Verdict", "Wrong", "check", "missing", "problems", "read_sends"]
 
 SAMPLE = 5  # how many offenders a sentence names
 
@@ -94,11 +91,7 @@ def _rounded(value: float | None) -> float | None:
 def read_sends(path: Path) -> list[Send]:
     """Read the sender's journal; a last line that is still being written is left for the next time."""
     whole, _, _ = path.read_text().rpartition("\n")
-    return [_send(json.loads(line)) for line in whole.splitlines()]
-
-
-def _send(raw: dict[str, object]) -> Send:
-    return Send(**{name: raw.get(name) for name in Send.__dataclass_fields__})  # type: ignore[arg-type]
+    return [Send.from_json(line) for line in whole.splitlines()]
 
 
 def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:

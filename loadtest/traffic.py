@@ -4,7 +4,6 @@ Traffic with a ledger: the real batch dropper replays requests while a reader ke
 The sender is a process of its own, so that measuring the answers never delays the sending.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apps.common.errors import DeadlineMissed, Unavailable
-from apps.common.messages import Answer
+from apps.common.messages import Answer, Expected, Send
 from apps.common.waiting import pause, wait_until
-from loadtest.ledger import Expected, Send, Verdict, check, missing, read_sends
+from loadtest.ledger import Verdict, check, missing, read_sends
 from loadtest.reader import AnswerReader
 
 STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
@@ -137,4 +136,4 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def read_expected(path: Path) -> list[Expected]:
     """Read what the rescorer wrote: one JSON object per line."""
     with path.open() as lines:
-        return [Expected(**json.loads(line)) for line in lines]
+        return [Expected.from_json(line) for line in lines]

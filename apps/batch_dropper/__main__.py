@@ -10,28 +10,23 @@ from apps import datasets
 from apps.batch_dropper.dropping import drop_file, drop_slice
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
-from apps.common import ticking
+from apps.common import entry, ticking
 from apps.common.batches import BatchStore
-from apps.common.errors import BatonError, SettingsError
-from apps.common.logs import configure
-from apps.common.settings import load
+from apps.common.errors import SettingsError
+from apps.common.exit_codes import DONE, NOTHING_LEFT
 from apps.datasets.declaration import Dataset
 from apps.datasets.source import read_csv
 
-NOTHING_LEFT = 3  # the exit code when every slice is dropped
-
 
 def main() -> int:
-    """Do the job; 0 when it is done, 1 when something that is needed did not answer, 3 when no slice is left."""
-    log = configure("batch-dropper")
-    try:
-        settings = load(DropperSettings)
-        log = configure("batch-dropper", settings.log_format)
-        job = drop if settings.job == "drop" else replay
-        return job(settings, datasets.get(settings.dataset), log)
-    except BatonError as error:
-        log.error("the job could not be done", reason=str(error))  # noqa: TRY400 - its text says it all
-        return 1
+    """Return DONE, FAILED when something that is needed did not answer, or NOTHING_LEFT when no slice is left."""
+    return entry.run("batch-dropper", DropperSettings, work, failed="the job could not be done")
+
+
+def work(settings: DropperSettings, log: BoundLogger) -> int:
+    """Do the job that the settings name."""
+    job = drop if settings.job == "drop" else replay
+    return job(settings, datasets.get(settings.dataset), log)
 
 
 def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
@@ -40,16 +35,16 @@ def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     slices = SliceStore(settings, dataset, log)
 
     def once() -> None:
-        dropped = (
+        batch = (
             drop_file(store, dataset, settings.file, settings.batch)
             if settings.file
             else drop_slice(store, slices.take)
         )
-        if dropped is None:
+        if batch is None:
             log.warning("every slice is dropped already", advice="BATON_SLICES says how many; BATON_FILE drops a file")
             raise SystemExit(NOTHING_LEFT)
-        log.info("dropped", batch=dropped.batch, rows=dropped.rows)
-        print(dropped.to_json(), flush=True)  # noqa: T201 - for the program that started this one
+        log.info("dropped", batch=batch.name, rows=batch.rows)
+        print(batch.to_json(), flush=True)  # noqa: T201 - for the program that started this one
 
     return ticking.run(once, 0 if settings.file else settings.drop_every_s, log)
 
@@ -85,7 +80,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         worst_lateness_ms=round(late.worst * 1000, 1),
         late_by_5_ms=late.over_5_ms,
     )
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

@@ -1,32 +1,17 @@
 """Puts the next slice, or a person's own file, into landing/."""
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from apps.batch_dropper.slice_store import Slice, csv_source
 from apps.batch_dropper.slices import described, write
-from apps.common.batches import BatchStore
+from apps.common.batches import Batch, BatchStore
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dataset
 
 PLACES = ("landing", "used", "refused")
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A batch that is in landing/ now."""
-
-    batch: str
-    rows: int
-    content_hash: str
-
-    def to_json(self) -> str:
-        """One line for the program that started this one."""
-        return json.dumps({"batch": self.batch, "rows": self.rows, "content_hash": self.content_hash})
 
 
 def numbers(dataset: str, names: Iterable[str]) -> set[int]:
@@ -41,7 +26,7 @@ def taken(store: BatchStore) -> set[int]:
     return numbers(store.dataset, [*landed, *store.names("used"), *store.names("refused")])
 
 
-def drop_slice(store: BatchStore, take: Callable[[int], Slice | None]) -> Dropped | None:
+def drop_slice(store: BatchStore, take: Callable[[int], Slice | None]) -> Batch | None:
     """Drop the next slice; None when there is none left."""
     done = taken(store)
     number = next(number for number in range(1, len(done) + 2) if number not in done)
@@ -49,7 +34,7 @@ def drop_slice(store: BatchStore, take: Callable[[int], Slice | None]) -> Droppe
     return put(store, f"{store.dataset}-{number:04d}", found) if found else None
 
 
-def drop_file(store: BatchStore, dataset: Dataset, file: Path, batch: str) -> Dropped:
+def drop_file(store: BatchStore, dataset: Dataset, file: Path, batch: str) -> Batch:
     """Drop a person's own CSV file, written anew as this stack writes CSV, as one batch."""
     names = {name for place in PLACES for name in store.names(place)}
     if batch in names:
@@ -70,7 +55,7 @@ def name_for(dataset: str, file: Path, names: set[str]) -> str:
     return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(names) + 3))) if name not in names)
 
 
-def put(store: BatchStore, batch: str, found: Slice) -> Dropped:
-    """Upload it."""
+def put(store: BatchStore, batch: str, found: Slice) -> Batch:
+    """Upload a slice; return the batch that is in landing/ now."""
     store.put(batch, [found.path], found.manifest)
-    return Dropped(batch, found.manifest.rows, found.manifest.content_hash)
+    return Batch(batch, found.manifest.rows, found.manifest.content_hash)

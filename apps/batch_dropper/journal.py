@@ -1,9 +1,10 @@
 """The sender's journal: one JSON line per request, written when the broker has acknowledged it or has refused to."""
 
-import json
 import threading
 import time
 from pathlib import Path
+
+from apps.common.messages import Send
 
 FLUSH_S = 0.25
 
@@ -41,17 +42,10 @@ class Journal:
         sent_at = self._open.pop(request_id, None)
         if sent_at is None:
             return False
-        line = {
-            "request_id": request_id,
-            "partition": partition,
-            "offset": offset,
-            "sent_at": sent_at,
-            "acked_at": acked_at,
-            "error": error,
-        }
+        line = Send(request_id, partition, offset, sent_at, acked_at, error).to_json()
         with self._lock:
             if self._file:
-                self._file.write(json.dumps(line) + "\n")
+                self._file.write(f"{line}\n")
         return True
 
     def flush(self) -> None:

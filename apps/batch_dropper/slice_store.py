@@ -5,7 +5,6 @@ Each source, seed and size has a folder of its own, made under another name and 
 """
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from structlog.stdlib import BoundLogger
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
 from apps.common.errors import SettingsError
-from apps.common.locking import locked
+from apps.common.files import locked, publish_folder
 from apps.common.manifest import Manifest
 from apps.datasets.declaration import Dataset
 from apps.datasets.source import read_csv
@@ -64,13 +63,10 @@ class SliceStore:
         settings = self.settings
         folder = self._folder(source.identity, settings.slices, settings.slice_rows, settings.test_rows)
         if not folder.exists():
-            unfinished = folder.with_name(f".{folder.name}.tmp")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
             how = plan(source, settings.seed, settings.slices, settings.slice_rows, settings.test_rows)
             self.log.info("splitting the source", source=source.identity, slices=how.slices, test=round(how.test, 4))
-            split(source, self.dataset, how, unfinished)
-            unfinished.rename(folder)
+            with publish_folder(folder) as unfinished:
+                split(source, self.dataset, how, unfinished)
         return folder
 
     def _generated(self, number: int) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from apps.common.errors import SettingsError
+from apps.common.files import whole_file, write_whole
 from apps.common.manifest import Manifest, describe_part, schema_hash
 from apps.datasets.declaration import Dataset, Row
 from apps.datasets.source import write_csv
@@ -99,9 +100,8 @@ def split(source: Source, dataset: Dataset, how: SplitPlan, folder: Path) -> Non
 
 def write(path: Path, dataset: Dataset, rows: Iterable[Row]) -> None:
     """Write one CSV file with its manifest beside it; the manifest is there when the file is whole."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    count = write_csv(unfinished, rows, dataset)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        count = write_csv(unfinished, rows, dataset)
     describe(path, dataset, count)
 
 
@@ -110,9 +110,7 @@ def describe(path: Path, dataset: Dataset, rows: int) -> Manifest:
     created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     parts = (replace(describe_part(path), name=PART),)
     manifest = Manifest(dataset.name, rows, schema_hash(dataset.column_names), created, parts)
-    unfinished = path.with_name(f".{path.stem}.json.tmp")
-    unfinished.write_text(manifest.to_json())
-    unfinished.replace(path.with_suffix(".json"))
+    write_whole(path.with_suffix(".json"), manifest.to_json())
     return manifest
 
 

@@ -7,6 +7,7 @@ by one atomic rename, to ``used/`` or ``refused/`` (with ``_reason.txt``).
 
 import hashlib
 import itertools
+import json
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,43 @@ from apps.common.errors import BatchRefused, BatonError
 from apps.common.hdfs import CHUNK, FileStatus, Hdfs
 from apps.common.manifest import MANIFEST, Manifest, Part, describe_part, schema_hash
 
-__all__ = ["MANIFEST", "REASON", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
+__all__ = ["MANIFEST", "REASON", "Batch", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
 
 ROOT = "/baton"
 REASON = "_reason.txt"
 MANIFEST_BYTES = 16 * 1024 * 1024  # a longer one is not one
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch by its name, its number of data rows, and its content hash: what tells it from any other batch."""
+
+    name: str
+    rows: int
+    content_hash: str
+
+    def to_json(self) -> str:
+        """One line, as the batch dropper prints it for the program that started it."""
+        return json.dumps({"batch": self.name, "rows": self.rows, "content_hash": self.content_hash})
+
+    @classmethod
+    def from_json(cls, line: str) -> "Batch":
+        """Read the line again."""
+        raw = json.loads(line)
+        return cls(raw["batch"], raw["rows"], raw["content_hash"])
+
+
+def repeat_problems(name: str, *, is_used: bool, twin: str | None) -> list[str]:
+    """
+    Why a batch in landing/ is no new one; empty when it is.
+
+    ``is_used`` says that a batch of this name is in used/ already; ``twin`` is the name of the batch with the same
+    content that was trained on before, if there is one.
+    """
+    if twin:
+        rule = "a batch must bring new content"
+        return [f"{rule}; got the same content as {twin}; there is nothing to learn"]
+    return [f"a batch must have a new name; {name} is used already; drop it under another name"] if is_used else []
 
 
 @dataclass(frozen=True)
@@ -40,7 +73,6 @@ class BatchStore:
         self.dataset = dataset
         self.root = root
         self.files = files or Hdfs(hdfs)
-        self.client = self.files.client
 
     def folder(self, place: str, batch: str = "") -> str:
         """The HDFS path of ``landing``, ``used``, ``refused``, ``quarantine``, ``train-sets``, or of a batch there."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from apps.common.errors import BatchRefused
+from apps.common.files import sha256
 
 MANIFEST = "_manifest.json"
-_CHUNK = 1024 * 1024
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # Spark skips other beginnings and takes the rest as patterns
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -88,8 +88,4 @@ def schema_hash(columns: tuple[str, ...]) -> str:
 
 def describe_part(path: Path) -> Part:
     """Measure a local CSV file as a part of a batch."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return Part(path.name, path.stat().st_size, digest.hexdigest())
+    return Part(path.name, path.stat().st_size, sha256(path))

@@ -1,5 +1,5 @@
 """
-The records on the wire: topics, headers, and how a reader keeps the first answer of each request.
+The records on the wire, and the two kinds of lines that a checker compares them with, each written and read here.
 
 A request's key is its id and its value a JSON object of raw fields, each as the source file writes it
 (numbers may be JSON numbers). An answer's key is the request id; it stands in the output partition with the
@@ -8,7 +8,8 @@ number of its input partition. An outcome's key is the request id.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 REQUESTS = "prediction-requests"
 ANSWERS = "predictions"
@@ -21,6 +22,66 @@ RELEASE = "release"
 
 PROBE_PREFIX = "baton-probe-"  # the key of a request that a starting server sends to itself
 MAX_VALUE_BYTES = 64 * 1024  # a longer request is rejected, so that an answer is always small
+
+
+Position = tuple[int, int]  # where a request stands in its topic: (partition, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """
+    One line of the sender's journal; without ``acked_at`` nobody knows whether the request reached the topic.
+
+    ``sent_at`` and ``acked_at`` are the sender's clock in seconds (``time.time``).
+    """
+
+    request_id: str
+    partition: int | None
+    offset: int | None
+    sent_at: float
+    acked_at: float | None
+    error: str | None = None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the broker has taken the request: from here on an answer is owed."""
+        return self.acked_at is not None and self.error is None and self.position is not None
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the request, once it is known."""
+        return None if self.partition is None or self.offset is None else (self.partition, self.offset)
+
+    def to_json(self) -> str:
+        """The line, without its end."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Send":
+        """Read a line; what it leaves out is not known."""
+        raw: dict[str, Any] = json.loads(line)
+        known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__}
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What ``model_version`` must answer to the request at a position: a prediction or a rejection."""
+
+    model_version: str
+    in_partition: int
+    in_offset: int
+    prediction: float | None
+    rejection: str | None
+
+    def to_json(self) -> str:
+        """One line of the rescorer's file, without its end."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Expected":
+        """Read a line."""
+        return cls(**json.loads(line))
 
 
 @dataclass(frozen=True)
@@ -41,7 +102,7 @@ class Answer:
     seen_at: float
 
     @property
-    def position(self) -> tuple[int, int]:
+    def position(self) -> Position:
         """The request this answers: (in_partition, in_offset)."""
         return self.in_partition, self.in_offset
 
@@ -69,7 +130,7 @@ def decode_answer(
 
 def first_answers(answers: Iterable[Answer]) -> Iterator[Answer]:
     """Yield the first answer of each (in_partition, in_offset), in the order they came; the rest are repeats."""
-    seen: set[tuple[int, int]] = set()
+    seen: set[Position] = set()
     for answer in answers:
         if answer.position not in seen:
             seen.add(answer.position)

@@ -1,7 +1,8 @@
 """
-Where Spark runs: in the app's own process, or with executors as pods beside it (client mode, Kubernetes' scheduler).
+What the two Spark apps must agree on, and where Spark runs: in the app's own process, or with executors as pods.
 
-Executors share no disk with their driver, so what both must read goes to HDFS: ``shared``.
+With executors it is client mode with Kubernetes' scheduler. Executors share no disk with their driver, so what both
+must read goes to HDFS: ``shared``. Spark itself is not imported here.
 """
 
 from typing import Self
@@ -10,6 +11,9 @@ from pydantic import Field, model_validator
 
 from apps.common.settings import Settings
 
+# What an expression of the model means, in the trainer that fits it and in the server that answers with it alike.
+# Without ANSI mode a bad cell gives NULL and a rejection, never an exception; in UTC a date is the same everywhere.
+MEANING = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"}
 KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 REGISTERED_S = 180
 

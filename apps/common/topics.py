@@ -5,12 +5,13 @@ import sys
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from pydantic import Field
+from structlog.stdlib import BoundLogger
 
-from apps.common import waiting
-from apps.common.errors import BatonError, DeadlineMissed, SettingsError, Unavailable
-from apps.common.logs import configure
+from apps.common import entry, waiting
+from apps.common.errors import SettingsError, Unavailable
+from apps.common.exit_codes import DONE
 from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
-from apps.common.settings import Settings, load
+from apps.common.settings import Settings
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 3000
@@ -27,23 +28,23 @@ class TopicSettings(Settings):
     deadline_s: float = 60
 
 
-def configurations(told: TopicSettings) -> dict[str, dict[str, str]]:
+def configurations(settings: TopicSettings) -> dict[str, dict[str, str]]:
     """The configuration of each topic; the broker's clock counts, whatever a client's says."""
     common = {
         "message.timestamp.type": "LogAppendTime",
-        "segment.ms": str(told.segment_hours * HOUR_MS),
+        "segment.ms": str(settings.segment_hours * HOUR_MS),
         "segment.bytes": str(64 * 1024 * 1024),
-        "max.message.bytes": str(told.message_max_bytes),
+        "max.message.bytes": str(settings.message_max_bytes),
     }
     hours = {
-        REQUESTS: told.request_retention_hours,
-        ANSWERS: told.answer_retention_hours,
-        OUTCOMES: told.answer_retention_hours,
+        REQUESTS: settings.request_retention_hours,
+        ANSWERS: settings.answer_retention_hours,
+        OUTCOMES: settings.answer_retention_hours,
     }
     return {topic: common | {"retention.ms": str(hours[topic] * HOUR_MS)} for topic in hours}
 
 
-def make(address: str, told: TopicSettings) -> None:
+def make(address: str, settings: TopicSettings) -> None:
     """
     Make the topics that are missing; returns when all are there.
 
@@ -57,20 +58,22 @@ def make(address: str, told: TopicSettings) -> None:
     except KafkaError as error:
         raise Unavailable(f"Kafka must answer at {address}; got {error}; is the stack up?") from error
     try:
-        known = {one["name"]: len(one["partitions"]) for one in admin.describe_topics() if not one["error_code"]}
-        wanted = configurations(told)
+        known = {
+            topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics() if not topic["error_code"]
+        }
+        configured = configurations(settings)
         missing = {
-            name: {"num_partitions": told.partitions, "replication_factor": -1, "configs": configs}
-            for name, configs in wanted.items()
+            name: {"num_partitions": settings.partitions, "replication_factor": -1, "configs": configs}
+            for name, configs in configured.items()
             if name not in known
         }
         if missing:
             admin.create_topics(missing)
             raise Unavailable(f"topics must be there; got none of {', '.join(missing)} yet; they are being made")
-        for name in wanted:
-            if known[name] != told.partitions:
+        for name in configured:
+            if known[name] != settings.partitions:
                 raise SettingsError(
-                    f"topic {name} must have {told.partitions} partitions; got {known[name]}; "
+                    f"topic {name} must have {settings.partitions} partitions; got {known[name]}; "
                     "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
                 )
     except KafkaError as error:
@@ -79,30 +82,23 @@ def make(address: str, told: TopicSettings) -> None:
         admin.close()
 
 
-def main() -> int:
-    """Try until the topics are there; 0 when they are, 1 when they cannot be made."""
-    log = configure("topics")
+def work(settings: TopicSettings, log: BoundLogger) -> int:
+    """Try until the topics are there."""
     problem = ""
 
     def made() -> bool:
         nonlocal problem
         try:
-            make(told.kafka, told)
+            make(settings.kafka, settings)
         except Unavailable as error:
             problem = str(error)
             return False
         return True
 
-    try:
-        told = load(TopicSettings)
-        log = configure("topics", told.log_format)
-        waiting.wait_until(made, told.deadline_s, lambda: problem)
-    except (DeadlineMissed, BatonError) as error:
-        log.error("the topics are not there", reason=str(error))  # noqa: TRY400 - its text says it all
-        return 1
-    log.info("the topics are there", partitions=told.partitions)
-    return 0
+    waiting.wait_until(made, settings.deadline_s, lambda: problem)
+    log.info("the topics are there", partitions=settings.partitions)
+    return DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry.run("topics", TopicSettings, work, failed="the topics are not there"))

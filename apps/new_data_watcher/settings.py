@@ -2,12 +2,10 @@
 
 from pydantic import Field
 
-from apps.orchestrator.factory import OrchestratorSettings
+from apps.orchestrator.factory import WatcherSettings
 
 
-class NewDataWatcherSettings(OrchestratorSettings):
-    """How often to look (0: once), for how long (0: for ever), and how long a batch may stay half-written."""
+class NewDataWatcherSettings(WatcherSettings):
+    """How long a batch may stay half-written, beside what every watcher is told."""
 
-    tick_s: float = Field(default=0.0, ge=0)
-    tick_for_s: float = Field(default=0.0, ge=0)
     batch_grace_s: float = Field(default=600.0, ge=0)

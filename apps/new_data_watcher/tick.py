@@ -8,12 +8,11 @@ is killed anywhere, and run again, comes to the same end.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from apps.common.batches import Entry
+from apps.common.batches import Entry, repeat_problems
 from apps.common.manifest import MANIFEST, PLAIN_NAME, Manifest
 from apps.orchestrator.port import TrainingState, TrainingStatus
 
 MAX_ATTEMPTS = 3
-_UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
 _ABSENT = TrainingStatus(TrainingState.ABSENT)
 
 
@@ -28,7 +27,12 @@ class LandedBatch:
 
 @dataclass(frozen=True)
 class LandingView:
-    """What a tick sees; ``used`` and ``trainings`` are by content hash (of a used batch: its name, in ``used``)."""
+    """
+    What a tick sees.
+
+    ``now`` and ``grace`` are in seconds. ``used`` gives the name of each used batch by its content hash, ``trainings``
+    the status of each training by the content hash of its batch.
+    """
 
     dataset: str
     schema_hash: str
@@ -93,7 +97,7 @@ def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]])
 
 
 def _under_way(view: LandingView) -> bool:
-    return any(status.state in _UNDER_WAY for status in view.trainings.values())
+    return any(status.state.under_way for status in view.trainings.values())
 
 
 def _unfinished(view: LandingView) -> list[BatchAction]:
@@ -130,11 +134,8 @@ def _problems(view: LandingView, name: str, manifest: Manifest) -> list[str]:
             f"{MANIFEST}: schema_hash must be {view.schema_hash}, the hash of the columns of {view.dataset}; "
             f"got {manifest.schema_hash}; drop files with these columns in this order"
         )
-    if twin := view.used.get(manifest.content_hash):
-        found.append(f"the batch must bring new content; got the same content as {twin}; there is nothing to learn")
-    elif name in view.used.values():
-        found.append(f"a batch's name must be new; {name} is used already; drop it under another name")
-    return found
+    twin = view.used.get(manifest.content_hash)
+    return found + repeat_problems(name, is_used=name in view.used.values(), twin=twin)
 
 
 def _next(

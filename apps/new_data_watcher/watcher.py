@@ -9,7 +9,7 @@ from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatchRefused
 from apps.common.manifest import MANIFEST
 from apps.new_data_watcher.tick import LandedBatch, LandingView, LeaveBatch, RefuseBatch, StartTraining, decide
-from apps.orchestrator.port import Orchestrator, TrainingState
+from apps.orchestrator.port import Orchestrator
 
 
 class NewDataWatcher:
@@ -55,11 +55,11 @@ class NewDataWatcher:
         self.registry_answers()  # an outage must not use up the batch's attempts
         self.orchestrator.start_training(action.batch, action.content_hash)
         status = self.orchestrator.training_state(action.content_hash)
-        if status.state in (TrainingState.REQUESTED, TrainingState.RUNNING):
+        if status.state.under_way:
             self.log.info("training asked for", batch=action.batch, attempt=status.attempts)
 
     def view(self) -> LandingView:
-        """What there is to see now."""
+        """Return what HDFS and the orchestrator say now."""
         landed = [seen for entry in self.store.entries("landing") if (seen := self._landed(entry))]
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
         hashes = {*used, *(seen.manifest.content_hash for seen in landed if seen.manifest)}
@@ -70,7 +70,7 @@ class NewDataWatcher:
             grace=self.grace,
             landed=landed,
             used=used,
-            trainings={one: self.orchestrator.training_state(one) for one in sorted(hashes)},
+            trainings={content_hash: self.orchestrator.training_state(content_hash) for content_hash in sorted(hashes)},
         )
 
     def _landed(self, entry: Entry) -> LandedBatch | None:

@@ -5,36 +5,21 @@ import sys
 from structlog.stdlib import BoundLogger
 
 from apps import datasets
-from apps.common import registry, ticking
-from apps.common.errors import BatonError
-from apps.common.logs import configure
-from apps.common.settings import load
-from apps.new_model_watcher.settings import NewModelWatcherSettings
+from apps.common import entry, registry, ticking
 from apps.new_model_watcher.watcher import NewModelWatcher
-from apps.orchestrator.factory import from_settings
+from apps.orchestrator.factory import WatcherSettings, from_settings
 
 
-def main() -> int:
-    """Watch; 0 when a tick (or the loop) came to its end, 1 when something that is needed did not answer."""
-    log = configure("new-model-watcher")
-    try:
-        settings = load(NewModelWatcherSettings)
-        log = configure("new-model-watcher", settings.log_format)
-        return ticking.run(watcher(settings, log).tick, settings.tick_s, log, settings.tick_for_s)
-    except BatonError as error:
-        log.error("cannot watch", reason=str(error))  # noqa: TRY400 - its text says it all
-        return 1
-
-
-def watcher(settings: NewModelWatcherSettings, log: BoundLogger) -> NewModelWatcher:
-    """The watcher that the settings describe."""
+def watch(settings: WatcherSettings, log: BoundLogger) -> int:
+    """Watch the model of the dataset; return DONE when the tick, or the loop, came to its end."""
     name = datasets.get(settings.dataset).name
-    return NewModelWatcher(
+    watcher = NewModelWatcher(
         champion=lambda: registry.champion(settings.mlflow, name),
         orchestrator=from_settings(settings),
         log=log,
     )
+    return ticking.run(watcher.tick, settings.tick_s, log, settings.tick_for_s)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry.run("new-model-watcher", WatcherSettings, watch, failed="cannot watch"))

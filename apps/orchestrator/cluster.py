@@ -22,7 +22,6 @@ COMPONENT = "app.kubernetes.io/component"
 CONFLICT = 409
 PATIENCE_S = 10
 TRIES = 5
-_UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
 
 
 def own_cluster() -> client.ApiClient:
@@ -46,7 +45,7 @@ class ClusterOrchestrator:
     def start_training(self, batch: str, content_hash: str) -> None:
         """Ask for a training of ``batch``; does nothing while any training is requested or running."""
         jobs = self._trainings()
-        if any(_training_state(job) in _UNDER_WAY for job in jobs):
+        if any(_training_state(job).under_way for job in jobs):
             return
         before = _status(jobs, content_hash)
         attempt = before.attempts + 1 if before.batch == batch else 1

@@ -18,7 +18,6 @@ from apps.orchestrator.port import Release, ReleaseState, Served, TrainingState,
 from apps.orchestrator.state_files import StateFiles
 
 _TRAINING, _RELEASE, _SERVED = "training.json", "release.json", "served.json"
-_UNDER_WAY = {TrainingState.REQUESTED, TrainingState.RUNNING}
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class EmbeddedOrchestrator:
         """Ask for a training of ``batch``; does nothing while any training is requested or running."""
         with self._files.locked():
             newest = self._newest_training()
-            if newest and newest.state in _UNDER_WAY:
+            if newest and newest.state.under_way:
                 return
             before = self.training_state(content_hash)
             if newest:  # kept before it is overwritten: killed in between, it is merely there twice

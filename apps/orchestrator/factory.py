@@ -1,9 +1,9 @@
-"""Which adapter of the orchestrator port an app uses: the mode is given, never detected."""
+"""Makes the adapter of the orchestrator port that the settings name: the mode is given, never detected."""
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from apps.common.settings import Settings
 from apps.orchestrator.embedded import EmbeddedOrchestrator
@@ -23,6 +23,13 @@ class OrchestratorSettings(Settings):
         if value is None and info.data.get("mode") == "embedded":
             raise ValueError("the embedded mode needs the stack's state folder")
         return value
+
+
+class WatcherSettings(OrchestratorSettings):
+    """How often a watcher looks (0: once), and for how long (0: for ever)."""
+
+    tick_s: float = Field(default=0.0, ge=0)
+    tick_for_s: float = Field(default=0.0, ge=0)
 
 
 def from_settings(settings: OrchestratorSettings) -> Orchestrator:

@@ -14,6 +14,11 @@ class TrainingState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
+    @property
+    def under_way(self) -> bool:
+        """Whether it was asked for and has not ended; no other training may be asked for meanwhile."""
+        return self in {TrainingState.REQUESTED, TrainingState.RUNNING}
+
 
 class ReleaseState(StrEnum):
     """Where a release stands."""

@@ -5,14 +5,13 @@ The lock is the kernel's, so a process that is killed cannot keep it; a reader n
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from apps.common.errors import Unavailable
-from apps.common.locking import locked
+from apps.common.files import locked, write_whole
 
 T = TypeVar("T")
 
@@ -50,14 +49,7 @@ class StateFiles:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Replace a file as a whole; only inside ``locked``, so that the temporary name belongs to one writer."""
-        target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.tmp")
-        with unfinished.open("w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
+        write_whole(self.folder / name, json.dumps(content))
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

@@ -9,38 +9,45 @@ import os
 import signal
 import sys
 
+from structlog.contextvars import bind_contextvars
+from structlog.stdlib import BoundLogger
+
+from apps.common import entry
 from apps.common.errors import BatonError
-from apps.common.logs import configure
-from apps.common.settings import load
-from apps.prediction_server.ready import say_ready
+from apps.common.exit_codes import DONE, FAILED
+from apps.common.ready_file import ReadyFile
 from apps.prediction_server.settings import ServerSettings
+
+ENDS = "the server ends"
 
 
 def main() -> None:
     """Wait, or serve; never return."""
-    log = configure("prediction-server")
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: crash(0))
+        signal.signal(number, lambda *_: crash(DONE))
+    crash(entry.run("prediction-server", ServerSettings, work, failed=ENDS))
+
+
+def work(settings: ServerSettings, log: BoundLogger) -> int:
+    """Wait, or serve; return only after an error that nobody foresaw."""
+    bind_contextvars(release=settings.release, version=settings.model_version)
     try:
-        settings = load(ServerSettings)
-        log = configure("prediction-server", settings.log_format)
-        log = log.bind(release=settings.release, version=settings.model_version)
         settings.ready_file.unlink(missing_ok=True)
         if not settings.model_version:
             wait(settings)
-        from apps.prediction_server.serve import Serving  # a server that waits takes a tenth of the memory
+        from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
 
-        Serving(settings, log).run()
-    except BatonError as error:
-        log.error("the server ends", reason=str(error))  # noqa: TRY400 - its text says it all
+        serve(settings, log)
+    except BatonError:
+        raise
     except Exception:
-        log.exception("the server ends")
-    crash(1)
+        log.exception(ENDS)
+    return FAILED
 
 
 def wait(settings: ServerSettings) -> None:
     """Be ready to be replaced by the first release."""
-    say_ready(settings, "waiting")
+    ReadyFile(settings.release, settings.model_version, "waiting").write(settings.ready_file)
     while True:
         signal.pause()
 

@@ -25,9 +25,9 @@ class AnswersTail:
         self.requests = requests
         self.answers = answers
 
-    def starts(self, deadline: float) -> dict[int, ResumePoint]:
+    def resume_points(self, deadline: float) -> dict[int, ResumePoint]:
         """
-        The start of each requests partition; what expired unanswered is logged as an error.
+        Where to begin in each requests partition; what expired unanswered is logged as an error.
 
         Raises Unavailable when Kafka or the topics are not there within ``deadline`` seconds, SettingsError when the
         topics' partitions differ in number.

@@ -15,9 +15,8 @@ from typing import Any
 from apps.common import registry
 from apps.common.errors import ModelRefused
 from apps.common.hdfs import Hdfs
+from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 
-MANIFEST, CONTRACT, GOLDEN = "baton/manifest.json", "baton/contract.json", "baton/golden.jsonl"
-PIPELINE = "model/sparkml"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
 

@@ -5,18 +5,17 @@ The same functions as the server's, without its stream: an answer that differs w
 version than it says.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
+from structlog.stdlib import BoundLogger
 
-from apps.common.errors import BatonError
-from apps.common.logs import configure
-from apps.common.messages import REQUESTS, decode_answer
-from apps.common.settings import load
-from apps.prediction_server import pipeline, session
+from apps.common import entry
+from apps.common.exit_codes import DONE
+from apps.common.messages import REQUESTS, Expected, decode_answer
+from apps.prediction_server import session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model, fetch
 from apps.prediction_server.settings import RescoreSettings
@@ -34,24 +33,18 @@ def all_requests(spark: SparkSession, brokers: str) -> DataFrame:
     return records.select("key", "value", "partition", "offset").cache()
 
 
-def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[dict[str, object]]:
-    """What the version says to each record."""
+def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[Expected]:
+    """What the version answers to each record."""
     answered = answers(records, loaded, model.input_columns, model.version, 0)
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)
         if answer is None:
             raise AssertionError(row)
-        yield {
-            "model_version": answer.model_version,
-            "in_partition": answer.in_partition,
-            "in_offset": answer.in_offset,
-            "prediction": answer.prediction,
-            "rejection": answer.rejection,
-        }
+        yield Expected(answer.model_version, answer.in_partition, answer.in_offset, answer.prediction, answer.rejection)
 
 
-def rescore(settings: RescoreSettings) -> None:
+def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
     """Write one JSON line per version and request."""
     spark = session.start(settings, "rescore")
     records = all_requests(spark, settings.kafka)
@@ -59,20 +52,15 @@ def rescore(settings: RescoreSettings) -> None:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"
             model = fetch(settings.mlflow, settings.dataset, version, folder)
-            for line in expected(records, pipeline.load(spark, model), model):
-                out.write(json.dumps(line) + "\n")
+            for line in expected(records, session.load_pipeline(spark, model), model):
+                out.write(f"{line.to_json()}\n")
     spark.stop()
+    return DONE
 
 
 def main() -> int:
-    """0 when the file is whole."""
-    log = configure("rescore")
-    try:
-        rescore(load(RescoreSettings))
-    except BatonError as error:
-        log.error("the requests were not rescored", reason=str(error))  # noqa: TRY400 - its text says it all
-        return 1
-    return 0
+    """Return DONE when the file is whole."""
+    return entry.run("rescore", RescoreSettings, rescore, failed="the requests were not rescored")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What a training leaves in MLflow beside its numbers: the model, its contract, its golden rows and their checksums."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,8 @@ import mlflow.spark
 import pyspark
 from pyspark.ml import PipelineModel
 
-MODEL, BATON = "model", "baton"
-_CHUNK = 1024 * 1024
+from apps.common.files import sha256
+from apps.common.model_files import BATON, CONTRACT, GOLDEN, MANIFEST, MODEL
 
 
 def save_model(folder: Path, pipeline: PipelineModel, saving: str) -> None:
@@ -29,11 +28,10 @@ def save_model(folder: Path, pipeline: PipelineModel, saving: str) -> None:
 
 def write(folder: Path, contract: dict[str, Any], golden: list[dict[str, Any]]) -> None:
     """Write ``baton/`` beside ``model/``, the manifest of all of it last."""
-    baton = folder / BATON
-    baton.mkdir()
-    (baton / "contract.json").write_text(as_json(contract))
-    (baton / "golden.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in golden))
-    (baton / "manifest.json").write_text(as_json(checksums(folder)))
+    (folder / BATON).mkdir()
+    (folder / CONTRACT).write_text(as_json(contract))
+    (folder / GOLDEN).write_text("".join(f"{json.dumps(row)}\n" for row in golden))
+    (folder / MANIFEST).write_text(as_json(checksums(folder)))
 
 
 def as_json(value: Any) -> str:
@@ -44,12 +42,4 @@ def as_json(value: Any) -> str:
 def checksums(folder: Path) -> dict[str, str]:
     """The sha256 of each file below ``folder``, by its path from there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

@@ -4,6 +4,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
+from apps.common.spark import MEANING
 from apps.trainer.settings import TrainerSettings
 
 
@@ -12,8 +13,7 @@ def start(settings: TrainerSettings) -> SparkSession:
     Start Spark.
 
     The default file system is the local one, since MLlib saves a model there (HDFS with executors, which share no disk
-    with this process); HDFS is read by full URLs. ANSI mode is off, as in the server: a bad cell gives NULL and a
-    rejection, never an exception.
+    with this process); HDFS is read by full URLs.
     """
     builder = SparkSession.builder.appName(f"baton-trainer-{settings.batch}")
     for name, value in (_options(settings) | settings.spark_options()).items():
@@ -38,8 +38,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.hadoop.dfs.replication": str(settings.hdfs_replication),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.ansi.enabled": "false",
-        "spark.sql.session.timeZone": "UTC",
+        **MEANING,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",

@@ -126,7 +126,7 @@ def drop(
     pipeline = Stack(mode=mode).pipeline()
     with step("batch dropped") as dropped:
         batch = pipeline.drop_batch(file)
-        dropped.update(f"{batch.batch}, {batch.rows:,} rows")
+        dropped.update(f"{batch.name}, {batch.rows:,} rows")
     version = None
     if wait:
         with step("trained") as trained:

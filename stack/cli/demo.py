@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.common.errors import BatonError
 from apps.common.waiting import pause
@@ -19,8 +20,11 @@ from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, 
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.cli.console import err, out, step
-from stack.cli.pipeline import Batch, Pipeline
+from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode, Stack
+
+if TYPE_CHECKING:
+    from apps.common.batches import Batch
 
 CALM_S = 20  # traffic before the second batch and after the hand-over
 MIN_VERSIONS = 2
@@ -84,9 +88,9 @@ class Chronicle:
         with step("a batch lands in HDFS") as landed:
             batch = self.pipeline.drop_batch()
             self.batches.append(batch)
-            landed.update(f"{batch.batch}, {batch.rows:,} rows")
-            self.note(f"{batch.batch} lands", DROP)
-        with step(f"training on {batch.batch}") as trained:
+            landed.update(f"{batch.name}, {batch.rows:,} rows")
+            self.note(f"{batch.name} lands", DROP)
+        with step(f"training on {batch.name}") as trained:
             version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
             trained.update(f"version {version}")
             self.note(f"version {version} is champion", TRAINED)
@@ -105,7 +109,7 @@ class Chronicle:
             batch = version.tags.get("batch", "")
             versions.append(VersionRow(version.version, batch, shown, metrics.get("training_seconds")))
             quarantined[batch] = int(metrics.get("batch_quarantined", 0))
-        rows = [BatchRow(one.batch, one.rows, one.content_hash, quarantined.get(one.batch)) for one in self.batches]
+        rows = [BatchRow(one.name, one.rows, one.content_hash, quarantined.get(one.name)) for one in self.batches]
         return Timeline(self.pipeline.dataset, self.events, rows, versions)
 
 

@@ -1,33 +1,21 @@
 """The verbs of the running loop, for the CLI and the tests: drop a batch, wait for its version and until it serves."""
 
-import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from apps.common import registry
-from apps.common.batches import REASON, BatchStore
+from apps.common.batches import REASON, Batch, BatchStore
 from apps.common.errors import BatonError
+from apps.common.messages import Expected
 from apps.common.registry import Version
 from apps.common.waiting import wait_until
 from apps.orchestrator.port import Served
-from loadtest.ledger import Expected
 from loadtest.traffic import read_expected
 from stack.runtime import RunningStack
 
 TRAINING_S = 600
 ROLL_OUT_S = 240
-NOTHING_LEFT = 3  # the dropper's exit code when every slice has been dropped
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch that was dropped."""
-
-    batch: str
-    rows: int
-    content_hash: str
 
 
 class Pipeline:
@@ -54,7 +42,7 @@ class Pipeline:
         """Put the next slice, or ``file``, into ``landing/``."""
         own = {"BATON_FILE": self.apps.bring(file)} if file else {}
         printed = self.apps.run("batch_dropper", {"BATON_JOB": "drop", **own, **settings})
-        return Batch(**json.loads(printed.strip().splitlines()[-1]))
+        return Batch.from_json(printed.strip().splitlines()[-1])
 
     def served(self) -> Served:
         """What serves now and what was last asked for."""
@@ -88,18 +76,18 @@ class Pipeline:
         """Wait until the batch's version is the champion and the batch is used; return the version."""
 
         def trained() -> str | None:
-            if reason := self.refusal(batch.batch):
-                raise BatonError(f"batch {batch.batch} was refused: {reason}")
+            if reason := self.refusal(batch.name):
+                raise BatonError(f"batch {batch.name} was refused: {reason}")
             progress(str(self.orchestrator.training_state(batch.content_hash).state))
             champion = self.champion()
-            used = self.store.exists(self.store.folder("used", batch.batch))
+            used = self.store.exists(self.store.folder("used", batch.name))
             if champion and used and champion.tags.get("content_hash") == batch.content_hash:
                 return champion.version
             return None
 
         def describe() -> str:
             status = self.orchestrator.training_state(batch.content_hash)
-            return f"the training of {batch.batch} is {status.state} after {status.attempts} attempts; see its log"
+            return f"the training of {batch.name} is {status.state} after {status.attempts} attempts; see its log"
 
         return wait_until(trained, deadline, describe, every=0.5)
 

@@ -55,10 +55,10 @@ def test_slices_are_dropped_in_order_until_none_is_left(store, slice_store):
     dropped = []
     for move in (store.use, lambda batch: store.refuse(batch, "why not"), lambda _: None):
         dropped.append(drop_slice(store, slice_store.take))
-        assert [] == store.problems(dropped[-1].batch)
-        move(dropped[-1].batch)
+        assert [] == store.problems(dropped[-1].name)
+        move(dropped[-1].name)
 
-    assert [f"{store.dataset}-000{number}" for number in (1, 2, 3)] == [one.batch for one in dropped]
+    assert [f"{store.dataset}-000{number}" for number in (1, 2, 3)] == [one.name for one in dropped]
     assert 3 == len({one.content_hash for one in dropped})
     assert drop_slice(store, slice_store.take) is None
 
@@ -71,8 +71,8 @@ def test_a_slice_whose_dropper_was_killed_half_way_is_dropped_again(store, slice
 
     dropped = drop_slice(store, slice_store.take)
 
-    assert f"{store.dataset}-0001" == dropped.batch
-    assert [] == store.problems(dropped.batch)
+    assert f"{store.dataset}-0001" == dropped.name
+    assert [] == store.problems(dropped.name)
 
 
 def test_a_persons_own_file_becomes_a_batch(store, dataset, tmp_path):
@@ -84,11 +84,11 @@ def test_a_persons_own_file_becomes_a_batch(store, dataset, tmp_path):
 
     dropped = drop_file(store, dataset, file, batch="")
 
-    assert (f"{store.dataset}-0000-mine", 20) == (dropped.batch, dropped.rows)
-    assert [] == store.problems(dropped.batch)
-    assert file.read_bytes() == store.read(f"{store.folder('landing', dropped.batch)}/part-0001.csv")
+    assert (f"{store.dataset}-0000-mine", 20) == (dropped.name, dropped.rows)
+    assert [] == store.problems(dropped.name)
+    assert file.read_bytes() == store.read(f"{store.folder('landing', dropped.name)}/part-0001.csv")
     with pytest.raises(SettingsError, match="must be a new name"):
-        drop_file(store, dataset, file, batch=dropped.batch)
+        drop_file(store, dataset, file, batch=dropped.name)
 
 
 @pytest.mark.parametrize("text", ["id,price\n", "id,cost\n1,2\n", ""])

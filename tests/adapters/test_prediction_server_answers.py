@@ -9,7 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common.errors import ModelRefused
 from apps.common.messages import MAX_VALUE_BYTES, decode_answer
-from apps.prediction_server import golden, pipeline, session
+from apps.prediction_server import golden, session
 from apps.prediction_server.answers import MAX_KEY_BYTES, answers
 from apps.prediction_server.model import Model
 from apps.prediction_server.settings import RescoreSettings
@@ -87,7 +87,7 @@ def model(spark, tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(spark, model):
     """The version's pipeline as the server loads it."""
-    return pipeline.load(spark, model)
+    return session.load_pipeline(spark, model)
 
 
 def answer_all(spark, loaded, records):

@@ -60,13 +60,13 @@ def test_each_partition_starts_at_its_first_unanswered_request(producer, tail):
     Nothing answered: the earliest request. Everything answered: the end. A hole: there.
     """
     ask(producer, tail, 6, partition=0)
-    assert tail.starts(DEADLINE_S) == {0: ResumePoint(0), 1: ResumePoint(0)}
+    assert tail.resume_points(DEADLINE_S) == {0: ResumePoint(0), 1: ResumePoint(0)}
 
     answer(producer, tail, [0, 1, 3])
-    assert tail.starts(DEADLINE_S) == {0: ResumePoint(2), 1: ResumePoint(0)}
+    assert tail.resume_points(DEADLINE_S) == {0: ResumePoint(2), 1: ResumePoint(0)}
 
     answer(producer, tail, range(2, 6))
-    assert tail.starts(DEADLINE_S) == {0: ResumePoint(6), 1: ResumePoint(0)}
+    assert tail.resume_points(DEADLINE_S) == {0: ResumePoint(6), 1: ResumePoint(0)}
 
 
 def test_records_that_are_not_ours_change_nothing(kafka, producer, tail):
@@ -87,7 +87,7 @@ def test_records_that_are_not_ours_change_nothing(kafka, producer, tail):
     foreign.commit_transaction()  # leaves a marker at the very end, which no reader is given
     foreign.close()
 
-    assert tail.starts(DEADLINE_S)[0] == ResumePoint(2, ignored=1)
+    assert tail.resume_points(DEADLINE_S)[0] == ResumePoint(2, ignored=1)
 
 
 def test_requests_that_expired_unanswered_are_told(producer, admin, tail):
@@ -100,7 +100,7 @@ def test_requests_that_expired_unanswered_are_told(producer, admin, tail):
 
     with structlog.testing.capture_logs() as said:
         tail.log = structlog.get_logger()
-        found = tail.starts(DEADLINE_S)
+        found = tail.resume_points(DEADLINE_S)
 
     assert found[0] == ResumePoint(5, expired=3)
     assert [(one["log_level"], one["partition"], one["count"]) for one in said] == [("error", 0, 3)]
@@ -114,7 +114,7 @@ def test_unequal_partition_counts_are_refused(kafka, admin, tail):
     make(admin, requests, 3)
 
     with pytest.raises(SettingsError, match=r"must have as many partitions as .* \(3\); got 2"):
-        AnswersTail(kafka, tail.log, requests, tail.answers).starts(DEADLINE_S)
+        AnswersTail(kafka, tail.log, requests, tail.answers).resume_points(DEADLINE_S)
 
 
 def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
@@ -122,6 +122,6 @@ def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
     Without a broker, or without topics, the error says so after the deadline and not before.
     """
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 within 2 s"):
-        AnswersTail("127.0.0.1:1", tail.log).starts(2)
+        AnswersTail("127.0.0.1:1", tail.log).resume_points(2)
     with pytest.raises(Unavailable, match="not there yet"):
-        AnswersTail(kafka, tail.log, tail.requests, "nowhere").starts(2)
+        AnswersTail(kafka, tail.log, tail.requests, "nowhere").resume_points(2)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.common.messages import PROBE_PREFIX, Answer
-from loadtest.ledger import Expected, Send, Verdict, check, missing, problems, read_sends
+from apps.common.messages import PROBE_PREFIX, Answer, Expected, Send
+from loadtest.ledger import Verdict, check, missing, problems, read_sends
 from loadtest.timing import RequestWait, latency, outside, silences
 
 TOO_EXPENSIVE = "price must be at most 3000000"

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from apps.common.messages import Answer
+from apps.common.messages import Answer, Expected, Send
 from loadtest.chart import DOTS_PER_SLICE, SLICES, clock, draw, thinned
-from loadtest.ledger import Expected, Send, Verdict, check
+from loadtest.ledger import Verdict, check
 from loadtest.report import DROP, TRAINED, BatchRow, Event, Timeline, VersionRow, as_ms, as_number, render, table
 from loadtest.timing import RequestWait
 

@@ -1,14 +1,13 @@
 """One prediction server: a release of a version, in a folder of its own that dies with it."""
 
-import json
 import shutil
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from apps.common.ready_file import ReadyFile
 from stack.embedded.process import Child
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.rollout_rules import Seen
@@ -94,10 +93,8 @@ class ServerProcess:
         return Seen(self.release, alive, ready, time.monotonic() - self._began, tries)
 
     def _says_ready(self) -> bool:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads((Path(self.record.folder or "") / READY_FILE).read_bytes())
-            return int(said["release"]) == self.release
-        return False
+        ready = ReadyFile.read(Path(self.record.folder or "") / READY_FILE)
+        return ready is not None and ready.release == self.release
 
     def bury(self) -> None:
         """End whatever is left of it, and remove its folder."""
