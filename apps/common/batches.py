@@ -49,10 +49,12 @@ def repeat_problems(name: str, *, is_used: bool, twin: str | None) -> list[str]:
     ``is_used`` says that a batch of this name is in used/ already; ``twin`` is the name of the batch with the same
     content that was trained on before, if there is one.
     """
+    problems = []
     if twin:
-        rule = "a batch must bring new content"
-        return [f"{rule}; got the same content as {twin}; there is nothing to learn"]
-    return [f"a batch must have a new name; {name} is used already; drop it under another name"] if is_used else []
+        problems.append(f"a batch must bring new content; got the same content as {twin}; there is nothing to learn")
+    if is_used and twin != name:
+        problems.append(f"a batch must have a new name; {name} is used already; drop it under another name")
+    return problems
 
 
 @dataclass(frozen=True)

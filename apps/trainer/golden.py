@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.datasets.declaration import Dataset
 from apps.trainer.cleaning import input_columns, quoted
-from apps.trainer.ensemble import FOLD, TEST_FOLD
+from apps.trainer.train_set import FOLD, TEST_FOLD
 
 _AS_THEY_CAME = 14
 Fields = dict[str, str | None]

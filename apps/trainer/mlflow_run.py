@@ -6,64 +6,60 @@ Everything is found again by the tag ``content_hash``, so that a trainer that wa
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from apps.common import registry
+from apps.common.batches import Batch
+from apps.common.model_files import MODEL
 from apps.common.registry import CHAMPION, Version
 from apps.common.waiting import wait_until
 from apps.trainer.ensemble import Ensemble, LearnerResult
 
 _READY_S = 60
-_KILL_S = 5
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is being trained on."""
-
-    dataset: str
-    batch: str
-    content_hash: str
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags of its runs and of its version."""
-        return {"dataset": self.dataset, "batch": self.batch, "content_hash": self.content_hash}
 
 
 class MlflowRun:
-    """One training in MLflow; the experiment and the registered model are named after the dataset."""
+    """
+    The training on one batch: its run with a child run for each learner, its version, the alias.
 
-    def __init__(self, mlflow: str, subject: Subject) -> None:
+    The experiment and the registered model are named after the dataset.
+    """
+
+    def __init__(self, mlflow: str, dataset: str, batch: Batch) -> None:
         """``mlflow`` is the server's address."""
         self.mlflow = mlflow
-        self.subject = subject
+        self.dataset = dataset
+        self.batch = batch
         self.client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
         self.experiment = self._experiment()
 
     def _experiment(self) -> str:
-        found = self.client.get_experiment_by_name(self.subject.dataset)
+        found = self.client.get_experiment_by_name(self.dataset)
         if found:
             return str(found.experiment_id)
         try:
-            return str(self.client.create_experiment(self.subject.dataset))
+            return str(self.client.create_experiment(self.dataset))
         except MlflowException:  # another trainer was faster
-            return str(self.client.get_experiment_by_name(self.subject.dataset).experiment_id)
+            return str(self.client.get_experiment_by_name(self.dataset).experiment_id)
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        """The tags of the runs and of the version."""
+        return {"dataset": self.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
 
     def version(self) -> Version | None:
         """The version that this content already has, whichever trainer made it."""
-        found = registry.versions(self.mlflow, self.subject.dataset)
-        return next((v for v in found if v.tags.get("content_hash") == self.subject.content_hash), None)
+        versions = registry.versions(self.mlflow, self.dataset)
+        same_content = (version for version in versions if version.tags.get("content_hash") == self.batch.content_hash)
+        return next(same_content, None)
 
     def close_leftovers(self, keep: str | None) -> int:
         """Mark the runs that killed trainers left behind; the run of a version that exists is ``keep``."""
-        query = f"tags.content_hash = '{self.subject.content_hash}' and attributes.status = 'RUNNING'"
+        query = f"tags.content_hash = '{self.batch.content_hash}' and attributes.status = 'RUNNING'"
         left = [run.info.run_id for run in self.client.search_runs([self.experiment], query) if run.info.run_id != keep]
         for run_id in left:
             self.client.set_terminated(run_id, "KILLED")
@@ -71,7 +67,7 @@ class MlflowRun:
 
     def begin(self) -> str:
         """Open the parent run; its id."""
-        run: Run = self.client.create_run(self.experiment, tags=self.subject.tags, run_name=self.subject.batch)
+        run: Run = self.client.create_run(self.experiment, tags=self._tags, run_name=self.batch.name)
         return str(run.info.run_id)
 
     def log(self, run_id: str, metrics: dict[str, float], parameters: Mapping[str, object]) -> None:
@@ -85,7 +81,7 @@ class MlflowRun:
 
     def log_learner(self, parent: str, result: LearnerResult) -> None:
         """A finished child run with what one learner did; each fold is a step of its metrics."""
-        tags = {**self.subject.tags, "mlflow.parentRunId": parent}
+        tags = {**self._tags, "mlflow.parentRunId": parent}
         run_id = str(self.client.create_run(self.experiment, tags=tags, run_name=result.name).info.run_id)
         now = int(time.time() * 1000)
         measured = [(step, name, value) for step, fold in enumerate(result.folds) for name, value in fold.items()]
@@ -100,15 +96,15 @@ class MlflowRun:
 
     def register(self, run_id: str) -> Version:
         """Make the version of a run's model, with its tags from the first moment, and wait until it is ready."""
-        name = self.subject.dataset
+        name = self.dataset
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
-        made = self.client.create_model_version(name, source, run_id, tags=self.subject.tags)
-        return Version(name, str(made.version), run_id, self.subject.tags)
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{MODEL}"
+        made = self.client.create_model_version(name, source, run_id, tags=self._tags)
+        return Version(name, str(made.version), run_id, self._tags)
 
     def wait_until_ready(self, version: Version) -> None:
         """Return when the registry says that the version is usable."""
@@ -129,16 +125,6 @@ class MlflowRun:
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run."""
         self.client.set_terminated(run_id, status)
-
-
-def kill(mlflow: str, run_id: str) -> None:
-    """
-    Mark a run as killed, by one plain request.
-
-    It is called from a signal handler, where the client's connection may be half way through another request.
-    """
-    body = {"run_id": run_id, "status": "KILLED", "end_time": int(time.time() * 1000)}
-    requests.post(f"{mlflow}/api/2.0/mlflow/runs/update", json=body, timeout=_KILL_S)
 
 
 def learner_metrics(result: LearnerResult) -> dict[str, float]:

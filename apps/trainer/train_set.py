@@ -14,9 +14,10 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.datasets.declaration import Dataset
 from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, quoted, training_sql
-from apps.trainer.ensemble import FOLD, TEST_FOLD
 
 BATCH = f"{INTERNAL}batch"
+FOLD = f"{INTERNAL}fold"  # the number of a row's fold, or TEST_FOLD
+TEST_FOLD = -1
 _TEST_SHARE, _BUCKETS = 0.15, 1_000_000
 _FEWEST = 10  # rows in a fold, and in the test part
 

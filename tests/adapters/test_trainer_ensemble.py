@@ -114,10 +114,10 @@ def test_the_stack_learns_and_every_learner_is_measured(trained):
     """The whole explains the unseen rows, and each learner has its metrics and seconds in every fold."""
     assert trained.test["r2"] > 0.9
     assert set(trained.stacker) == {"linear_regression", "random_forest", "intercept"}
-    for trial in trained.trials:
-        assert len(trial.folds) == 3
-        assert all(fold["training_seconds"] > 0 and fold["validation_seconds"] > 0 for fold in trial.folds)
-        assert trial.test["r2"] > 0.7
+    for result in trained.learners:
+        assert len(result.folds) == 3
+        assert all(fold["training_seconds"] > 0 and fold["validation_seconds"] > 0 for fold in result.folds)
+        assert result.test["r2"] > 0.7
 
 
 def test_only_the_answer_and_what_came_in_leaves_the_pipeline(spark, trained):
@@ -183,7 +183,7 @@ def test_a_fold_is_scored_by_what_never_saw_it(spark, setup):
 
     trained = train(HOMES, kept(spark, HOMES, rows), setup)
 
-    assert all(fold["r2"] < 0.1 for trial in trained.trials for fold in trial.folds)
+    assert all(fold["r2"] < 0.1 for result in trained.learners for fold in result.folds)
 
 
 def test_the_saved_model_gives_the_golden_answers(spark, trained, tmp_path):

@@ -4,8 +4,8 @@ import pytest
 
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer import session, train_set
-from apps.trainer.ensemble import FOLD, TEST_FOLD
 from apps.trainer.settings import TrainerSettings
+from apps.trainer.train_set import FOLD, TEST_FOLD
 
 TOYS = Dataset(
     name="toys",

@@ -1,0 +1,86 @@
+"""
+The batch to train on: where it lies, what an earlier trainer made of it, and its way out when it is refused.
+
+Everything is found by name and content hash, so that a trainer that was killed anywhere can be started again.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+from structlog.stdlib import BoundLogger
+
+from apps.common.batches import MANIFEST, Batch, BatchStore, Manifest, repeat_problems
+from apps.common.errors import BatchRefused, SettingsError
+from apps.common.registry import Version
+from apps.datasets.declaration import Dataset
+from apps.trainer.mlflow_run import MlflowRun
+from apps.trainer.settings import TrainerSettings
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What every step may use; the Spark session is on its way, since a JVM takes seconds to start."""
+
+    settings: TrainerSettings
+    dataset: Dataset
+    store: BatchStore
+    session: Future[SparkSession]
+    log: BoundLogger
+
+
+@dataclass(frozen=True)
+class FoundBatch:
+    """The batch, where it lies (``landing`` or ``used``), its side of MLflow, and the version that it has already."""
+
+    batch: Batch
+    place: str
+    manifest: Manifest
+    run: MlflowRun
+    version: Version | None
+
+    def unnamed_train_set(self, store: BatchStore) -> str:
+        """The HDFS folder of the train set while its version has no number yet."""
+        return store.folder("train-sets", f".training-{self.batch.content_hash}")
+
+
+def find(context: TrainingContext) -> FoundBatch:
+    """Look where the batch is and what an earlier trainer made of it; close the runs that killed trainers left."""
+    name = context.settings.batch
+    place = _place(context)
+    manifest = context.store.manifest(place, name)
+    batch = Batch(name, manifest.rows, manifest.content_hash)
+    run = MlflowRun(context.settings.mlflow, context.dataset.name, batch)
+    version = run.version()
+    left = run.close_leftovers(version.run_id if version else None)
+    context.log.info("found the batch", place=place, version=version and version.version, left=left)
+    trained_on = version.tags.get("batch") if version else None
+    is_used = place == "landing" and context.store.exists(context.store.folder("used", name))
+    refuse_if(repeat_problems(name, is_used=is_used, twin=None if trained_on == name else trained_on))
+    return FoundBatch(batch, place, manifest, run, version)
+
+
+def _place(context: TrainingContext) -> str:
+    store, batch = context.store, context.settings.batch
+    for place in ("landing", "used"):
+        if store.exists(f"{store.folder(place, batch)}/{MANIFEST}"):
+            return place
+    if store.exists(store.folder("refused", batch)):
+        raise BatchRefused(f"{batch} must be in landing or used; got refused; its reason is there")
+    raise SettingsError(
+        f"BATON_BATCH must name a complete batch in {store.folder('landing')}; got {batch!r}; "
+        "drop it again, or look in refused"
+    )
+
+
+def refuse(context: TrainingContext, reason: str) -> None:
+    """Move the batch out of landing with the reason; one that is elsewhere stays there."""
+    store, batch = context.store, context.settings.batch
+    if store.exists(f"{store.folder('landing', batch)}/{MANIFEST}"):
+        store.refuse(batch, reason)
+
+
+def refuse_if(problems: list[str]) -> None:
+    """Raise BatchRefused with all ``problems``, if there are any."""
+    if problems:
+        raise BatchRefused("; ".join(problems))

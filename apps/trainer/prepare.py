@@ -1,0 +1,88 @@
+"""From a found batch to the rows to train on: verified, read, the bad rows put aside, the rest kept."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from apps.common.batches import BatchStore, Manifest, schema_hash
+from apps.common.errors import BatchRefused, BatonError
+from apps.trainer import train_set
+from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """Every row that was read, with its rejection if it has one; ``counts`` is by batch, ``own`` the new batch's."""
+
+    rows: DataFrame
+    counts: dict[str, train_set.Counts]
+    own: train_set.Counts
+
+
+@dataclass(frozen=True)
+class TrainSet:
+    """The rows to train on, once for each key, with their fold; beside them what was counted to get them."""
+
+    rows: DataFrame
+    checked: CheckedRows
+
+
+def verify(context: TrainingContext, found: FoundBatch) -> dict[str, Manifest]:
+    """
+    Hold the batch against its manifest and its parts' headers against the declaration.
+
+    Return the manifests of the batches used before, which are read together with it.
+    """
+    store, columns = context.store, context.dataset.column_names
+    names = [entry.name for entry in store.entries("used") if entry.complete]
+    used = {name: _used_manifest(store, name) for name in names if name != found.batch.name}
+    problems = store.problems(found.batch.name) if found.place == "landing" else []
+    if (expected := schema_hash(columns)) != found.manifest.schema_hash:
+        problems.append(f"the manifest's schema_hash must be {expected}; got {found.manifest.schema_hash}")
+    for part in found.manifest.parts:
+        path = f"{store.folder(found.place, found.batch.name)}/{part.name}"
+        if store.exists(path):
+            beginning = next(store.files.chunks(path), b"")
+            problems += train_set.header_problems(part.name, beginning, columns)
+    refuse_if(problems)
+    return used
+
+
+def _used_manifest(store: BatchStore, name: str) -> Manifest:
+    try:
+        return store.manifest("used", name)
+    except BatchRefused as refusal:  # no fault of the new batch
+        raise BatonError(f"{store.folder('used', name)}: {refusal}; mend it or take it away") from refusal
+
+
+def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest]) -> CheckedRows:
+    """Read the used batches and the new one, once, and count what their rows are worth."""
+    store, name = context.store, found.batch.name
+    parts = {store.folder("used", used_name): manifest.parts for used_name, manifest in used.items()}
+    parts[store.folder(found.place, name)] = found.manifest.parts
+    paths = [store.url(f"{folder}/{part.name}") for folder in parts for part in parts[folder]]
+    raw = train_set.read(context.session.result(), paths, context.dataset)
+    rows = train_set.check(context.dataset, raw).persist()
+    counts = train_set.count(rows)
+    own = counts.get(name, train_set.Counts(0, 0))
+    context.log.info("counted", batches=len(parts), rows=own.rows, quarantined=own.quarantined)
+    refuse_if(train_set.row_problems(own, found.manifest.rows))
+    return CheckedRows(rows, counts, own)
+
+
+def quarantine(context: TrainingContext, checked: CheckedRows) -> None:
+    """Write the rows of the new batch that its rules reject, each with its reason; too many refuse the batch."""
+    batch = context.settings.batch
+    if checked.own.quarantined:
+        target = context.store.url(context.store.folder("quarantine", batch))
+        train_set.rejected(checked.rows, batch).write.mode("overwrite").json(target)
+    refuse_if(train_set.quarantine_problems(checked.own, context.dataset.quarantine_limit))
+
+
+def keep(context: TrainingContext, found: FoundBatch, checked: CheckedRows) -> TrainSet:
+    """Write the rows to train on, with their fold, where their version will find them."""
+    rows = train_set.keep(context.dataset, checked.rows, context.settings.folds).persist()
+    refuse_if(train_set.shortages(context.dataset, rows, context.settings.folds))
+    rows.write.mode("overwrite").parquet(context.store.url(found.unnamed_train_set(context.store)))
+    checked.rows.unpersist()
+    return TrainSet(rows, checked)

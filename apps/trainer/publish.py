@@ -1,0 +1,73 @@
+"""From a fitted ensemble to a version that serves: logged, registered, its train set named, promoted."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+from apps.common.registry import Version
+from apps.datasets.declaration import Dataset
+from apps.trainer import artifacts
+from apps.trainer.cleaning import input_columns
+from apps.trainer.ensemble import Ensemble
+from apps.trainer.found_batch import FoundBatch, TrainingContext
+from apps.trainer.golden import golden
+from apps.trainer.mlflow_run import MlflowRun, ensemble_metrics
+from apps.trainer.prepare import CheckedRows, TrainSet
+
+
+def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: TrainSet, ensemble: Ensemble) -> None:
+    """Write numbers and artifacts to MLflow."""
+    settings, pipeline = context.settings, ensemble.pipeline
+    folder = settings.scratch / "artifacts"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(2) as pool:  # each waits for Spark most of the time
+        saving = settings.shared("saving") if settings.executors else str(settings.scratch / "saving")
+        saved = pool.submit(artifacts.save_model, folder, pipeline, saving)
+        golden_rows = pool.submit(golden, context.session.result(), context.dataset, train_set.rows, pipeline)
+        for result in ensemble.learners:
+            run.log_learner(run_id, result)
+        counted = _counted(train_set.checked, train_set.rows.count())
+        batches = train_set.checked.counts
+        parameters = {"folds": settings.folds, "batches": len(batches), "task": context.dataset.task}
+        run.log(run_id, ensemble_metrics(ensemble) | counted, parameters)
+        saved.result()
+        contract = _contract(context.dataset, counted["rows"], list(batches))
+        artifacts.write(folder, contract, golden_rows.result())
+    run.upload(run_id, folder)
+
+
+def _counted(checked: CheckedRows, kept: int) -> dict[str, int]:
+    read = sum(counts.rows for counts in checked.counts.values())
+    bad = sum(counts.quarantined for counts in checked.counts.values())
+    return {
+        "rows": kept,
+        "rows_read": read,
+        "rows_quarantined": bad,
+        "rows_repeated": read - bad - kept,
+        "batch_rows": checked.own.rows,
+        "batch_quarantined": checked.own.quarantined,
+    }
+
+
+def _contract(dataset: Dataset, rows: int, batches: list[str]) -> dict[str, object]:
+    return {
+        "dataset": dataset.name,
+        "task": dataset.task,
+        "input_columns": list(input_columns(dataset)),
+        "rows": rows,
+        "batches": sorted(batches),
+    }
+
+
+def name_train_set(context: TrainingContext, found: FoundBatch, version: Version) -> None:
+    """Give the train set its version's number."""
+    store, unnamed = context.store, found.unnamed_train_set(context.store)
+    target = store.folder("train-sets", version.version)
+    if store.exists(unnamed) and not store.exists(target):
+        store.files.rename(unnamed, target)
+
+
+def promote(run: MlflowRun, version: Version) -> None:
+    """Let the version serve. A gate stands here when there is one: a version that may not serve goes no further."""
+    run.wait_until_ready(version)
+    run.promote(version)
