@@ -1,5 +1,5 @@
 """
-The trial of each answer: does it stand where its request stands, and say what its version says to it?
+The checks of each answer: does it stand where its request stands, and is it what its version predicts for it?
 
 Apart from the ledger, which counts, so that every promise to whoever sends a request is in one place.
 """
@@ -24,7 +24,7 @@ class Wrong:
 
 
 class AnswerChecks:
-    """What each answer is held against."""
+    """The requests and the expected answers that each answer is compared with."""
 
     def __init__(self, sends: Sequence[Send], expected: Sequence[Expected]) -> None:
         """``expected`` may be empty: then values are not compared."""
@@ -32,23 +32,23 @@ class AnswerChecks:
         self.positions: dict[str, set[Position]] = defaultdict(set)
         for send in sends:
             self.positions[send.request_id].update({send.position} if send.acknowledged and send.position else ())
-        self.expected = {(one.model_version, one.in_partition, one.in_offset): one for one in expected}
+        self.expected = {(line.model_version, line.in_partition, line.in_offset): line for line in expected}
 
     def concerns(self, answer: Answer) -> bool:
         """Whether the answer stands at one of our requests, or names one."""
         return answer.position in self.id_at or answer.request_id in self.positions
 
-    def known(self, answer: Answer) -> bool:
-        """Whether it is known what the answer should say."""
+    def can_compare(self, answer: Answer) -> bool:
+        """Whether it is known what the answer must be."""
         return (answer.model_version, *answer.position) in self.expected
 
     def wrong(self, answers: Sequence[Answer]) -> Iterator[Wrong]:
         """Every answer that breaks a promise, repeats included."""
-        named: dict[int, Counter[str]] = defaultdict(Counter)
+        versions: dict[int, Counter[str]] = defaultdict(Counter)
         for answer in answers:
-            named[answer.release][answer.model_version] += 1
+            versions[answer.release][answer.model_version] += 1
         for answer in answers:
-            usual = named[answer.release].most_common(1)[0][0]
+            usual = versions[answer.release].most_common(1)[0][0]
             faults = [*self._place_faults(answer), *self._value_faults(answer)]
             if answer.model_version != usual:
                 faults.append(
@@ -61,16 +61,16 @@ class AnswerChecks:
         stands = self.id_at.get(answer.position)
         if stands is not None and stands != answer.request_id:
             yield f"it answers {answer.request_id}, but {stands} stands there"
-        known = self.positions.get(answer.request_id)
-        if stands is None and known:
-            yield f"it says to answer {answer.position}, but the request stands at {min(known)}"
+        own_positions = self.positions.get(answer.request_id)
+        if stands is None and own_positions:
+            yield f"it says to answer {answer.position}, but the request stands at {min(own_positions)}"
 
     def _value_faults(self, answer: Answer) -> Iterator[str]:
         if (answer.prediction is None) == (answer.rejection is None):
             yield f"it must be a prediction or a rejection; got {answer.prediction} and {answer.rejection!r}"
         elif answer.prediction is not None and not _finite(answer.prediction):
             yield f"its prediction must be a number; got {answer.prediction!r}"
-        if not self.expected or (answer.position not in self.id_at and not self.known(answer)):
+        if not self.expected or (answer.position not in self.id_at and not self.can_compare(answer)):
             return
         right = self.expected.get((answer.model_version, *answer.position))
         if right is None:

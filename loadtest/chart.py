@@ -1,7 +1,7 @@
 """
-The picture of a run: each answer a dot of its version's colour, and above it who trained and who served.
+The chart of a run: each answer a dot of its version's colour, and above it who trained and who served.
 
-It is drawn in stand-in colours that become CSS variables, so that one picture suits a light and a dark page.
+It is drawn in stand-in colours that become CSS variables, so that one chart suits a light and a dark page.
 """
 
 import io
@@ -132,12 +132,12 @@ def _draw_lanes(axes: Axes, verdict: Verdict, drops: Sequence[float], trainings:
             _label(axes, max(began, 0), 1, label, away=9)
     axes.plot(drops, [1] * len(drops), "v", color=INK, markersize=6)
     for release in verdict.releases:
-        seen = [wait.answer for wait in verdict.waits if wait.answer and wait.answer.release == release]
-        if not seen:
+        answers = [wait.answer for wait in verdict.waits if wait.answer and wait.answer.release == release]
+        if not answers:
             continue  # it answered only what was never acknowledged
-        began = min(one.seen_at for one in seen) - verdict.began
-        ended = max(one.seen_at for one in seen) - verdict.began
-        version = seen[0].model_version
+        began = min(answer.seen_at for answer in answers) - verdict.began
+        ended = max(answer.seen_at for answer in answers) - verdict.began
+        version = answers[0].model_version
         shade = colour(verdict.versions.index(version))
         axes.barh(0, ended - began, left=began, height=0.62, color=shade, alpha=0.5, linewidth=0)
         _label(axes, began, 0, f"release {release}, version {version}", away=6)

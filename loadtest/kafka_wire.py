@@ -78,7 +78,7 @@ class Connection:
 
 def addresses(kafka: str) -> list[Address]:
     """The brokers of ``host:port,host:port``."""
-    split = [one.strip().rpartition(":") for one in kafka.split(",")]
+    split = [address.strip().rpartition(":") for address in kafka.split(",")]
     return [(host.strip("[]"), int(port)) for host, _, port in split]
 
 
@@ -91,13 +91,13 @@ def leaders(kafka: str, topic: str) -> dict[Address, list[int]]:
     )
     response = _ask_any(addresses(kafka), request)
     brokers = {broker.node_id: (broker.host, broker.port) for broker in response.brokers}
-    found: dict[Address, list[int]] = {}
+    led: dict[Address, list[int]] = {}
     for described in response.topics:
         _check(described.error_code)
         for partition in described.partitions:
             _check(partition.error_code)
-            found.setdefault(brokers[partition.leader_id], []).append(partition.partition_index)
-    return found
+            led.setdefault(brokers[partition.leader_id], []).append(partition.partition_index)
+    return led
 
 
 def _ask_any(known: Sequence[Address], request: Any) -> Any:
@@ -116,25 +116,25 @@ def _ask_any(known: Sequence[Address], request: Any) -> Any:
 
 def offsets(connection: Connection, topic: str, partitions: Sequence[int], moment: int) -> dict[int, int]:
     """The EARLIEST or LATEST offset of each of ``partitions``, which this broker leads."""
-    wanted = ListOffsetsRequest.ListOffsetsTopic
+    topic_type = ListOffsetsRequest.ListOffsetsTopic
     asked = [
-        wanted.ListOffsetsPartition(partition_index=number, current_leader_epoch=-1, timestamp=moment)
+        topic_type.ListOffsetsPartition(partition_index=number, current_leader_epoch=-1, timestamp=moment)
         for number in partitions
     ]
     request = ListOffsetsRequest(
-        version=OFFSETS_VERSION, replica_id=-1, isolation_level=0, topics=[wanted(name=topic, partitions=asked)]
+        version=OFFSETS_VERSION, replica_id=-1, isolation_level=0, topics=[topic_type(name=topic, partitions=asked)]
     )
-    answered = [one for described in connection.ask(request).topics for one in described.partitions]
-    for one in answered:
-        _check(one.error_code)
-    return {one.partition_index: one.offset for one in answered}
+    answered = [partition for described in connection.ask(request).topics for partition in described.partitions]
+    for partition in answered:
+        _check(partition.error_code)
+    return {partition.partition_index: partition.offset for partition in answered}
 
 
 def fetch_request(topic: str, positions: Mapping[int, int]) -> Any:
     """A request for what stands at and after ``positions``; the broker holds it until there is something."""
-    wanted = FetchRequest.FetchTopic
+    topic_type = FetchRequest.FetchTopic
     asked = [
-        wanted.FetchPartition(
+        topic_type.FetchPartition(
             partition=number,
             current_leader_epoch=-1,
             fetch_offset=offset,
@@ -152,7 +152,7 @@ def fetch_request(topic: str, positions: Mapping[int, int]) -> Any:
         isolation_level=0,
         session_id=0,
         session_epoch=-1,
-        topics=[wanted(topic=topic, partitions=asked)],
+        topics=[topic_type(topic=topic, partitions=asked)],
         forgotten_topics_data=[],
         rack_id="",
     )

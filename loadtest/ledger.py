@@ -2,7 +2,7 @@
 The ledger: what was sent, acknowledged and answered, and the proof that nothing was dropped.
 
 Pure functions of three records: the sender's journal, the answers in the order a reader saw them, and what each
-version predicts for each request, computed afresh. So the judge can itself be put on trial with invented histories.
+version predicts for each request, computed afresh. So the checker can itself be checked, with invented histories.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ SAMPLE = 5  # how many offenders a sentence names
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement; ``problems`` turns it into sentences."""
+    """What was counted, measured and found wrong in one run; ``problems`` turns it into sentences."""
 
     sent: int
     acked: int
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def duration_s(self) -> float:
-        """From the first request to the last that was heard of any."""
+        """Seconds from the first request to the last acknowledgement or answer."""
         return self.ended - self.began
 
     @property
@@ -78,9 +78,9 @@ class Verdict:
             "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
             "silence": asdict(self.silence) if self.silence else None,
             "releases": list(self.releases),
-            "handovers": [asdict(one) for one in self.handovers],
+            "handovers": [asdict(handover) for handover in self.handovers],
             "missing_ids": list(self.missing),
-            "wrong_answers": [asdict(one) for one in self.wrong],
+            "wrong_answers": [asdict(wrong) for wrong in self.wrong],
         }
 
 
@@ -101,39 +101,52 @@ def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
 
 
 def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:
-    """Judge one run; without ``expected`` values are not compared, all else is."""
-    judged = AnswerChecks(sends, expected)
-    ours = [answer for answer in answers if judged.concerns(answer)]
-    probes = sum(1 for one in answers if one.request_id.startswith(PROBE_PREFIX) and not judged.concerns(one))
-    firsts = list(first_answers(ours))
-    kept = {answer.position: answer for answer in firsts}
+    """
+    Check one run: ``sends`` is the whole journal, ``answers`` everything a reader saw, in the order it was seen.
+
+    Without ``expected`` the values of the answers are not compared; everything else is checked all the same.
+    """
+    checks = AnswerChecks(sends, expected)
+    own = [answer for answer in answers if checks.concerns(answer)]
+    probes = [answer for answer in answers if _is_probe(answer) and not checks.concerns(answer)]
+    firsts = list(first_answers(own))
+    first_at = {answer.position: answer for answer in firsts}
     acked = [send for send in sends if send.acknowledged]
-    waits = tuple(RequestWait(at[0], send.sent_at, kept.get(at)) for send in acked if (at := send.position))
+    waits = tuple(
+        RequestWait(position[0], send.sent_at, first_at.get(position))
+        for send in acked
+        if (position := send.position) is not None
+    )
     answered = [wait.answer for wait in waits if wait.answer]
-    moments = [send.acked_at or send.sent_at for send in sends] + [answer.seen_at for answer in ours]
+    moments = [send.acked_at or send.sent_at for send in sends] + [answer.seen_at for answer in own]
     ended = max(moments, default=0.0)
-    quiet = silences(waits, ended)
+    all_silences = silences(waits, ended)
     return Verdict(
         sent=len(sends),
         acked=len(acked),
         unknown=len(sends) - len(acked),
         answered=len(answered),
-        missing=tuple(missing(acked, ours)),
+        missing=tuple(missing(acked, own)),
         rejected=sum(1 for answer in answered if answer.rejection is not None),
-        repeats=len(ours) - len(firsts),
-        wrong=tuple(judged.wrong(ours)),
-        foreign=len(answers) - len(ours) - probes,
-        compared=sum(1 for answer in ours if judged.known(answer)),
+        repeats=len(own) - len(firsts),
+        wrong=tuple(checks.wrong(own)),
+        foreign=len(answers) - len(own) - len(probes),
+        compared=sum(1 for answer in own if checks.can_compare(answer)),
         out_of_order=_out_of_order(firsts),
         latency=latency(waits),
-        silence=longest(quiet),
+        silence=longest(all_silences),
         versions=tuple(dict.fromkeys(answer.model_version for answer in firsts)),
         releases=tuple(dict.fromkeys(answer.release for answer in firsts)),
-        handovers=tuple(handovers(ours, firsts, quiet)),
+        handovers=tuple(handovers(own, firsts, all_silences)),
         waits=waits,
         began=min((send.sent_at for send in sends), default=ended),
         ended=ended,
     )
+
+
+def _is_probe(answer: Answer) -> bool:
+    """Whether a starting server asked this of itself."""
+    return answer.request_id.startswith(PROBE_PREFIX)
 
 
 def _out_of_order(firsts: Iterable[Answer]) -> int:
@@ -151,22 +164,22 @@ def problems(verdict: Verdict, min_versions: int = 1, *, must_compare: bool = Fa
 
     With ``must_compare`` a run whose values were never compared is a failure too.
     """
-    found = []
+    sentences = []
     if not verdict.sent:
-        found.append("requests must be sent; got none; nothing is proven by an empty run")
+        sentences.append("requests must be sent; got none; nothing is proven by an empty run")
     elif not verdict.acked:
-        found.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
+        sentences.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
     if verdict.missing:
         some = ", ".join(verdict.missing[:SAMPLE])
-        found.append(f"every acknowledged request must be answered; {len(verdict.missing)} not: {some}")
+        sentences.append(f"every acknowledged request must be answered; {len(verdict.missing)} not: {some}")
     if verdict.wrong:
-        some = ". ".join(f"{one.request_id} at {one.position}: {one.reason}" for one in verdict.wrong[:SAMPLE])
-        found.append(f"every answer must be right; {len(verdict.wrong)} not: {some}")
+        some = ". ".join(f"{wrong.request_id} at {wrong.position}: {wrong.reason}" for wrong in verdict.wrong[:SAMPLE])
+        sentences.append(f"every answer must be right; {len(verdict.wrong)} not: {some}")
     if must_compare and not verdict.compared:
-        found.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
+        sentences.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
     if len(verdict.versions) < min_versions:
         seen = ", ".join(verdict.versions) or "none"
-        found.append(
+        sentences.append(
             f"answers must come from at least {min_versions} versions; got {seen}; the hand-over did not happen"
         )
-    return found
+    return sentences

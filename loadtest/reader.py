@@ -170,7 +170,11 @@ class Recorder:
             self._connect()
         for connection, partitions in self.connections.items():
             if connection.idle:
-                connection.send(kafka_wire.fetch_request(ANSWERS, {one: self.positions[one] for one in partitions}))
+                connection.send(
+                    kafka_wire.fetch_request(
+                        ANSWERS, {partition: self.positions[partition] for partition in partitions}
+                    )
+                )
         sources: list[kafka_wire.Connection | TextIO] = [*self.connections, *([also] if also else [])]
         readable, _, _ = select.select(sources, [], [], IDLE_S)
         for connection in self.connections:

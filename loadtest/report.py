@@ -1,4 +1,4 @@
-"""What a run tells a person: a table for the terminal, and one HTML file that needs nothing but itself."""
+"""The report of a run: a table for the terminal, and one HTML file that needs nothing but itself."""
 
 import os
 import platform
@@ -61,15 +61,15 @@ class Timeline:
 
     def trainings(self) -> list[tuple[Span, str]]:
         """From each drop to the next finished training, and how long that was."""
-        found: list[tuple[Span, str]] = []
+        trainings: list[tuple[Span, str]] = []
         dropped: Event | None = None
-        for event in sorted(self.events, key=lambda one: one.time):
+        for event in sorted(self.events, key=lambda event: event.time):
             if event.kind == DROP:
                 dropped = dropped or event
             elif event.kind == TRAINED and dropped:
-                found.append(((dropped.time, event.time), f"{event.time - dropped.time:.0f} s"))
+                trainings.append(((dropped.time, event.time), f"{event.time - dropped.time:.0f} s"))
                 dropped = None
-        return found
+        return trainings
 
 
 def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
@@ -100,12 +100,12 @@ def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
 def _latencies(verdict: Verdict, timeline: Timeline) -> dict[str, Latency]:
     spans = [span for span, _ in timeline.trainings()]
     calm = outside(verdict.waits, spans)
-    found = {"all requests": verdict.latency}
+    latencies = {"all requests": verdict.latency}
     if len(calm) != len(verdict.waits):
         calm_at = {id(wait) for wait in calm}
-        found["while nothing trained"] = latency(calm)
-        found["while a training ran"] = latency(wait for wait in verdict.waits if id(wait) not in calm_at)
-    return found
+        latencies["while nothing trained"] = latency(calm)
+        latencies["while a training ran"] = latency(wait for wait in verdict.waits if id(wait) not in calm_at)
+    return latencies
 
 
 def _machine() -> dict[str, str]:
@@ -137,30 +137,30 @@ def as_number(value: float | None) -> str:
 
 def table(verdict: Verdict) -> Table:
     """The same in a few lines for the terminal."""
-    shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    lines = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     silence = verdict.silence
     where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
     rows = [
         ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
         ("answered", f"{verdict.answered:,}", f"{verdict.rejected:,} of them rejected, {verdict.repeats:,} repeats"),
-        ("missing", _judged(len(verdict.missing)), ""),
-        ("wrong", _judged(len(verdict.wrong)), f"{verdict.compared:,} compared with what their versions predict"),
+        ("missing", _good_if_none(len(verdict.missing)), ""),
+        ("wrong", _good_if_none(len(verdict.wrong)), f"{verdict.compared:,} compared with what their versions predict"),
         ("p50", as_ms(spread.p50_ms), f"p95 {as_ms(spread.p95_ms)}"),
         ("p99", as_ms(spread.p99_ms), f"p99.9 {as_ms(spread.p999_ms)}, worst {as_ms(spread.worst_ms)}"),
         ("silence", as_ms(verdict.longest_silence_ms), f"the longest: {where}" if where else ""),
         ("versions", ", ".join(verdict.versions) or "none", ""),
     ]
     for handover in verdict.handovers:
-        told = f"version {handover.version}, silence {as_ms(handover.silence_ms)}, {handover.repeats:,} repeats"
-        rows.append((f"release {handover.release}", chart.clock(handover.at - verdict.began), told))
-    shown.add_column(style="bold")
-    shown.add_column(justify="right")
-    shown.add_column(style="dim")
+        text = f"version {handover.version}, silence {as_ms(handover.silence_ms)}, {handover.repeats:,} repeats"
+        rows.append((f"release {handover.release}", chart.clock(handover.at - verdict.began), text))
+    lines.add_column(style="bold")
+    lines.add_column(justify="right")
+    lines.add_column(style="dim")
     for row in rows:
-        shown.add_row(*row)
-    return shown
+        lines.add_row(*row)
+    return lines
 
 
-def _judged(count: int) -> str:
+def _good_if_none(count: int) -> str:
     return f"[{'red' if count else 'green'}]{count:,}[/]"

@@ -1,8 +1,8 @@
 """
 How long requests waited: percentiles, silences and hand-overs, as pure functions of who waited from when to when.
 
-A silence is counted per partition, because a stalled partition hides behind a lively one, and only while an
-acknowledged request waits, because a sender that rests is no silence.
+A silence is an answer gap: no answer comes while one is due. It is counted per partition, because a stalled partition
+hides behind a lively one, and only while an acknowledged request waits, because a sender that rests is no silence.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
-from apps.common.messages import Answer
+from apps.common.messages import Answer, Position
 
 AROUND_S = 5  # how far before and after a hand-over a silence counts as its own
 
@@ -89,7 +89,7 @@ def _silences_of(partition: int, waits: list[RequestWait], until: float) -> list
     steps = [(wait.sent_at, 1) for wait in waits]
     steps += [(wait.answer.seen_at, -1) for wait in waits if wait.answer]
     found, waiting, began = [], 0, 0.0
-    for moment, step in sorted(steps, key=lambda one: (one[0], -one[1])):
+    for moment, step in sorted(steps, key=lambda step: (step[0], -step[1])):
         if step > 0:
             began = began if waiting else moment
         else:
@@ -99,9 +99,9 @@ def _silences_of(partition: int, waits: list[RequestWait], until: float) -> list
     return [*found, Silence(partition, began, until)] if waiting else found
 
 
-def longest(found: Iterable[Silence]) -> Silence | None:
+def longest(several: Iterable[Silence]) -> Silence | None:
     """The longest silence."""
-    return max(found, key=lambda silence: silence.ms, default=None)
+    return max(several, key=lambda silence: silence.ms, default=None)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Handover:
     late: int
 
 
-def handovers(answers: Sequence[Answer], firsts: Sequence[Answer], found: Sequence[Silence]) -> list[Handover]:
+def handovers(answers: Sequence[Answer], firsts: Sequence[Answer], all_silences: Sequence[Silence]) -> list[Handover]:
     """Each change to a higher release among ``firsts``; ``answers`` are these and their repeats, in reading order."""
     changes: list[tuple[Answer, Answer]] = []
     newest: Answer | None = None
@@ -132,17 +132,18 @@ def handovers(answers: Sequence[Answer], firsts: Sequence[Answer], found: Sequen
             changes.append((newest, answer))
         if newest is None or answer.release > newest.release:
             newest = answer
-    kept = {answer.position: answer for answer in firsts}
-    return [_handover(old.release, new, answers, kept, found) for old, new in changes]
+    first_at = {answer.position: answer for answer in firsts}
+    return [_handover(old.release, new, answers, first_at, all_silences) for old, new in changes]
 
 
 def _handover(
-    old: int, new: Answer, answers: Sequence[Answer], kept: dict[tuple[int, int], Answer], found: Sequence[Silence]
+    old: int, new: Answer, answers: Sequence[Answer], first_at: dict[Position, Answer], all_silences: Sequence[Silence]
 ) -> Handover:
     by_old = [answer.seen_at for answer in answers if answer.release == old]
     by_new = [answer.seen_at for answer in answers if answer.release == new.release]
     between = {old, new.release}
-    near = [one for one in found if one.ended >= new.seen_at - AROUND_S and one.began <= new.seen_at + AROUND_S]
+    from_s, to_s = new.seen_at - AROUND_S, new.seen_at + AROUND_S
+    near = [silence for silence in all_silences if silence.ended >= from_s and silence.began <= to_s]
     worst = longest(near)
     return Handover(
         release=new.release,
@@ -151,6 +152,6 @@ def _handover(
         at=new.seen_at,
         silence_ms=worst.ms if worst else 0.0,
         overlap_s=max(0.0, max(by_old) - min(by_new)),
-        repeats=sum(1 for one in answers if {one.release, kept[one.position].release} == between),
-        late=sum(1 for one in kept.values() if one.release == old and one.seen_at > new.seen_at),
+        repeats=sum(1 for answer in answers if {answer.release, first_at[answer.position].release} == between),
+        late=sum(1 for answer in first_at.values() if answer.release == old and answer.seen_at > new.seen_at),
     )

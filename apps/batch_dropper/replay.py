@@ -82,20 +82,20 @@ class Replay:
         self._requests = connect(self.kafka, linger_ms=0)
         self._outcomes = connect(self.kafka, linger_ms=50)  # nobody waits for them
         for producer, topic in ((self._requests, REQUESTS), (self._outcomes, OUTCOMES)):
-            self._find(producer, topic)
+            self._require_topic(producer, topic)
         try:
             self._send_on_schedule()
         finally:
             self._finish()
 
-    def _find(self, producer: KafkaProducer, topic: str) -> None:
+    def _require_topic(self, producer: KafkaProducer, topic: str) -> None:
         try:
-            found = producer.partitions_for(topic)
+            partitions = producer.partitions_for(topic)
         except KafkaError as error:
-            found, reason = None, str(error)
+            partitions, reason = None, str(error)
         else:
             reason = "no partitions"
-        if not found:
+        if not partitions:
             raise Unavailable(f"Kafka at {self.kafka} must have the topic {topic}; got {reason}; is the stack up?")
 
     def _send_on_schedule(self) -> None:

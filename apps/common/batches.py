@@ -20,7 +20,7 @@ __all__ = ["MANIFEST", "REASON", "Batch", "BatchStore", "Entry", "Manifest", "Pa
 
 ROOT = "/baton"
 REASON = "_reason.txt"
-MANIFEST_BYTES = 16 * 1024 * 1024  # a longer one is not one
+MANIFEST_BYTES = 16 * 1024 * 1024  # a longer file is no manifest
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Batch:
 
 def repeat_problems(name: str, *, is_used: bool, twin: str | None) -> list[str]:
     """
-    Why a batch in landing/ is no new one; empty when it is.
+    Why a batch in landing/ is no new batch; empty when it is new.
 
     ``is_used`` says that a batch of this name is in used/ already; ``twin`` is the name of the batch with the same
     content that was trained on before, if there is one.
@@ -85,8 +85,8 @@ class BatchStore:
         return f"{self.hdfs}{path}"
 
     def _folders(self, place: str) -> list[FileStatus]:
-        found = self.files.listing(self.folder(place))
-        return [one for one in found if one.is_folder and not one.name.startswith((".", "_"))]
+        entries = self.files.listing(self.folder(place))
+        return [entry for entry in entries if entry.is_folder and not entry.name.startswith((".", "_"))]
 
     def names(self, place: str) -> list[str]:
         """The names of the batches in ``place``, in order, by one question to the NameNode."""
@@ -144,16 +144,16 @@ class BatchStore:
         """What in a landed batch differs from its manifest; empty when every part is there, whole and unchanged."""
         folder = self.folder("landing", batch)
         there = {file.name: file for file in self.files.listing(folder)}
-        found = []
+        problems = []
         for part in manifest.parts:
             if part.name not in there or there[part.name].is_folder:
-                found.append(f"{part.name} must be in the batch; it is missing")
-            elif there[part.name].bytes != part.bytes:  # told by the listing: not a byte has to be read
-                found.append(f"{part.name} must have {part.bytes} bytes; got {there[part.name].bytes}")
+                problems.append(f"{part.name} must be in the batch; it is missing")
+            elif there[part.name].bytes != part.bytes:  # the listing knows it: not a byte has to be read
+                problems.append(f"{part.name} must have {part.bytes} bytes; got {there[part.name].bytes}")
             elif (digest := self._sha256(posixpath.join(folder, part.name))) != part.sha256.lower():
-                found.append(f"{part.name} must have sha256 {part.sha256.lower()}; got {digest or 'no such file'}")
+                problems.append(f"{part.name} must have sha256 {part.sha256.lower()}; got {digest or 'no such file'}")
         unnamed = [name for name in there.keys() - {part.name for part in manifest.parts} if name[0] not in "._"]
-        return found + [f"{name} must be named in {MANIFEST}; it is not" for name in sorted(unnamed)]
+        return problems + [f"{name} must be named in {MANIFEST}; it is not" for name in sorted(unnamed)]
 
     def _sha256(self, path: str) -> str:
         """The hash of a file, or nothing when it was taken away since it was listed."""

@@ -56,13 +56,13 @@ class Hdfs:
         """What is in a folder, in the order of the names; nothing when there is no such folder."""
         try:
             with self._answering(path):
-                found = [
-                    FileStatus(posixpath.basename(one.path), one.isdir, one.length, one.modification_time / 1000)
-                    for one in self.client.list_status(path)
+                entries = [
+                    FileStatus(posixpath.basename(raw.path), raw.isdir, raw.length, raw.modification_time / 1000)
+                    for raw in self.client.list_status(path)
                 ]
         except FileNotFoundError:
             return []
-        return sorted(found, key=lambda one: one.name)
+        return sorted(entries, key=lambda entry: entry.name)
 
     def exists(self, path: str) -> bool:
         """Whether a path is there."""

@@ -52,30 +52,29 @@ class Manifest:
         try:
             return _ADAPTER.validate_json(text)
         except ValidationError as error:
-            places = (".".join(map(str, one["loc"])) or "it" for one in error.errors(include_url=False))
-            causes = (one["msg"] for one in error.errors(include_url=False))
-            listed = ", ".join(f"{place}: {cause}" for place, cause in zip(places, causes, strict=True))
+            faults = error.errors(include_url=False)
+            listed = ", ".join(f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg']}" for fault in faults)
             message = f"{MANIFEST} must be JSON with dataset, rows, schema_hash, created and parts; got {listed}"
             raise BatchRefused(message) from error
 
     def problems(self, dataset: str) -> list[str]:
         """What is wrong with a manifest by itself, whatever lies beside it."""
-        found = []
+        problems = []
         if self.dataset != dataset:
-            found.append(f"{MANIFEST}: dataset must be {dataset}; got {self.dataset}")
+            problems.append(f"{MANIFEST}: dataset must be {dataset}; got {self.dataset}")
         if self.rows < 1:
-            found.append(f"{MANIFEST}: rows must be at least 1; got {self.rows}")
+            problems.append(f"{MANIFEST}: rows must be at least 1; got {self.rows}")
         if not self.parts:
-            found.append(f"{MANIFEST}: parts must name at least one file; got none")
+            problems.append(f"{MANIFEST}: parts must name at least one file; got none")
         names = Counter(part.name for part in self.parts)
-        found += [f"{MANIFEST}: {name} must be named once; got {n} times" for name, n in names.items() if n > 1]
+        problems += [f"{MANIFEST}: {name} must be named once; got {n} times" for name, n in names.items() if n > 1]
         for part in self.parts:
             if not PLAIN_NAME.fullmatch(part.name):
                 rule = "have letters, digits, dot, underscore and dash only, and begin with one of the first two"
-                found.append(f"{MANIFEST}: the name of a part must {rule}; got {part.name}")
+                problems.append(f"{MANIFEST}: the name of a part must {rule}; got {part.name}")
             if not _SHA256.fullmatch(part.sha256.lower()):
-                found.append(f"{MANIFEST}: sha256 of {part.name} must have 64 hex digits; got {part.sha256}")
-        return found
+                problems.append(f"{MANIFEST}: sha256 of {part.name} must have 64 hex digits; got {part.sha256}")
+        return problems
 
 
 _ADAPTER = TypeAdapter(Manifest)

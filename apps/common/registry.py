@@ -73,20 +73,20 @@ def champion(mlflow: str, name: str) -> Version | None:
 def versions(mlflow: str, name: str) -> list[Version]:
     """Every version of model ``name``, oldest first."""
     query = {"filter": f"name='{name}'", "max_results": PAGE}
-    found: list[dict[str, Any]] = []
+    raw_versions: list[dict[str, Any]] = []
     while True:
         body = _get(mlflow, "model-versions/search", query) or {}
-        found += body.get("model_versions", [])
+        raw_versions += body.get("model_versions", [])
         if not body.get("next_page_token"):
-            return sorted(map(_version, found), key=lambda version: int(version.version))
+            return sorted(map(_version, raw_versions), key=lambda version: int(version.version))
         query["page_token"] = body["next_page_token"]
 
 
 def metrics(mlflow: str, run_id: str) -> dict[str, float]:
     """The last value of each metric of a run."""
     body = _get(mlflow, "runs/get", {"run_id": run_id}) or {}
-    found = body.get("run", {}).get("data", {}).get("metrics", [])
-    return {metric["key"]: float(metric["value"]) for metric in found}
+    logged = body.get("run", {}).get("data", {}).get("metrics", [])
+    return {metric["key"]: float(metric["value"]) for metric in logged}
 
 
 class Artifacts:
@@ -94,10 +94,10 @@ class Artifacts:
 
     def __init__(self, mlflow: str, name: str, version: str) -> None:
         """Raises Unavailable when MLflow does not answer, ModelRefused when it has no such version."""
-        found = _get(mlflow, "model-versions/get", {"name": name, "version": version})
-        if found is None:
+        body = _get(mlflow, "model-versions/get", {"name": name, "version": version})
+        if body is None:
             raise ModelRefused(f"version must be a registered one of {name}; got {version}; see ./baton status")
-        run = _get(mlflow, "runs/get", {"run_id": str(found["model_version"]["run_id"])}) or {}
+        run = _get(mlflow, "runs/get", {"run_id": str(body["model_version"]["run_id"])}) or {}
         root = str(run.get("run", {}).get("info", {}).get("artifact_uri", ""))
         scheme, _, path = root.partition(":")
         if scheme != "mlflow-artifacts":

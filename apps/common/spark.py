@@ -19,7 +19,7 @@ REGISTERED_S = 180
 
 
 class ExecutorSettings(Settings):
-    """How many executors (0: none, Spark stays in this process); the rest is told by the chart when there are some."""
+    """How many executors (0: none, Spark stays in this process); the chart sets the rest when there are some."""
 
     executors: int = Field(default=0, ge=0)
     executor_cores: int = Field(default=1, ge=1)
@@ -31,9 +31,9 @@ class ExecutorSettings(Settings):
     namespace: str = "baton"
 
     @model_validator(mode="after")
-    def _all_is_told(self) -> Self:
-        told = {name: getattr(self, name) for name in ("executor_image", "executor_template", "pod_name", "pod_ip")}
-        missing = [f"BATON_{name.upper()}" for name, value in told.items() if not value]
+    def _nothing_is_missing(self) -> Self:
+        values = {name: getattr(self, name) for name in ("executor_image", "executor_template", "pod_name", "pod_ip")}
+        missing = [f"BATON_{name.upper()}" for name, value in values.items() if not value]
         if self.executors and missing:
             raise ValueError(f"executors need {', '.join(missing)} too; see charts/pipeline")
         return self
@@ -43,7 +43,7 @@ class ExecutorSettings(Settings):
         return f"{self.hdfs}/baton/scratch/{self.pod_name}/{name}"
 
     def spark_options(self) -> dict[str, str]:
-        """What the session is told, over its own options; nothing without executors."""
+        """The options of a session with executors, over its own options; none without executors."""
         if not self.executors:
             return {}
         return {

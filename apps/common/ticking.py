@@ -25,22 +25,22 @@ def run(tick: Callable[[], None], period: float, log: BoundLogger, lasting: floa
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("watching", period=period)
-    said = ""
+    last_problem = ""
     end = time.monotonic() + lasting if lasting else math.inf
     while not stop.is_set() and time.monotonic() < end:
         due = time.monotonic() + period
-        said = _try(tick, log, said)
+        last_problem = _try(tick, log, last_problem)
         stop.wait(max(0.0, due - time.monotonic()))
     return 0
 
 
-def _try(tick: Callable[[], None], log: BoundLogger, said: str) -> str:
+def _try(tick: Callable[[], None], log: BoundLogger, last_problem: str) -> str:
     try:
         tick()
     except BatonError as error:
-        if str(error) != said:
+        if str(error) != last_problem:
             log.error("the tick could not be finished", reason=str(error))  # noqa: TRY400 - its text says it all
         return str(error)
-    if said:
+    if last_problem:
         log.info("ticking again")
     return ""

@@ -126,16 +126,16 @@ def _incomplete(view: LandingView, landed: LandedBatch, problem: str) -> BatchAc
 
 
 def _problems(view: LandingView, name: str, manifest: Manifest) -> list[str]:
-    found = manifest.problems(view.dataset)
+    problems = manifest.problems(view.dataset)
     if not PLAIN_NAME.fullmatch(name):
-        found.append(f"a batch's name must have letters, digits, dot, underscore and dash only; got {name}")
+        problems.append(f"a batch's name must have letters, digits, dot, underscore and dash only; got {name}")
     if manifest.schema_hash != view.schema_hash:
-        found.append(
+        problems.append(
             f"{MANIFEST}: schema_hash must be {view.schema_hash}, the hash of the columns of {view.dataset}; "
             f"got {manifest.schema_hash}; drop files with these columns in this order"
         )
     twin = view.used.get(manifest.content_hash)
-    return found + repeat_problems(name, is_used=name in view.used.values(), twin=twin)
+    return problems + repeat_problems(name, is_used=name in view.used.values(), twin=twin)
 
 
 def _next(

@@ -33,7 +33,7 @@ class NewDataWatcher:
         self.registry_answers = registry_answers
         self.log = log
         self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
-        self._said: set[LeaveBatch] = set()
+        self._logged_waits: set[LeaveBatch] = set()
 
     def tick(self) -> None:
         """Look once and act."""
@@ -47,9 +47,9 @@ class NewDataWatcher:
                     self.log.warning("batch refused", batch=action.batch, reason=action.reason)
                 case LeaveBatch():
                     waits.add(action)
-        for wait in waits - self._said:
+        for wait in waits - self._logged_waits:
             self.log.info("waiting", batch=wait.batch, reason=wait.reason)
-        self._said = waits
+        self._logged_waits = waits
 
     def _start(self, action: StartTraining) -> None:
         self.registry_answers()  # an outage must not use up the batch's attempts
@@ -60,9 +60,9 @@ class NewDataWatcher:
 
     def view(self) -> LandingView:
         """Return what HDFS and the orchestrator say now."""
-        landed = [seen for entry in self.store.entries("landing") if (seen := self._landed(entry))]
+        landed = [batch for entry in self.store.entries("landing") if (batch := self._landed(entry))]
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
-        hashes = {*used, *(seen.manifest.content_hash for seen in landed if seen.manifest)}
+        hashes = {*used, *(batch.manifest.content_hash for batch in landed if batch.manifest)}
         return LandingView(
             dataset=self.store.dataset,
             schema_hash=self.schema_hash,

@@ -10,14 +10,14 @@ from apps.orchestrator.port import Orchestrator
 
 
 class NewModelWatcher:
-    """One model's watcher; it remembers only what it has said, so that it says it once."""
+    """One model's watcher; it remembers only the failure that it has logged, so that it logs it once."""
 
     def __init__(self, champion: Callable[[], Version | None], orchestrator: Orchestrator, log: BoundLogger) -> None:
         """``champion`` asks the registry which version should serve."""
         self.champion = champion
         self.orchestrator = orchestrator
         self.log = log
-        self._said: GivenUp | None = None
+        self._logged: GivenUp | None = None
 
     def tick(self) -> None:
         """Look once and act."""
@@ -28,7 +28,7 @@ class NewModelWatcher:
             release = self.orchestrator.roll_out(action.version)
             serving = served.serving.version if served.serving else None
             self.log.info("roll-out asked for", version=action.version, release=release, serving=serving)
-        if isinstance(action, GivenUp) and action != self._said:
+        if isinstance(action, GivenUp) and action != self._logged:
             advice = "see the log of prediction-server; move the alias champion to another version"
             self.log.error("the champion does not serve", version=action.version, release=action.release, advice=advice)
-        self._said = action if isinstance(action, GivenUp) else None
+        self._logged = action if isinstance(action, GivenUp) else None

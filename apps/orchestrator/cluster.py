@@ -50,8 +50,8 @@ class ClusterOrchestrator:
         before = _status(jobs, content_hash)
         attempt = before.attempts + 1 if before.batch == batch else 1
         number = 1 + max(map(_number, jobs), default=0)
-        told = {BATCH: batch, HASH: content_hash, ATTEMPT: str(attempt), NUMBER: str(number)}
-        job = self._job(f"{TRAINER}-{number}", told)
+        annotations = {BATCH: batch, HASH: content_hash, ATTEMPT: str(attempt), NUMBER: str(number)}
+        job = self._job(f"{TRAINER}-{number}", annotations)
         try:
             self._ask(self._batch.create_namespaced_job, self.namespace, job)
         except client.ApiException as error:
@@ -93,8 +93,8 @@ class ClusterOrchestrator:
     def _trainings(self) -> list[Any]:
         """The Jobs of all trainings that Kubernetes still keeps, oldest first."""
         selector = f"{COMPONENT}={TRAINER}"
-        found = self._get(self._batch.list_namespaced_job, self.namespace, label_selector=selector).items
-        return sorted((job for job in found if NUMBER in (job.metadata.annotations or {})), key=_number)
+        jobs = self._get(self._batch.list_namespaced_job, self.namespace, label_selector=selector).items
+        return sorted((job for job in jobs if NUMBER in (job.metadata.annotations or {})), key=_number)
 
     def _job(self, name: str, annotations: dict[str, str]) -> dict[str, Any]:
         """A Job from the CronJob's template, as ``kubectl create job --from`` makes it."""
@@ -121,8 +121,8 @@ class ClusterOrchestrator:
         """The newest release that a ready pod answers with."""
         selector = f"{COMPONENT}={SERVER}"
         sets = self._get(self._apps.list_namespaced_replica_set, self.namespace, label_selector=selector).items
-        ready = [_release(one, ReleaseState.SERVING) for one in sets if one.status.ready_replicas]
-        return max((one for one in ready if one), key=lambda one: one.release, default=None)
+        ready = [_release(pods, ReleaseState.SERVING) for pods in sets if pods.status.ready_replicas]
+        return max(filter(None, ready), key=lambda release: release.release, default=None)
 
     def _get(self, ask: Any, *names: str, **more: Any) -> Any:
         try:
@@ -141,10 +141,10 @@ class ClusterOrchestrator:
 
 def _unavailable(error: client.ApiException) -> Unavailable:
     try:
-        said = json.loads(error.body)["message"]
+        message = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
-        said = error.reason
-    return Unavailable(f"Kubernetes must do what is asked; got {error.status}: {said}; see charts/pipeline")
+        message = error.reason
+    return Unavailable(f"Kubernetes must do what is asked; got {error.status}: {message}; see charts/pipeline")
 
 
 def _number(job: Any) -> int:
@@ -152,7 +152,7 @@ def _number(job: Any) -> int:
 
 
 def _training_state(job: Any) -> TrainingState:
-    ended = {one.type for one in job.status.conditions or [] if one.status == "True"}
+    ended = {condition.type for condition in job.status.conditions or [] if condition.status == "True"}
     if "Complete" in ended:
         return TrainingState.SUCCEEDED
     if "Failed" in ended:
@@ -162,16 +162,16 @@ def _training_state(job: Any) -> TrainingState:
 
 def _status(jobs: list[Any], content_hash: str) -> TrainingStatus:
     for job in reversed(jobs):
-        told = job.metadata.annotations
-        if told[HASH] == content_hash:
-            return TrainingStatus(_training_state(job), int(told[ATTEMPT]), told[BATCH])
+        annotations = job.metadata.annotations
+        if annotations[HASH] == content_hash:
+            return TrainingStatus(_training_state(job), int(annotations[ATTEMPT]), annotations[BATCH])
     return TrainingStatus(TrainingState.ABSENT)
 
 
-def _release(one: Any, state: ReleaseState) -> Release | None:
-    """The release that the pods of a Deployment or ReplicaSet are told; None before the first."""
-    told = one.spec.template.metadata.annotations or {}
-    return Release(int(told[RELEASE]), told[VERSION], state) if RELEASE in told else None
+def _release(pods: Any, state: ReleaseState) -> Release | None:
+    """The release in the pod annotations of a Deployment or ReplicaSet; None before the first."""
+    annotations = pods.spec.template.metadata.annotations or {}
+    return Release(int(annotations[RELEASE]), annotations[VERSION], state) if RELEASE in annotations else None
 
 
 def _wanted(deployment: Any, serving: Release | None) -> Release | None:
@@ -186,4 +186,5 @@ def _gave_up(deployment: Any) -> bool:
     """Whether Kubernetes counts the newest roll-out as failed: its pod was not ready within the deadline."""
     if (deployment.status.observed_generation or 0) < deployment.metadata.generation:
         return False
-    return any(one.reason == "ProgressDeadlineExceeded" for one in deployment.status.conditions or [])
+    conditions = deployment.status.conditions or []
+    return any(condition.reason == "ProgressDeadlineExceeded" for condition in conditions)

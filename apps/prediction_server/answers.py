@@ -71,8 +71,8 @@ def read_fields(records: DataFrame, input_columns: Sequence[str]) -> DataFrame:
         F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>").alias(f"{OWN}objects"),
     )
     fields = F.when(F.size(_own("objects")) == 1, _own("objects")[0]).alias(f"{OWN}fields")
-    one = parsed.select("*", fields).drop(f"{OWN}objects")
-    return one.select("*", *(_own("fields").getItem(name).alias(name) for name in input_columns))
+    single = parsed.select("*", fields).drop(f"{OWN}objects")
+    return single.select("*", *(_own("fields").getItem(name).alias(name) for name in input_columns))
 
 
 def _own(name: str) -> Column:

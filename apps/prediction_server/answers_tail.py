@@ -43,14 +43,14 @@ class AnswersTail:
                 return None
 
         try:
-            found = wait_until(attempt, deadline, "")
+            points = wait_until(attempt, deadline, "")
         except DeadlineMissed as error:
             message = f"Kafka must answer at {self.brokers} within {deadline:g} s; got {problem}; is the stack up?"
             raise Unavailable(message) from error
-        for partition, start in found.items():
-            if start.expired:
-                self.log.error("requests expired unanswered", partition=partition, count=start.expired)
-        return found
+        for partition, point in points.items():
+            if point.expired:
+                self.log.error("requests expired unanswered", partition=partition, count=point.expired)
+        return points
 
     def _read(self, until: float) -> dict[int, ResumePoint]:
         consumer = KafkaConsumer(
@@ -63,19 +63,22 @@ class AnswersTail:
         try:
             partitions = self._partitions(consumer)
             answered = {partition: self._answered(consumer, partition, until) for partition in partitions}
-            asked = [TopicPartition(self.requests, partition) for partition in partitions]
+            inputs = [TopicPartition(self.requests, partition) for partition in partitions]
             # After the answers: a request that was answered meanwhile must lie before the end.
-            earliest, end = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
-            return {one.partition: resume_offset(answered[one.partition], earliest[one], end[one]) for one in asked}
+            earliest, end = consumer.beginning_offsets(inputs), consumer.end_offsets(inputs)
+            return {
+                place.partition: resume_offset(answered[place.partition], earliest[place], end[place])
+                for place in inputs
+            }
         finally:
             consumer.close()
 
     def _partitions(self, consumer: KafkaConsumer) -> list[int]:
         """The partition numbers, equal for both topics."""
-        found = [consumer.partitions_for_topic(topic) for topic in (self.requests, self.answers)]
-        if not all(found):
+        numbers = [consumer.partitions_for_topic(topic) for topic in (self.requests, self.answers)]
+        if not all(numbers):
             raise KafkaError(f"topics {self.requests} and {self.answers} are not there yet")
-        requests, answers = map(sorted, found)
+        requests, answers = map(sorted, numbers)
         if requests != answers:
             message = (
                 f"{self.answers} must have as many partitions as {self.requests} ({len(requests)}); "

@@ -45,11 +45,11 @@ def prove(spark: SparkSession, pipeline: PipelineModel, model: Model) -> None:
     records = requests(spark, model)
     answered = answers(records, pipeline, model.input_columns, model.version, 0).select("value").collect()
     bodies = [json.loads(bytes(row["value"])) for row in answered]
-    problems = dict.fromkeys(  # the copies of a row have one and the same
+    problems = dict.fromkeys(  # the copies of a row share one problem
         f"golden row {place // COPIES} must give {row['prediction']!r} or {row['rejection']!r}; got {body}"
         for place, (row, body) in enumerate(zip(rows, bodies, strict=True))
         if not same(row, body)
     )
     if problems:
-        found = "; ".join(list(problems)[:SHOWN])
-        raise ModelRefused(f"version {model.version} must predict what it did in training; {found}; train it again")
+        first = "; ".join(list(problems)[:SHOWN])
+        raise ModelRefused(f"version {model.version} must predict what it did in training; {first}; train it again")

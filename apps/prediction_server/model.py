@@ -55,7 +55,7 @@ class Model:
 def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     """Download a registered version into ``folder`` and check it; raise ModelRefused with every problem."""
     files = registry.Artifacts(mlflow, name, version)
-    wanted = wanted_files(files.read(MANIFEST))
+    checksums = read_checksums(files.read(MANIFEST))
 
     def download(item: tuple[str, str]) -> str | None:
         path, sha256 = item
@@ -69,7 +69,7 @@ def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
         return None
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
-        problems = [problem for problem in pool.map(download, wanted.items()) if problem]
+        problems = [problem for problem in pool.map(download, checksums.items()) if problem]
     problems += foreign_classes(folder / PIPELINE)
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
@@ -81,33 +81,33 @@ def share(model: Model, hdfs: str, location: str) -> Model:
     """Copy the files to HDFS, where executors read them too; ``location`` is a folder of this server alone."""
     files, root = Hdfs(hdfs), location.removeprefix(hdfs)
     files.delete(root)
-    for path in sorted(one for one in model.folder.rglob("*") if one.is_file()):
+    for path in sorted(path for path in model.folder.rglob("*") if path.is_file()):
         files.upload(f"{root}/{path.relative_to(model.folder).as_posix()}", [path.read_bytes()])
     return replace(model, location=location)
 
 
-def wanted_files(manifest: bytes) -> dict[str, str]:
+def read_checksums(manifest: bytes) -> dict[str, str]:
     """Path -> sha256 of every file of the model."""
     try:
-        wanted = {str(path): str(sha256) for path, sha256 in json.loads(manifest).items()}
+        checksums = {str(path): str(sha256) for path, sha256 in json.loads(manifest).items()}
     except (ValueError, AttributeError) as error:
         raise ModelRefused(f"{MANIFEST} must be a JSON object of checksums; got {error}; train it again") from error
-    outside = [path for path in wanted if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts]
+    outside = [path for path in checksums if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts]
     if outside:
         raise ModelRefused(f"{MANIFEST}: paths must stay inside the model; got {outside}; train it again")
-    if missing := sorted({CONTRACT, GOLDEN} - wanted.keys()):
+    if missing := sorted({CONTRACT, GOLDEN} - checksums.keys()):
         raise ModelRefused(f"{MANIFEST} must name {' and '.join(missing)}; it does not; train it again")
-    return wanted
+    return checksums
 
 
 def foreign_classes(pipeline: Path) -> list[str]:
     """Classes named in a saved pipeline that are not Spark ML's own, as sentences; and a pipeline without any."""
-    found = {path: _class_of(path) for path in sorted(pipeline.rglob("metadata/part-*"))}
-    if not found:
+    classes = {path: _class_of(path) for path in sorted(pipeline.rglob("metadata/part-*"))}
+    if not classes:
         return [f"{pipeline.name} must hold a saved Spark pipeline; got no metadata"]
     return [
         f"{path.relative_to(pipeline)} must name a class of Spark ML; got {name!r}"
-        for path, name in found.items()
+        for path, name in classes.items()
         if not name.startswith(ALLOWED)
     ]
 

@@ -29,12 +29,12 @@ def probe(
     ``failure`` tells.
     """
     golden = next((row for row in model.golden if row["rejection"] is None), model.golden[0])
-    wanted = {f"{PROBE_PREFIX}{release}-{partition}": partition for partition in partitions}
+    probes = {f"{PROBE_PREFIX}{release}-{partition}": partition for partition in partitions}
     consumer = KafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, group_id=None)
     producer = KafkaProducer(bootstrap_servers=brokers)
     try:
         _go_to_end(consumer, partitions)
-        for key, partition in wanted.items():
+        for key, partition in probes.items():
             producer.send(REQUESTS, json.dumps(golden["fields"]).encode(), key=key.encode(), partition=partition)
         producer.flush(deadline)
         answered: set[str] = set()
@@ -43,14 +43,14 @@ def probe(
             if (cause := failure()) is not None:
                 raise BatonError(f"the query must run while it is probed; it ended: {cause}")
             for answer in _own_answers(consumer, release):
-                if answer.request_id in wanted:
+                if answer.request_id in probes:
                     if not same(golden, {"prediction": answer.prediction, "rejection": answer.rejection}):
                         raise ModelRefused(f"the probe must give {golden['prediction']}; got {answer}; train it again")
                     answered.add(answer.request_id)
-            return answered == wanted.keys()
+            return answered == probes.keys()
 
         def describe() -> str:
-            return f"the server must answer its probes {sorted(wanted)}; got answers to {sorted(answered)}"
+            return f"the server must answer its probes {sorted(probes)}; got answers to {sorted(answered)}"
 
         wait_until(all_answered, deadline, describe, every=0.01)
     finally:

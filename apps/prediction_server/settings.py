@@ -1,4 +1,4 @@
-"""What a server is told when it starts."""
+"""What the prediction server and the rescorer take from the environment."""
 
 from pathlib import Path
 from typing import Literal

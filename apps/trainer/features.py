@@ -94,8 +94,8 @@ def _finite(name: str) -> str:
 def _medians(plan: FeaturePlan, rows: DataFrame) -> dict[str, float]:
     if not plan.numbers:
         return {}
-    found = rows.selectExpr(*(f"percentile_approx({_finite(name)}, 0.5)" for name in plan.numbers)).first()
-    return {name: 0.0 if value is None else float(value) for name, value in zip(plan.numbers, found, strict=True)}
+    medians = rows.selectExpr(*(f"percentile_approx({_finite(name)}, 0.5)" for name in plan.numbers)).first()
+    return {name: 0.0 if value is None else float(value) for name, value in zip(plan.numbers, medians, strict=True)}
 
 
 def _assemble(plan: FeaturePlan) -> list[VectorAssembler]:

@@ -21,9 +21,9 @@ Fields = dict[str, str | None]
 def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: PipelineModel) -> list[dict[str, Any]]:
     """About twenty requests with the prediction or the rejection that ``pipeline`` gives."""
     columns = input_columns(dataset)
-    asked = _requests(dataset, _sample(rows, columns))
+    requests = _requests(dataset, _sample(rows, columns))
     frame = spark.createDataFrame(
-        [(place, *(fields.get(name) for name in columns)) for place, fields in enumerate(asked)],
+        [(place, *(fields.get(name) for name in columns)) for place, fields in enumerate(requests)],
         f"_place INT, {', '.join(f'{quoted(name)} STRING' for name in columns)}",
     ).coalesce(1)
     answers = {row["_place"]: row for row in pipeline.transform(frame).collect()}
@@ -33,7 +33,7 @@ def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: Pip
             "prediction": answers[place]["prediction"],
             "rejection": answers[place]["rejection"],
         }
-        for place, fields in enumerate(asked)
+        for place, fields in enumerate(requests)
     ]
 
 

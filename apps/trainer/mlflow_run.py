@@ -38,9 +38,9 @@ class MlflowRun:
         self.experiment = self._experiment()
 
     def _experiment(self) -> str:
-        found = self.client.get_experiment_by_name(self.dataset)
-        if found:
-            return str(found.experiment_id)
+        experiment = self.client.get_experiment_by_name(self.dataset)
+        if experiment:
+            return str(experiment.experiment_id)
         try:
             return str(self.client.create_experiment(self.dataset))
         except MlflowException:  # another trainer was faster

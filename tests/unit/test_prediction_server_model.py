@@ -11,7 +11,7 @@ import pytest
 
 from apps.common.errors import ModelRefused
 from apps.common.waiting import wait_until
-from apps.prediction_server.model import CONTRACT, GOLDEN, foreign_classes, wanted_files
+from apps.prediction_server.model import CONTRACT, GOLDEN, foreign_classes, read_checksums
 
 ROOT = Path(__file__).parent.parent.parent
 MIB = 2**20
@@ -102,4 +102,4 @@ def test_a_manifest_that_is_none_is_refused(manifest, said):
     Nothing is downloaded by a manifest that is broken, incomplete, or leads out of the model's folder.
     """
     with pytest.raises(ModelRefused, match=said):
-        wanted_files(manifest.encode())
+        read_checksums(manifest.encode())
