@@ -37,6 +37,17 @@ class LearnerResult:
     training_seconds: float = 0.0
     parameters: dict[str, Any] = field(default_factory=dict)
 
+    def metrics(self) -> dict[str, float]:
+        """What MLflow shows: ``cv_`` the mean over the folds, ``test_`` on the test rows, and the seconds."""
+        names = self.folds[0].keys() if self.folds else ()
+        means = {name: sum(fold.get(name, 0.0) for fold in self.folds) / len(self.folds) for name in names}
+        seconds = {
+            "cv_training_seconds": means.pop("training_seconds", 0.0),
+            "validation_seconds": means.pop("validation_seconds", 0.0),
+            "training_seconds": self.training_seconds,
+        }
+        return {**_prefixed("cv", means), **_prefixed("test", self.test), **seconds}
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -51,6 +62,18 @@ class Ensemble:
     stacker: dict[str, float]
     out_of_fold: dict[str, float]
     test: dict[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """What MLflow shows: the whole on the test rows, and the stacker on the out-of-fold rows it was fitted on."""
+        return {
+            **_prefixed("test", self.test),
+            **_prefixed("out_of_fold", self.out_of_fold),
+            **_prefixed("stacker", self.stacker),
+        }
+
+
+def _prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in values.items()}
 
 
 def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensemble:

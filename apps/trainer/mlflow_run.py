@@ -17,7 +17,7 @@ from apps.common.batches import Batch
 from apps.common.model_files import MODEL
 from apps.common.registry import CHAMPION, Version
 from apps.common.waiting import wait_until
-from apps.trainer.ensemble import Ensemble, LearnerResult
+from apps.trainer.ensemble import LearnerResult
 
 _READY_S = 60
 
@@ -87,7 +87,7 @@ class MlflowRun:
         measured = [(step, name, value) for step, fold in enumerate(result.folds) for name, value in fold.items()]
         folds = [Metric(f"fold_{name}", value, now, step) for step, name, value in measured]
         self.client.log_batch(run_id, metrics=folds)
-        self.log(run_id, learner_metrics(result), result.parameters)
+        self.log(run_id, result.metrics(), result.parameters)
         self.client.set_terminated(run_id, "FINISHED")
 
     def upload(self, run_id: str, folder: Path) -> None:
@@ -125,28 +125,3 @@ class MlflowRun:
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run."""
         self.client.set_terminated(run_id, status)
-
-
-def learner_metrics(result: LearnerResult) -> dict[str, float]:
-    """A learner's metrics: ``cv_`` the mean over the folds, ``test_`` on the test rows, and its seconds."""
-    names = result.folds[0].keys() if result.folds else ()
-    means = {name: sum(fold.get(name, 0.0) for fold in result.folds) / len(result.folds) for name in names}
-    seconds = {
-        "cv_training_seconds": means.pop("training_seconds", 0.0),
-        "validation_seconds": means.pop("validation_seconds", 0.0),
-        "training_seconds": result.training_seconds,
-    }
-    return {**_named("cv", means), **_named("test", result.test), **seconds}
-
-
-def ensemble_metrics(ensemble: Ensemble) -> dict[str, float]:
-    """The whole model's metrics on the test rows, and the stacker's on the out-of-fold rows it was fitted on."""
-    return {
-        **_named("test", ensemble.test),
-        **_named("out_of_fold", ensemble.out_of_fold),
-        **_named("stacker", ensemble.stacker),
-    }
-
-
-def _named(prefix: str, values: dict[str, float]) -> dict[str, float]:
-    return {f"{prefix}_{name}": value for name, value in values.items()}

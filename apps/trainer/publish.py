@@ -10,7 +10,7 @@ from apps.trainer.cleaning import input_columns
 from apps.trainer.ensemble import Ensemble
 from apps.trainer.found_batch import FoundBatch, TrainingContext
 from apps.trainer.golden import golden
-from apps.trainer.mlflow_run import MlflowRun, ensemble_metrics
+from apps.trainer.mlflow_run import MlflowRun
 from apps.trainer.prepare import CheckedRows, TrainSet
 
 
@@ -29,7 +29,7 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         counted = _counted(train_set.checked, train_set.rows.count())
         batches = train_set.checked.counts
         parameters = {"folds": settings.folds, "batches": len(batches), "task": context.dataset.task}
-        run.log(run_id, ensemble_metrics(ensemble) | counted, parameters)
+        run.log(run_id, ensemble.metrics() | counted, parameters)
         saved.result()
         contract = _contract(context.dataset, counted["rows"], list(batches))
         artifacts.write(folder, contract, golden_rows.result())

@@ -13,27 +13,20 @@ from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError
-from apps.datasets.declaration import Column, Dataset
 from apps.datasets.source import write_csv
+from tests import toys
 
 
 def rows_of(count, start=0):
-    """Rows with different keys."""
-    return [{"id": f"k{number}", "price": str(number)} for number in range(start, start + count)]
+    """Rows of the two columns."""
+    return [{"id": row["id"], "price": row["price"]} for row in toys.rows_of(count, start)]
 
 
 @pytest.fixture
 def dataset():
     """A dataset that no other test uses."""
-    return Dataset(
-        name=f"toys_{uuid.uuid4().hex[:8]}",
-        task="regression",
-        target="price",
-        key=("id",),
-        columns=(Column("id"), Column("price", "number")),
-        numeric={},
-        load=lambda: iter(rows_of(500)),
-    )
+    name = f"toys_{uuid.uuid4().hex[:8]}"
+    return replace(toys.TOYS, name=name, columns=toys.TOYS.columns[:2], load=lambda: iter(rows_of(500)))
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def spoil(folder):
         manifest.write_text(json.dumps(checksums(folder / name)))
 
 
-class ServerProcess:
+class StartedServer:
     """A server process with a folder of its own."""
 
     def __init__(self, folder, told, module="apps.prediction_server"):
@@ -117,7 +117,7 @@ def serve(kafka, mlflow, versions, tmp_path_factory):
 
     def start(release, version, **more):
         told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_RELEASE": str(release), **more}
-        server = ServerProcess(
+        server = StartedServer(
             tmp_path_factory.mktemp(f"release-{release}-"), {**told, "BATON_MODEL_VERSION": versions[version]}
         )
         started.append(server)
@@ -333,7 +333,7 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
     out = tmp_path / "expected.jsonl"
     told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_OUT": str(out)}
     wanted = {"BATON_VERSIONS": f"{versions['double']},{versions['triple']}"}
-    job = ServerProcess(tmp_path, {**told, **wanted}, "apps.prediction_server.rescore")
+    job = StartedServer(tmp_path, {**told, **wanted}, "apps.prediction_server.rescore")
     try:
         assert job.wait_end() == 0, job.describe()
     finally:

@@ -9,35 +9,18 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from apps.batch_dropper.dropping import name_for, numbers
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore, csv_source
 from apps.batch_dropper.slices import Source, plan, split
 from apps.common.errors import SettingsError
 from apps.common.manifest import describe_part
-from apps.common.settings import load
 from apps.common.waiting import pause
-from apps.datasets.declaration import Column, Dataset
 from apps.datasets.source import read_csv, write_csv
+from tests.toys import TOYS, rows_of
 
 LOG = structlog.get_logger()
 
 
-def rows_of(count, start=0):
-    """Rows with different keys and an awkward text."""
-    for number in range(start, start + count):
-        yield {"id": f"k{number}", "price": str(number), "text": 'a "b",\nc' if number % 7 == 0 else ""}
-
-
-TOYS = Dataset(
-    name="toys",
-    task="regression",
-    target="price",
-    key=("id",),
-    columns=(Column("id"), Column("price", "number"), Column("text")),
-    numeric={},
-    load=lambda: rows_of(506),
-)
 MADE = replace(TOYS, name="made", load=None, generate=lambda rows, seed, drift: rows_of(rows, seed + int(drift)))
 
 
@@ -280,39 +263,3 @@ def test_a_file_with_a_byte_order_mark_and_another_order_of_columns_is_read(tmp_
     found = everything(slice_store(TOYS, tmp_path / "work", source=path), TOYS)
 
     assert sorted(map(repr, rows_of(300))) == sorted(repr(row) for rows in found.values() for row in rows)
-
-
-def test_slice_numbers_are_read_from_batch_names():
-    """
-    Only the dataset's own slices count, also when they were refused for the second time.
-    """
-    names = ["toys-0001", "toys-0003.2", "toys-mine", "toys-0004-mine", "other-0002", "toys-00005"]
-
-    assert {1, 3} == numbers("toys", names)
-
-
-def test_a_persons_file_gets_a_new_name_behind_those_that_are_there(tmp_path):
-    """
-    It sorts after the newest slice and before the next, and never takes a name twice.
-    """
-    file = tmp_path / "My Cars (2).csv"
-    names = {"toys-0001", "toys-0002"}
-
-    first = name_for("toys", file, names)
-    second = name_for("toys", file, {*names, first})
-
-    assert ["toys-0002-My-Cars-2", "toys-0002-My-Cars-2-2"] == [first, second]
-    assert ["toys-0002", first, "toys-0003"] == sorted(["toys-0003", first, "toys-0002"])
-
-
-def test_slices_lie_in_the_state_folder_unless_told_otherwise(monkeypatch, tmp_path):
-    """
-    BATON_WORK wins over BATON_STATE, and an empty variable is none.
-    """
-    monkeypatch.setenv("BATON_JOB", "drop")
-    monkeypatch.setenv("BATON_SOURCE", "")
-    monkeypatch.setenv("BATON_STATE", str(tmp_path))
-    assert (tmp_path / "slices", None) == (load(DropperSettings).work, load(DropperSettings).source)
-
-    monkeypatch.setenv("BATON_WORK", str(tmp_path / "w"))
-    assert tmp_path / "w" == load(DropperSettings).work

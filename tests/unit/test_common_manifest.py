@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.errors import BatchRefused
-from apps.common.hdfs import first_line
 from apps.common.manifest import Manifest, Part, describe_part, schema_hash
 
 GOOD = Manifest("cars", 2, "abc", "2026-01-01T00:00:00Z", (Part("a.csv", 1, "1" * 64), Part("b.csv", 2, "2" * 64)))
@@ -85,22 +84,3 @@ def test_a_part_is_measured_as_it_lies_on_disk(tmp_path):
     assert Part("part-0001.csv", 8, hashlib.sha256(b"a,b\n1,2\n").hexdigest()) == describe_part(
         tmp_path / "part-0001.csv"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("No lease\n\tat org.apache.X(Y.java:1)", "No lease"),
-        (
-            'RPCError("org.apache.X$SafeModeException", "In safe mode.\\nMore\\n\\tat org")',
-            "X$SafeModeException: In safe mode.",
-        ),
-        ('RPCError("org.apache.Denied", "No right")', "Denied: No right"),
-        ("Connection refused (os error 111)", "Connection refused (os error 111)"),
-    ],
-)
-def test_an_error_of_hdfs_is_told_without_its_stack_trace(text, line):
-    """
-    A log line is one line, and says what happened.
-    """
-    assert line == first_line(RuntimeError(text))

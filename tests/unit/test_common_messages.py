@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.messages import Answer, decode_answer, first_answers
+from apps.common.messages import Answer, Expected, Send, decode_answer, first_answers
 
 HEADERS = [("in_partition", b"1"), ("in_offset", b"42"), ("model_version", b"7"), ("release", b"3")]
 
@@ -79,3 +79,22 @@ def test_the_first_answer_of_each_position_counts():
     answers = [answer(0, 1), answer(1, 1), answer(0, 1, "2"), answer(0, 2), answer(1, 1, "2")]
 
     assert [answers[0], answers[1], answers[3]] == list(first_answers(answers))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Send("r-1", 1, 42, 0.5, 0.75),
+        Send("r-2", None, None, 0.5, None, "too long"),
+        Expected("4", 1, 42, 12.5, None),
+        Expected("4", 1, 43, None, "price must be a number; got 'x'"),
+    ],
+)
+def test_a_line_of_the_sender_or_the_rescorer_reads_back_as_it_was_written(line):
+    """
+    The two files that a checker compares answers with are written and read by the same classes, a line for each.
+    """
+    text = line.to_json()
+
+    assert "\n" not in text
+    assert line == type(line).from_json(text)

@@ -2,18 +2,15 @@
 
 import re
 from html.parser import HTMLParser
-from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 
-from apps.common.messages import Answer, Expected, Send
-from loadtest.chart import DOTS_PER_SLICE, SLICES, clock, draw, thinned
+from loadtest.chart import clock
 from loadtest.ledger import Verdict, check
 from loadtest.report import DROP, TRAINED, BatchRow, Event, Timeline, VersionRow, as_ms, as_number, render, table
-from loadtest.timing import RequestWait
+from tests.unit.sample_run import BEGAN, run
 
-BEGAN = 1_000_000.0
 TIMELINE = Timeline(
     dataset="used_cars",
     events=[Event(BEGAN + 1, "used_cars-0002 lands", DROP), Event(BEGAN + 3, "version 5 is champion", TRAINED)],
@@ -23,26 +20,6 @@ TIMELINE = Timeline(
         VersionRow("5", "used_cars-0002", {"test_rmse": 4100.0, "test_r2": 0.871}),
     ],
 )
-
-
-def run(*, lost: int = 0, altered: int = 0, slow: int = -1) -> Verdict:
-    """600 requests in 6 s; release 2 (version 5) answers from the 400th on."""
-    sends = [Send(f"r{n}", n % 2, n // 2, BEGAN + n / 100, BEGAN + n / 100) for n in range(600)]
-    answers = [
-        Answer(
-            request_id=send.request_id,
-            in_partition=n % 2,
-            in_offset=n // 2,
-            model_version="4" if n < 400 else "5",
-            release=1 if n < 400 else 2,
-            prediction=100.0 + (n < altered),
-            rejection=None,
-            seen_at=send.sent_at + (0.8 if n == slow else 0.002),
-        )
-        for n, send in enumerate(sends)
-    ]
-    expected = [Expected(version, n % 2, n // 2, 100.0, None) for version in "45" for n in range(600)]
-    return check(sends, answers[: 600 - lost], expected)
 
 
 @pytest.fixture
@@ -131,32 +108,6 @@ def test_text_from_elsewhere_cannot_become_markup(page):
 def test_an_empty_run_still_makes_a_report(page):
     """When nothing was sent the report says that, instead of failing itself."""
     assert "requests must be sent; got none" in text_of(page(check([], [], []), Timeline("used_cars")))
-
-
-def test_the_picture_shows_what_happened():
-    """Dots in one colour per version, a band for the training, the hand-over's silence, a cross per lost request."""
-    svg = draw(run(lost=3), [BEGAN + 1], [((BEGAN + 1, BEGAN + 3), "2 s")])
-    groups = {node.get("id"): node for node in ET.fromstring(svg).iter() if node.get("id")}  # noqa: S314
-    uses = {name: len(groups[name].findall(".//{*}use")) for name in ("v0", "v1", "missing")}
-
-    assert uses["v0"] > uses["v1"] > 0
-    assert uses["missing"] == 3
-    assert all(f"var(--{name})" in ET.tostring(groups[name], encoding="unicode") for name in ("v0", "v1"))
-    assert "release 2: silence" in svg
-    assert "release 2, version 5" in svg
-    assert "#0a0a0" not in svg
-    assert "#0b0b0" not in svg
-
-
-def test_thinning_keeps_every_peak():
-    """However many answers share a moment, the slowest of it is drawn, and the number of dots stays bounded."""
-    answers = [Answer(f"r{n}", 0, n, "1", 1, 1.0, None, n / 1000 + 0.002 + (n % 997 == 0)) for n in range(60_000)]
-    waits = [RequestWait(0, n / 1000, answer) for n, answer in enumerate(answers)]
-    kept = thinned(waits, 0.0, 60.0)
-
-    assert len(kept) <= (SLICES + 1) * DOTS_PER_SLICE
-    slowest = {int(wait.sent_at / 60 * SLICES) for wait in waits if wait.ms > 900}
-    assert slowest == {int(wait.sent_at / 60 * SLICES) for wait in kept if wait.ms > 900}
 
 
 def test_a_training_lasts_from_its_batch_to_its_version():

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = ("apps", "loadtest")
+ROOMS = ("apps", "loadtest", "stack", "tests")
 
 
 def test_a_class_name_is_unique():

@@ -1,7 +1,5 @@
 """The transform between what is learned and what is answered, and the numbers that MLflow shows."""
 
-from apps.trainer.ensemble import LearnerResult
-from apps.trainer.mlflow_run import learner_metrics
 from apps.trainer.target_transform import TargetTransform
 
 
@@ -17,20 +15,3 @@ def test_the_last_stage_drops_what_is_internal_and_answers_what_is_not_rejected(
 
     assert "EXCEPT (`_b_stacked`, `_b_x`)" in statement
     assert "WHEN rejection IS NULL" in statement
-
-
-def test_a_learner_reports_the_mean_of_its_folds_and_its_seconds():
-    """Fold metrics become one cv_ metric each; seconds keep their own names."""
-    folds = [
-        {"rmse": 1.0, "training_seconds": 2.0, "validation_seconds": 0.5},
-        {"rmse": 3.0, "training_seconds": 4.0, "validation_seconds": 1.5},
-    ]
-    result = LearnerResult("forest", "_b_forest", folds=folds, test={"rmse": 5.0}, training_seconds=7.0)
-
-    assert learner_metrics(result) == {
-        "cv_rmse": 2.0,
-        "test_rmse": 5.0,
-        "cv_training_seconds": 3.0,
-        "validation_seconds": 1.0,
-        "training_seconds": 7.0,
-    }

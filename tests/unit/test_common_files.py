@@ -1,0 +1,67 @@
+"""Files and folders that are whole or absent, whatever happens while they are written."""
+
+import hashlib
+
+import pytest
+
+from apps.common.files import publish_folder, sha256, whole_file, write_whole
+
+
+class PowerCut(Exception):
+    """The writer ends half-way."""
+
+
+def write_half(path):
+    """Begin to replace a file."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text("ne")
+        raise PowerCut
+
+
+def fill_half(folder):
+    """Begin to fill a folder."""
+    with publish_folder(folder) as unfinished:
+        (unfinished / "half").touch()
+        raise PowerCut
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    """
+    A writer that dies half-way leaves the old content, and the next one is not hindered by what it left.
+    """
+    path = tmp_path / "deep" / "file.json"
+    write_whole(path, "old")
+
+    with pytest.raises(PowerCut):
+        write_half(path)
+    after_the_cut = path.read_text()
+    write_whole(path, "new \u00fc")
+
+    assert ("old", "new \u00fc".encode()) == (after_the_cut, path.read_bytes())
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_a_folder_appears_when_it_is_filled(tmp_path):
+    """
+    What a killed writer left is no part of the folder that the next one makes.
+    """
+    target = tmp_path / "folder"
+
+    with pytest.raises(PowerCut):
+        fill_half(target)
+    after_the_cut = target.exists()
+    with publish_folder(target) as unfinished:
+        (unfinished / "whole").touch()
+        before_the_end = target.exists()
+
+    assert (False, False) == (after_the_cut, before_the_end)
+    assert ["whole"] == [path.name for path in target.iterdir()]
+
+
+def test_a_file_is_hashed_by_its_content(tmp_path):
+    """
+    The sum is the one that sha256sum prints.
+    """
+    (tmp_path / "file").write_bytes(b"a,b\n" * 1_000_000)
+
+    assert hashlib.sha256(b"a,b\n" * 1_000_000).hexdigest() == sha256(tmp_path / "file")

@@ -1,0 +1,26 @@
+"""The file by which a server says that it is ready."""
+
+import pytest
+
+from apps.common.ready_file import ReadyFile
+
+
+def test_what_a_server_writes_is_read_by_whoever_started_it(tmp_path):
+    """
+    Release, version and state come back as they were written, in a folder that was not there.
+    """
+    ready = ReadyFile(3, "7", "serving")
+    ready.write(tmp_path / "deep" / "ready.json")
+
+    assert ready == ReadyFile.read(tmp_path / "deep" / "ready.json")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", '{"release": "three"}'])
+def test_what_cannot_be_read_says_nothing(tmp_path, content):
+    """
+    A server whose file is absent, broken or another's is not ready.
+    """
+    if content is not None:
+        (tmp_path / "ready.json").write_text(content)
+
+    assert ReadyFile.read(tmp_path / "ready.json") is None

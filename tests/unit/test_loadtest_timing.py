@@ -1,0 +1,37 @@
+"""How latencies and silences are measured."""
+
+import pytest
+
+from apps.common.messages import Answer
+from loadtest.timing import RequestWait, latency, outside, silences
+
+
+def waits_of(*sent_and_seen):
+    """One answered request in partition 0 for each pair of moments."""
+    return [RequestWait(0, sent, Answer("r", 0, 0, "4", 1, 1.0, None, seen)) for sent, seen in sent_and_seen]
+
+
+def test_a_steady_stream_is_silent_from_answer_to_answer_only():
+    """While requests keep waiting, each first answer ends one silence and begins the next."""
+    waits = waits_of(*((float(n), n + 5.0) for n in range(10)))
+
+    assert max(one.ms for one in silences(waits, 20.0)) == 5000
+    assert [one.ms for one in silences(waits, 20.0)][1:] == [1000.0] * 9
+
+
+def test_percentiles_are_of_first_answers():
+    """100 answers of 1 to 100 ms: the median is 50.5 ms and the worst 100 ms."""
+    waits = waits_of(*((0.0, n / 1000) for n in range(1, 101)))
+    measured = latency([*waits, RequestWait(0, 0.0, None)])
+
+    assert measured.count == 100
+    assert (measured.p50_ms, measured.worst_ms) == (pytest.approx(50.5), pytest.approx(100))
+    assert measured.p99_ms == pytest.approx(99.01)
+    assert latency([]).p50_ms is None
+
+
+def test_requests_during_a_training_can_be_left_out():
+    """Whoever waited during a span is inside it, also when it was sent before."""
+    waits = waits_of(*((at, at + 1.0) for at in (0.0, 4.5, 7.0, 11.0)))
+
+    assert [one.sent_at for one in outside(waits, [(5.0, 10.0)])] == [0.0, 11.0]
