@@ -1,11 +1,42 @@
-"""The one door from the environment into an app: typed, frozen, every problem reported at once."""
+"""
+The one door from the environment into an app: typed, frozen, every problem reported at once.
 
-from typing import TypeVar
+Each field says what it means, in which unit, and what sets it, so that lists of settings are made from the models.
+"""
 
-from pydantic import ValidationError
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.common.errors import SettingsError
+
+PREFIX = "BATON_"
+MEMORY = r"^[1-9][0-9]*[mg]$"  # a size as Java takes it: 768m, 2g
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Beside a field's type: what its number counts."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetBy:
+    """Beside a field's type: what gives it its value in a stack; a person sets every other field by ``--set``."""
+
+    what: str
+
+
+STACK = SetBy("the stack itself")
+PORTS = SetBy("the ports in stack/stack.yaml, or addresses of charts/pipeline")
+DELIVERY = SetBy("delivery in stack/stack.yaml")
+CHART = SetBy("charts/pipeline")
 
 
 class Settings(BaseSettings):
@@ -15,13 +46,21 @@ class Settings(BaseSettings):
     A field ``kafka`` is read from the variable ``BATON_KAFKA``.
     """
 
-    model_config = SettingsConfigDict(env_prefix="BATON_", frozen=True, extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", protected_namespaces=())
 
-    kafka: str = "127.0.0.1:19092"
-    hdfs: str = "hdfs://127.0.0.1:18020"
-    mlflow: str = "http://127.0.0.1:15000"
-    dataset: str = "used_cars"
-    log_format: str = "console"
+    kafka: Annotated[str, PORTS] = Field("127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port.")
+    hdfs: Annotated[str, PORTS] = Field(
+        "hdfs://127.0.0.1:18020", pattern="^hdfs://", description="The URL of HDFS' NameNode."
+    )
+    mlflow: Annotated[str, PORTS] = Field(
+        "http://127.0.0.1:15000", pattern="^https?://", description="The URL of the MLflow server."
+    )
+    dataset: Annotated[str, SetBy("--dataset")] = Field(
+        "used_cars", description="The dataset of apps/datasets that the stack works on."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people, or a JSON object a line for programs."
+    )
 
 
 S = TypeVar("S", bound=Settings)
@@ -32,10 +71,42 @@ def load(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        problems = [
-            f"BATON_{'_'.join(map(str, p['loc'])).upper()} must be valid ({p['msg']}); "
-            f"got {'nothing' if p['type'] == 'missing' else repr(p['input'])}; "
-            "set it in the environment"
-            for p in error.errors()
-        ]
-        raise SettingsError("\n".join(problems)) from error
+        raise SettingsError("\n".join(_sentence(kind, problem) for problem in error.errors())) from error
+
+
+def refusals(kind: type[Settings], values: Mapping[str, Any]) -> list[str]:
+    """What ``kind`` has against ``values``, a field's name to its value, in the sentences of ``load``."""
+    try:
+        kind(**values)
+    except ValidationError as error:
+        return [_sentence(kind, problem) for problem in error.errors() if set(problem["loc"][:1]) & values.keys()]
+    return []
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def option(name: str, value: object = "VALUE") -> str:
+    """How a person sets a field, for a message: an option of ``./baton up``, or a variable for an app run by hand."""
+    return f"--set {shlex.quote(f'{name}={value}')} ({variable(name)} for an app run by hand)"
+
+
+def setter(field: FieldInfo) -> str:
+    """What gives a field its value in a stack; empty when a person sets it by ``--set``."""
+    return next((mark.what for mark in field.metadata if isinstance(mark, SetBy)), "")
+
+
+def _sentence(kind: type[Settings], problem: Any) -> str:
+    if not problem["loc"]:  # fields that do not fit together: the model's own sentence
+        return str(problem["msg"]).removeprefix("Value error, ")
+    name = str(problem["loc"][0])
+    got = "nothing" if problem["type"] == "missing" else repr(problem["input"])
+    giver = setter(kind.model_fields[name])
+    remedy = (
+        f'{giver} gives it; for an app run by hand: eval "$(./baton env)", or set it in the environment'
+        if giver
+        else f"set it by ./baton up {option(name)}"
+    )
+    return f"{variable(name)} must be valid ({problem['msg']}); got {got}; {remedy}"

@@ -5,30 +5,37 @@ With executors it is client mode with Kubernetes' scheduler. Executors share no 
 must read goes to HDFS: ``shared``. Spark itself is not imported here.
 """
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from apps.common.settings import Settings
+from apps.common.settings import CHART, MEMORY, SetBy, Settings, Unit
 
 # What an expression of the model means, in the trainer that fits it and in the server that answers with it alike.
 # Without ANSI mode a bad cell gives NULL and a rejection, never an exception; in UTC a date is the same everywhere.
 MEANING = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"}
 KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 REGISTERED_S = 180
+SPARK_MASTER = r"^(local(\[([1-9][0-9]*|\*)\])?|[a-z0-9]+://.+)$"
 
 
 class ExecutorSettings(Settings):
     """How many executors (0: none, Spark stays in this process); the chart sets the rest when there are some."""
 
-    executors: int = Field(default=0, ge=0)
-    executor_cores: int = Field(default=1, ge=1)
-    executor_memory: str = "512m"
-    executor_image: str = ""
-    executor_template: str = ""
-    pod_name: str = ""
-    pod_ip: str = ""
-    namespace: str = "baton"
+    executors: Annotated[int, Unit("pods"), SetBy("trainer.executors and server.executors of charts/pipeline")] = Field(
+        0, ge=0, description="How many pods run Spark's work beside the app's own; 0 keeps Spark in the app's process."
+    )
+    executor_cores: Annotated[int, Unit("cores"), SetBy("settings of charts/pipeline")] = Field(
+        1, ge=1, description="Tasks that an executor runs at a time."
+    )
+    executor_memory: Annotated[str, Unit("bytes, as 512m"), SetBy("settings of charts/pipeline")] = Field(
+        "512m", pattern=MEMORY, description="The heap of an executor."
+    )
+    executor_image: Annotated[str, CHART] = Field("", description="The image of an executor.")
+    executor_template: Annotated[str, CHART] = Field("", description="The file with the pod that Spark completes.")
+    pod_name: Annotated[str, CHART] = Field("", description="The app's own pod, which owns its executors.")
+    pod_ip: Annotated[str, CHART] = Field("", description="Where executors reach the app's own pod.")
+    namespace: Annotated[str, CHART] = Field("baton", description="The Kubernetes namespace of the stack.")
 
     @model_validator(mode="after")
     def _nothing_is_missing(self) -> Self:

@@ -1,6 +1,7 @@
 """``python -m apps.common.topics``: makes the topics of the loop; what is there already is left as it is."""
 
 import sys
+from typing import Annotated
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -11,7 +12,7 @@ from apps.common import entry, waiting
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.exit_codes import DONE
 from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
-from apps.common.settings import Settings
+from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 3000
@@ -20,12 +21,22 @@ ANSWER_MS = 3000
 class TopicSettings(Settings):
     """How many partitions each topic has, and how long and how large a record may be; stack.yaml explains each."""
 
-    partitions: int = Field(ge=1)
-    request_retention_hours: int = Field(ge=1)
-    answer_retention_hours: int = Field(ge=1)
-    segment_hours: int = Field(ge=1)
-    message_max_bytes: int = Field(ge=1)
-    deadline_s: float = 60
+    partitions: Annotated[int, Unit("partitions"), DELIVERY] = Field(ge=1, description="Partitions of each topic.")
+    request_retention_hours: Annotated[int, Unit("hours"), DELIVERY] = Field(
+        ge=1, description="How long an unanswered request may wait for a server."
+    )
+    answer_retention_hours: Annotated[int, Unit("hours"), DELIVERY] = Field(
+        ge=1, description="How long answers and outcomes are kept; longer than requests."
+    )
+    segment_hours: Annotated[int, Unit("hours"), DELIVERY] = Field(
+        ge=1, description="How much longer than its retention a record may stay."
+    )
+    message_max_bytes: Annotated[int, Unit("bytes"), DELIVERY] = Field(
+        ge=1, description="The size of the largest record."
+    )
+    deadline_s: Annotated[float, Unit("seconds"), SetBy("settings of charts/pipeline")] = Field(
+        60, gt=0, description="How long to try before giving up."
+    )
 
 
 def configurations(settings: TopicSettings) -> dict[str, dict[str, str]]:

@@ -1,11 +1,11 @@
 """Makes the adapter of the orchestrator port that the settings name: the mode is given, never detected."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from apps.common.settings import Settings
+from apps.common.settings import CHART, STACK, SetBy, Settings, Unit
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Orchestrator
 
@@ -13,9 +13,11 @@ from apps.orchestrator.port import Orchestrator
 class OrchestratorSettings(Settings):
     """Who runs the trainer and the server: the supervisor of a ``state`` folder, or Kubernetes in a ``namespace``."""
 
-    mode: Literal["embedded", "cluster"] = "embedded"
-    state: Path | None = None
-    namespace: str = "baton"
+    mode: Annotated[Literal["embedded", "cluster"], SetBy("--mode")] = Field(
+        "embedded", description="Who runs the trainer and the server: the supervisor, or Kubernetes."
+    )
+    state: Annotated[Path | None, STACK] = Field(None, description="The stack's state folder.")
+    namespace: Annotated[str, CHART] = Field("baton", description="The Kubernetes namespace of the stack.")
 
     @field_validator("state")
     @classmethod
@@ -26,10 +28,14 @@ class OrchestratorSettings(Settings):
 
 
 class WatcherSettings(OrchestratorSettings):
-    """How often a watcher looks (0: once), and for how long (0: for ever)."""
+    """How often a watcher looks, and for how long."""
 
-    tick_s: float = Field(default=0.0, ge=0)
-    tick_for_s: float = Field(default=0.0, ge=0)
+    tick_s: Annotated[float, Unit("seconds"), SetBy("delivery.tick_seconds in stack/stack.yaml")] = Field(
+        default=0.0, ge=0, description="How often to look; 0 looks once and ends."
+    )
+    tick_for_s: Annotated[float, Unit("seconds"), SetBy("watchers.seconds of charts/pipeline")] = Field(
+        default=0.0, ge=0, description="For how long to look; 0 goes on until it is ended."
+    )
 
 
 def from_settings(settings: OrchestratorSettings) -> Orchestrator:

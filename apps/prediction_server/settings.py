@@ -1,45 +1,62 @@
 """What the prediction server and the rescorer take from the environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from apps.common.spark import ExecutorSettings
+from apps.common.settings import DELIVERY, MEMORY, STACK, SetBy, Unit
+from apps.common.spark import SPARK_MASTER, ExecutorSettings
+
+ROLL_OUT = SetBy("whoever rolls a release out")
+PROOF = SetBy("./baton demo")
 
 
 class SparkSettings(ExecutorSettings):
-    """Where Spark runs; ``scratch`` holds everything it writes, ``spark_jars`` its Kafka connector."""
+    """Where Spark runs, and where everything is that it reads and writes beside Kafka."""
 
-    scratch: Path
-    spark_jars: Path
-    spark_master: str = "local[4]"  # at least one slot per partition: a slot is held for as long as the query runs
-    driver_host: str = "127.0.0.1"
-    heap: str = "768m"
+    scratch: Annotated[Path, STACK] = Field(description="The folder for everything that Spark writes.")
+    spark_jars: Annotated[Path, STACK] = Field(description="The folder with Spark's Kafka connector.")
+    spark_master: str = Field(
+        "local[4]",
+        pattern=SPARK_MASTER,
+        description="Where Spark runs; local[4] has four slots. A partition holds one for as long as the server lives.",
+    )
+    driver_host: Annotated[str, STACK] = Field("127.0.0.1", description="The address that Spark's driver listens on.")
+    heap: Annotated[str, Unit("bytes, as 768m")] = Field("768m", pattern=MEMORY, description="The heap of Spark's JVM.")
 
 
 class ServerSettings(SparkSettings):
-    """
-    ``model_version`` is empty until there is a first version: the server then waits.
-
-    ``ready_file`` appears when the server is ready.
-    """
+    """What to serve, how answers are made, and how long to wait for what is needed."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)  # a pod that has no release yet is told nothing
 
-    model_version: str = ""
-    release: int = 0
-    ready_file: Path
-    trigger: Literal["real-time", "micro-batch"] = "real-time"
-    trigger_interval: str = "60 minutes"  # of the real-time trigger: each time is about 0.25 s of silence
-    kafka_deadline_s: float = 60
-    probe_deadline_s: float = 120
+    model_version: Annotated[str, ROLL_OUT] = Field(
+        "", description="The version to serve; empty until there is a first one: the server then waits."
+    )
+    release: Annotated[int, Unit("none"), ROLL_OUT] = Field(0, ge=0, description="The number of the roll-out.")
+    ready_file: Annotated[Path, STACK] = Field(description="The file that appears when the server is ready.")
+    trigger: Annotated[Literal["real-time", "micro-batch"], DELIVERY] = Field(
+        "real-time", description="Spark's trigger; micro-batch is the slower, classic one."
+    )
+    trigger_interval: Annotated[str, DELIVERY] = Field(
+        "60 minutes",
+        pattern="^[1-9][0-9]* [a-z]+$",
+        description="How often the real-time trigger makes a checkpoint; each is about 0.25 s of silence.",
+    )
+    kafka_deadline_s: Annotated[float, Unit("seconds")] = Field(
+        60, gt=0, description="How long a server that starts waits for Kafka before it ends."
+    )
+    probe_deadline_s: Annotated[float, Unit("seconds")] = Field(
+        120, gt=0, description="How long a server that starts waits for its own answer to its probe before it ends."
+    )
 
 
 class RescoreSettings(SparkSettings):
-    """``versions`` are separated by commas; ``out`` is the file of JSON lines to write."""
+    """Which versions to compute predictions with, and where these go."""
 
-    versions: str
-    out: Path
-    spark_master: str = "local[2]"
-    heap: str = "1g"
+    versions: Annotated[str, PROOF] = Field(description="The versions to predict with, separated by commas.")
+    out: Annotated[Path, PROOF] = Field(description="The file of JSON lines to write.")
+    spark_master: str = Field("local[2]", pattern=SPARK_MASTER, description="Where Spark runs; local[2] has two slots.")
+    heap: Annotated[str, Unit("bytes, as 1g")] = Field("1g", pattern=MEMORY, description="The heap of Spark's JVM.")

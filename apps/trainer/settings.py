@@ -2,32 +2,63 @@
 
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from apps.common.spark import ExecutorSettings
+from apps.common.settings import MEMORY, STACK, SetBy, Unit
+from apps.common.spark import SPARK_MASTER, ExecutorSettings
 
 
 class TrainerSettings(ExecutorSettings):
     """The batch to train on, where Spark runs, and how large the learners are."""
 
-    batch: str = Field(min_length=1, pattern=r"^[^/._][^/]*$")
-    spark_master: str = "local[*]"
-    driver_host: str = "127.0.0.1"
-    driver_memory: str = "2g"
-    java_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m"
-    """A short training spends more in the optimizing compiler than it gains; leave it empty for millions of rows."""
-    shuffle_partitions: int = Field(default=1, ge=1)
-    """For thousands of rows one is the fastest: the fits run side by side anyway."""
-    scratch: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "baton-trainer")
-    hdfs_replication: int = Field(default=1, ge=1)
+    batch: Annotated[str, SetBy("whoever starts the training")] = Field(
+        min_length=1, pattern=r"^[^/._][^/]*$", description="The batch in landing/ to train on."
+    )
+    spark_master: str = Field(
+        "local[*]", pattern=SPARK_MASTER, description="Where Spark runs; local[*] has a slot for each core."
+    )
+    driver_host: Annotated[str, STACK] = Field("127.0.0.1", description="The address that Spark's driver listens on.")
+    driver_memory: Annotated[str, Unit("bytes, as 2g")] = Field(
+        "2g", pattern=MEMORY, description="The heap of Spark's JVM; in a cluster trainer.driverMemory has the default."
+    )
+    java_options: str = Field(
+        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m",
+        description="Options of Spark's JVM. A short training spends more in the optimizing compiler than it gains; "
+        "leave it empty for millions of rows.",
+    )
+    shuffle_partitions: Annotated[int, Unit("partitions")] = Field(
+        1,
+        ge=1,
+        description="How many parts Spark joins and groups rows in. For thousands of rows one is the fastest, since "
+        "fits run side by side anyway.",
+    )
+    scratch: Annotated[Path, STACK] = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "baton-trainer",
+        description="The folder for everything that the training writes on its own disk.",
+    )
+    hdfs_replication: Annotated[int, Unit("copies")] = Field(
+        1, ge=1, description="How many DataNodes keep each block that the training writes to HDFS."
+    )
 
-    folds: int = Field(default=3, ge=2, le=20)
-    parallel_fits: int = Field(default=2, ge=1)
-    trees: int = Field(default=20, ge=1)
-    """Forty took twice the time and were not better on 8,000 used cars."""
-    tree_depth: int = Field(default=10, ge=1, le=30)
-    leaf_rows: int = Field(default=5, ge=1)
-    ridge: float = Field(default=0.01, ge=0)
-    target_smoothing: float = Field(default=20.0, ge=0)
-    seed: int = 17
+    folds: Annotated[int, Unit("folds")] = Field(
+        3, ge=2, le=20, description="How many parts of the train set the stacked model is fitted across."
+    )
+    parallel_fits: Annotated[int, Unit("fits")] = Field(2, ge=1, description="How many learners are fitted at a time.")
+    trees: Annotated[int, Unit("trees")] = Field(
+        20,
+        ge=1,
+        description="How many trees the forest has. Forty took twice the time and were not better on 8,000 used cars.",
+    )
+    tree_depth: Annotated[int, Unit("levels")] = Field(10, ge=1, le=30, description="How deep a tree may grow.")
+    leaf_rows: Annotated[int, Unit("rows")] = Field(
+        5, ge=1, description="The least rows that a leaf of a tree stands for."
+    )
+    ridge: Annotated[float, Unit("none")] = Field(
+        0.01, ge=0, description="How much the linear learner is held back from large coefficients."
+    )
+    target_smoothing: Annotated[float, Unit("rows")] = Field(
+        20.0, ge=0, description="How many average rows a category's mean is mixed with; more distrusts rare categories."
+    )
+    seed: Annotated[int, Unit("none")] = Field(17, ge=0, description="What the forest's random choices follow from.")
