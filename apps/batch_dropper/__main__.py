@@ -41,7 +41,7 @@ def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
             else drop_slice(store, slices.take)
         )
         if batch is None:
-            log.warning("every slice is dropped already", advice="BATON_SLICES says how many; BATON_FILE drops a file")
+            log.warning("every slice is dropped already", advice=slices.advice())
             raise SystemExit(NOTHING_LEFT)
         log.info("dropped", batch=batch.name, rows=batch.rows)
         print(batch.to_json(), flush=True)  # noqa: T201 - for the program that started this one

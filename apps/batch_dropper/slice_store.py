@@ -15,6 +15,7 @@ from apps.batch_dropper.slices import Source, described, file_name, plan, split,
 from apps.common.errors import SettingsError
 from apps.common.files import locked, publish_folder
 from apps.common.manifest import Manifest
+from apps.common.settings import option
 from apps.datasets.declaration import Dataset
 from apps.datasets.source import read_csv
 
@@ -47,6 +48,14 @@ class SliceStore:
         manifest = described(path)
         return Slice(path, manifest) if manifest else None
 
+    def advice(self) -> str:
+        """What to do when no slice is left; a source that is split anew would give rows that were trained on before."""
+        more = self.settings.slices + 1
+        anew = (
+            "" if self._source() else f", or run ./baton down, then ./baton up as before with {option('slices', more)}"
+        )
+        return f"bring rows of your own with ./baton drop FILE.csv{anew}"
+
     def _source(self) -> Source | None:
         """The rows that are there to be split; None when they are generated."""
         if path := self.settings.source:
@@ -63,7 +72,7 @@ class SliceStore:
         settings = self.settings
         folder = self._folder(source.identity, settings.slices, settings.slice_rows, settings.test_rows)
         if not folder.exists():
-            how = plan(source, settings.seed, settings.slices, settings.slice_rows, settings.test_rows)
+            how = plan(source, self.dataset, settings.seed, settings.slices, settings.slice_rows, settings.test_rows)
             self.log.info("splitting the source", source=source.identity, slices=how.slices, test=round(how.test, 4))
             with publish_folder(folder) as unfinished:
                 split(source, self.dataset, how, unfinished)

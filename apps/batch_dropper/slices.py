@@ -7,6 +7,7 @@ Rows that share a key go to the same place, so that no request asks for what a m
 import csv
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from typing import TextIO
 from apps.common.errors import SettingsError
 from apps.common.files import whole_file, write_whole
 from apps.common.manifest import Manifest, describe_part, schema_hash
+from apps.common.settings import option
 from apps.datasets.declaration import Dataset, Row
 from apps.datasets.source import write_csv
 
@@ -47,25 +49,35 @@ class SplitPlan:
 
     def place(self, dataset: Dataset, row: Row) -> int:
         """0 for the test part, else the number of the slice."""
-        key = [row.get(name, "") for name in dataset.key]
-        cells = key if any(key) else list(row.values())
-        digest = hashlib.blake2b("\x1f".join([str(self.seed), *cells]).encode(), digest_size=8).digest()
-        share = int.from_bytes(digest) / 2**64
+        share = hash_share(self.seed, dataset, row)
         return 0 if share < self.test else 1 + int((share - self.test) / (1 - self.test) * self.slices)
 
 
-def plan(source: Source, seed: int, slices: int, slice_rows: int, test_rows: int) -> SplitPlan:
+def hash_share(seed: int, dataset: Dataset, row: Row) -> float:
+    """A number from 0 to 1 that follows from the row's key, or from the whole row where the key is empty."""
+    key = [row.get(name, "") for name in dataset.key]
+    cells = key if any(key) else list(row.values())
+    digest = hashlib.blake2b("\x1f".join([str(seed), *cells]).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
+
+
+def plan(source: Source, dataset: Dataset, seed: int, slices: int, slice_rows: int, test_rows: int) -> SplitPlan:
     """Look at the beginning of a source and decide; ``slices`` 0 takes as many as are worth a training."""
-    sample = [sum(map(len, row.values())) + len(row) for row in itertools.islice(source.rows(), SAMPLE)]
-    if len(sample) < SAMPLE:
-        rows = len(sample)
+    sizes, shares = [], []
+    for row in itertools.islice(source.rows(), SAMPLE):
+        sizes.append(sum(map(len, row.values())) + len(row))
+        shares.append(hash_share(seed, dataset, row))
+    if len(sizes) < SAMPLE:
+        rows = len(sizes)
     elif source.bytes:
-        rows = int(source.bytes / (sum(sample) / len(sample)))
+        rows = int(source.bytes / (sum(sizes) / len(sizes)))
     else:
         rows = sum(1 for _ in source.rows())
     test = min(TEST_SHARE, test_rows / max(rows, 1))
     training = int(rows * (1 - test))
     fitting = min(MOST, max(2, min(MANY, training // SMALLEST), training // slice_rows))
+    if shares and len(shares) < SAMPLE:  # the whole source: of two keys one is for requests, whatever their hashes
+        test = min(max(test, math.nextafter(min(shares), 1)), max(shares))
     return SplitPlan(seed, slices or fitting, test)
 
 
@@ -90,9 +102,10 @@ def split(source: Source, dataset: Dataset, how: SplitPlan, folder: Path) -> Non
             rows[number] += 1
     empty = [file_name(number) for number, count in enumerate(rows) if not count]
     if empty:
+        fewer = f", or run ./baton down, then ./baton up as before with {option('slices', 1)}" if how.slices > 1 else ""
         raise SettingsError(
             f"a source must have rows for {how.slices} slices and a test part; got {sum(rows)} rows and none for "
-            f"{', '.join(empty)}; bring more rows or set BATON_SLICES lower"
+            f"{', '.join(empty)}; bring more rows{fewer}"
         )
     for number, count in enumerate(rows):
         describe(folder / file_name(number), dataset, count)

@@ -8,6 +8,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, REQUESTS
+from apps.common.settings import option
 from apps.prediction_server.settings import ServerSettings
 
 FOR_EVER_MS = str(2**31 - 1)
@@ -19,9 +20,10 @@ def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int
     """The stream of requests, each partition from its offset; a gap fails the query instead of being passed over."""
     slots = spark.sparkContext.defaultParallelism
     if slots < len(offsets):
+        master = option("spark_master", f"local[{len(offsets)}]")
         raise SettingsError(
             f"BATON_SPARK_MASTER must have a slot for each of the {len(offsets)} partitions; got {slots}; "
-            f"set it to local[{len(offsets)}]"
+            f"run ./baton down, then ./baton up as before with {master}"
         )
     options = {
         "kafka.bootstrap.servers": settings.kafka,

@@ -1,6 +1,7 @@
 """How a source becomes slices and a test part."""
 
 import csv
+import re
 import threading
 import tracemalloc
 from collections import Counter
@@ -102,7 +103,7 @@ def test_a_large_source_keeps_a_test_part_of_the_size_asked_for(tmp_path):
     path = tmp_path / "big.csv"
     write_csv(path, rows_of(20_000), TOYS)
 
-    how = plan(csv_source(path, TOYS), seed=1, slices=0, slice_rows=8000, test_rows=500)
+    how = plan(csv_source(path, TOYS), TOYS, seed=1, slices=0, slice_rows=8000, test_rows=500)
 
     assert 10 == how.slices
     assert 0.5 < how.test * 20_000 / 500 < 2
@@ -113,7 +114,7 @@ def test_there_are_as_many_slices_as_are_worth_a_training(rows, slices):
     """
     Few large ones from little, and none that is much larger than asked for from much.
     """
-    how = plan(Source("any", lambda: rows_of(rows)), seed=1, slices=0, slice_rows=8000, test_rows=2000)
+    how = plan(Source("any", lambda: rows_of(rows)), TOYS, seed=1, slices=0, slice_rows=8000, test_rows=2000)
 
     assert slices == how.slices
 
@@ -126,7 +127,10 @@ def test_a_large_source_is_split_with_constant_memory(tmp_path):
     tracemalloc.start()
     try:
         split(
-            Source("big", lambda: rows), TOYS, plan(Source("small", lambda: rows_of(5000)), 1, 3, 8000, 100), tmp_path
+            Source("big", lambda: rows),
+            TOYS,
+            plan(Source("small", lambda: rows_of(5000)), TOYS, 1, 3, 8000, 100),
+            tmp_path,
         )
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -145,6 +149,33 @@ def test_a_source_with_too_few_rows_says_so(tmp_path):
     for _ in range(2):
         with pytest.raises(SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"):
             slice_store(tiny, tmp_path).take(1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_rows_are_enough_when_the_advice_is_followed(tmp_path, seed):
+    """
+    With the number of slices that the refusal names, one row is for requests and the other makes the slice.
+    """
+    tiny = replace(TOYS, load=lambda: rows_of(2))
+    with pytest.raises(SettingsError) as refused:
+        slice_store(tiny, tmp_path, seed=seed).take(1)
+    advised = re.search(r"--set slices=(\d+) \(BATON_SLICES ", str(refused.value))
+
+    obeyed = slice_store(tiny, tmp_path, seed=seed, slices=int(advised[1]))
+
+    sizes = {number: len(rows) for number, rows in everything(obeyed, TOYS).items()}
+
+    assert {0: 1, 1: 1} == sizes
+
+
+def test_one_row_is_not_advised_to_make_fewer_slices(tmp_path):
+    """
+    Where no setting helps, the refusal asks for rows and nothing else.
+    """
+    lonely = replace(TOYS, load=lambda: rows_of(1))
+
+    with pytest.raises(SettingsError, match=r"got 1 rows .*; bring more rows$"):
+        slice_store(lonely, tmp_path, slices=1).take(1)
 
 
 def test_a_split_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
@@ -228,6 +259,14 @@ def test_generated_slices_end_where_they_are_told_to(tmp_path):
     assert slice_store(MADE, tmp_path, slice_rows=5).take(500)
     assert slice_store(MADE, tmp_path, slice_rows=5, slices=3).take(3)
     assert slice_store(MADE, tmp_path, slice_rows=5, slices=3).take(4) is None
+
+
+def test_more_slices_are_advised_only_where_they_bring_new_rows(tmp_path):
+    """
+    Generated rows go on with a higher number; a source that is split anew would give its rows a second time.
+    """
+    assert "--set slices=4 " in slice_store(MADE, tmp_path, slices=3).advice()
+    assert "--set" not in slice_store(TOYS, tmp_path, slices=3).advice()
 
 
 @pytest.mark.parametrize(
