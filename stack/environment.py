@@ -24,6 +24,11 @@ def inherited() -> dict[str, str]:
     return {k: v for k, v in shell.items() if not k.startswith(FOREIGN) and k not in JAVA_OPTIONS}
 
 
+def shell_settings() -> dict[str, str]:
+    """The variables of the shell that an app run by hand would take, and that no stack takes."""
+    return {k: v for k, v in os.environ.items() if k.startswith("BATON_")}  # noqa: TID251 - to say that they are not used
+
+
 def app_environment(stack: StackSpec, state: Path, spark_jars: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """
     What every app is told: where the platform is, where the state is, and ``settings``, which win.

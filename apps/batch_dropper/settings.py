@@ -21,55 +21,61 @@ class DropperSettings(Settings):
     job: Annotated[Literal["drop", "replay"], SetBy("./baton drop, ./baton traffic")] = Field(
         description="Drop the next batch, or replay the test part as requests."
     )
-    state: Annotated[Path | None, STACK] = Field(None, description="The stack's state folder.")
+    state: Annotated[Path | None, STACK] = Field(default=None, description="The stack's state folder.")
     work: Annotated[Path, STACK] = Field(
         default_factory=lambda data: (data.get("state") or Path(tempfile.gettempdir()) / "baton") / "slices",
         description="Where slices and test part are kept once they are made; a folder of the state folder by default.",
     )
 
     source: Annotated[Path | None, SetBy("--source")] = Field(
-        None, description="A CSV file of one's own instead of the dataset's rows."
+        default=None, description="A CSV file of one's own instead of the dataset's rows."
     )
     seed: Annotated[int, Unit("none")] = Field(
-        17, ge=0, description="Which rows are generated, and which row goes into which slice."
+        default=17, ge=0, description="Which rows are generated, and which row goes into which slice."
     )
     slices: Annotated[int, Unit("batches")] = Field(
-        0,
+        default=0,
         ge=0,
         le=1000,
         description="How many batches a source is split into; 0 takes as many as its rows are good for, and goes on "
         "without end when they are generated.",
     )
     slice_rows: Annotated[int, Unit("rows")] = Field(
-        8000, ge=1, description="The size of a generated batch, and about that of one of a large source."
+        default=8000, ge=1, description="The size of a generated batch, and about that of one of a large source."
     )
     test_rows: Annotated[int, Unit("rows")] = Field(
-        2000, ge=1, description="How many rows are kept out of the batches to be sent as requests; at most a fifth."
+        default=2000,
+        ge=1,
+        description="How many rows are kept out of the batches to be sent as requests; at most a fifth.",
     )
     drift: Annotated[float, Unit("none")] = Field(
-        0.0, description="How far the market of generated rows moves from batch to batch; 1 is a strong move."
+        default=0.0, description="How far the market of generated rows moves from batch to batch; 1 is a strong move."
     )
 
-    file: Annotated[Path | None, FILE] = Field(None, description="A CSV file to drop as one batch.")
+    file: Annotated[Path | None, FILE] = Field(default=None, description="A CSV file to drop as one batch.")
     batch: Annotated[str, FILE] = Field(
-        "",
+        default="",
         pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$",
         description="The name of that batch; made from the file's if empty.",
     )
     drop_every_s: Annotated[float, Unit("seconds"), SetBy("dropper.everySeconds of charts/pipeline")] = Field(
-        0.0, ge=0, description="How often a batch is dropped; 0 drops one and ends."
+        default=0.0, ge=0, description="How often a batch is dropped; 0 drops one and ends."
     )
 
     rate: Annotated[float, Unit("requests/second"), SetBy("--rate of ./baton traffic and demo")] = Field(
-        100.0, gt=0, le=100_000, description="How many requests are sent."
+        default=100.0, gt=0, le=100_000, description="How many requests are sent."
     )
     seconds: Annotated[float, Unit("seconds"), SetBy("--seconds of ./baton traffic")] = Field(
-        0.0, ge=0, description="How long requests are sent; 0 goes on until it is ended."
+        default=0.0, ge=0, description="How long requests are sent; 0 goes on until it is ended."
     )
     run: Annotated[str, TRAFFIC] = Field(
-        "", pattern=r"^[A-Za-z0-9._-]*$", description="What the ids of the requests begin with; random if empty."
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="What the ids of the requests begin with; random if empty.",
     )
-    journal: Annotated[Path | None, TRAFFIC] = Field(None, description="The file that keeps each acknowledged request.")
+    journal: Annotated[Path | None, TRAFFIC] = Field(
+        default=None, description="The file that keeps each acknowledged request."
+    )
     outcome_delay_s: Annotated[float, Unit("seconds")] = Field(
-        5.0, ge=0, description="How long after a request its true outcome is sent."
+        default=5.0, ge=0, description="How long after a request its true outcome is sent."
     )

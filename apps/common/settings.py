@@ -48,18 +48,20 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", protected_namespaces=())
 
-    kafka: Annotated[str, PORTS] = Field("127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port.")
+    kafka: Annotated[str, PORTS] = Field(
+        default="127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port."
+    )
     hdfs: Annotated[str, PORTS] = Field(
-        "hdfs://127.0.0.1:18020", pattern="^hdfs://", description="The URL of HDFS' NameNode."
+        default="hdfs://127.0.0.1:18020", pattern="^hdfs://", description="The URL of HDFS' NameNode."
     )
     mlflow: Annotated[str, PORTS] = Field(
-        "http://127.0.0.1:15000", pattern="^https?://", description="The URL of the MLflow server."
+        default="http://127.0.0.1:15000", pattern="^https?://", description="The URL of the MLflow server."
     )
     dataset: Annotated[str, SetBy("--dataset")] = Field(
-        "used_cars", description="The dataset of apps/datasets that the stack works on."
+        default="used_cars", description="The dataset of apps/datasets that the stack works on."
     )
     log_format: Literal["console", "json"] = Field(
-        "console", description="Log lines for people, or a JSON object a line for programs."
+        default="console", description="Log lines for people, or a JSON object a line for programs."
     )
 
 
@@ -105,7 +107,7 @@ def _sentence(kind: type[Settings], problem: Any) -> str:
     got = "nothing" if problem["type"] == "missing" else repr(problem["input"])
     giver = setter(kind.model_fields[name])
     remedy = (
-        f'{giver} gives it; for an app run by hand: eval "$(./baton env)", or set it in the environment'
+        f'it comes from {giver}; for an app run by hand: eval "$(./baton env)", or set it in the environment'
         if giver
         else f"set it by ./baton up {option(name)}"
     )

@@ -23,19 +23,23 @@ class ExecutorSettings(Settings):
     """How many executors (0: none, Spark stays in this process); the chart sets the rest when there are some."""
 
     executors: Annotated[int, Unit("pods"), SetBy("trainer.executors and server.executors of charts/pipeline")] = Field(
-        0, ge=0, description="How many pods run Spark's work beside the app's own; 0 keeps Spark in the app's process."
+        default=0,
+        ge=0,
+        description="How many pods run Spark's work beside the app's own; 0 keeps Spark in the app's process.",
     )
     executor_cores: Annotated[int, Unit("cores"), SetBy("settings of charts/pipeline")] = Field(
-        1, ge=1, description="Tasks that an executor runs at a time."
+        default=1, ge=1, description="Tasks that an executor runs at a time."
     )
     executor_memory: Annotated[str, Unit("bytes, as 512m"), SetBy("settings of charts/pipeline")] = Field(
-        "512m", pattern=MEMORY, description="The heap of an executor."
+        default="512m", pattern=MEMORY, description="The heap of an executor."
     )
-    executor_image: Annotated[str, CHART] = Field("", description="The image of an executor.")
-    executor_template: Annotated[str, CHART] = Field("", description="The file with the pod that Spark completes.")
-    pod_name: Annotated[str, CHART] = Field("", description="The app's own pod, which owns its executors.")
-    pod_ip: Annotated[str, CHART] = Field("", description="Where executors reach the app's own pod.")
-    namespace: Annotated[str, CHART] = Field("baton", description="The Kubernetes namespace of the stack.")
+    executor_image: Annotated[str, CHART] = Field(default="", description="The image of an executor.")
+    executor_template: Annotated[str, CHART] = Field(
+        default="", description="The file with the pod that Spark completes."
+    )
+    pod_name: Annotated[str, CHART] = Field(default="", description="The app's own pod, which owns its executors.")
+    pod_ip: Annotated[str, CHART] = Field(default="", description="Where executors reach the app's own pod.")
+    namespace: Annotated[str, CHART] = Field(default="baton", description="The Kubernetes namespace of the stack.")
 
     @model_validator(mode="after")
     def _nothing_is_missing(self) -> Self:

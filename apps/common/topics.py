@@ -35,7 +35,7 @@ class TopicSettings(Settings):
         ge=1, description="The size of the largest record."
     )
     deadline_s: Annotated[float, Unit("seconds"), SetBy("settings of charts/pipeline")] = Field(
-        60, gt=0, description="How long to try before giving up."
+        default=60, gt=0, description="How long to try before giving up."
     )
 
 

@@ -14,10 +14,10 @@ class OrchestratorSettings(Settings):
     """Who runs the trainer and the server: the supervisor of a ``state`` folder, or Kubernetes in a ``namespace``."""
 
     mode: Annotated[Literal["embedded", "cluster"], SetBy("--mode")] = Field(
-        "embedded", description="Who runs the trainer and the server: the supervisor, or Kubernetes."
+        default="embedded", description="Who runs the trainer and the server: the supervisor, or Kubernetes."
     )
-    state: Annotated[Path | None, STACK] = Field(None, description="The stack's state folder.")
-    namespace: Annotated[str, CHART] = Field("baton", description="The Kubernetes namespace of the stack.")
+    state: Annotated[Path | None, STACK] = Field(default=None, description="The stack's state folder.")
+    namespace: Annotated[str, CHART] = Field(default="baton", description="The Kubernetes namespace of the stack.")
 
     @field_validator("state")
     @classmethod

@@ -19,12 +19,16 @@ class SparkSettings(ExecutorSettings):
     scratch: Annotated[Path, STACK] = Field(description="The folder for everything that Spark writes.")
     spark_jars: Annotated[Path, STACK] = Field(description="The folder with Spark's Kafka connector.")
     spark_master: str = Field(
-        "local[4]",
+        default="local[4]",
         pattern=SPARK_MASTER,
         description="Where Spark runs; local[4] has four slots. A partition holds one for as long as the server lives.",
     )
-    driver_host: Annotated[str, STACK] = Field("127.0.0.1", description="The address that Spark's driver listens on.")
-    heap: Annotated[str, Unit("bytes, as 768m")] = Field("768m", pattern=MEMORY, description="The heap of Spark's JVM.")
+    driver_host: Annotated[str, STACK] = Field(
+        default="127.0.0.1", description="The address that Spark's driver listens on."
+    )
+    heap: Annotated[str, Unit("bytes, as 768m")] = Field(
+        default="768m", pattern=MEMORY, description="The heap of Spark's JVM."
+    )
 
 
 class ServerSettings(SparkSettings):
@@ -33,23 +37,25 @@ class ServerSettings(SparkSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True)  # a pod that has no release yet is told nothing
 
     model_version: Annotated[str, ROLL_OUT] = Field(
-        "", description="The version to serve; empty until there is a first one: the server then waits."
+        default="", description="The version to serve; empty until there is a first one: the server then waits."
     )
-    release: Annotated[int, Unit("none"), ROLL_OUT] = Field(0, ge=0, description="The number of the roll-out.")
+    release: Annotated[int, Unit("none"), ROLL_OUT] = Field(default=0, ge=0, description="The number of the roll-out.")
     ready_file: Annotated[Path, STACK] = Field(description="The file that appears when the server is ready.")
     trigger: Annotated[Literal["real-time", "micro-batch"], DELIVERY] = Field(
-        "real-time", description="Spark's trigger; micro-batch is the slower, classic one."
+        default="real-time", description="Spark's trigger; micro-batch is the slower, classic one."
     )
     trigger_interval: Annotated[str, DELIVERY] = Field(
-        "60 minutes",
+        default="60 minutes",
         pattern="^[1-9][0-9]* [a-z]+$",
         description="How often the real-time trigger makes a checkpoint; each is about 0.25 s of silence.",
     )
     kafka_deadline_s: Annotated[float, Unit("seconds")] = Field(
-        60, gt=0, description="How long a server that starts waits for Kafka before it ends."
+        default=60, gt=0, description="How long a server that starts waits for Kafka before it ends."
     )
     probe_deadline_s: Annotated[float, Unit("seconds")] = Field(
-        120, gt=0, description="How long a server that starts waits for its own answer to its probe before it ends."
+        default=120,
+        gt=0,
+        description="How long a server that starts waits for its own answer to its probe before it ends.",
     )
 
 
@@ -58,5 +64,9 @@ class RescoreSettings(SparkSettings):
 
     versions: Annotated[str, PROOF] = Field(description="The versions to predict with, separated by commas.")
     out: Annotated[Path, PROOF] = Field(description="The file of JSON lines to write.")
-    spark_master: str = Field("local[2]", pattern=SPARK_MASTER, description="Where Spark runs; local[2] has two slots.")
-    heap: Annotated[str, Unit("bytes, as 1g")] = Field("1g", pattern=MEMORY, description="The heap of Spark's JVM.")
+    spark_master: str = Field(
+        default="local[2]", pattern=SPARK_MASTER, description="Where Spark runs; local[2] has two slots."
+    )
+    heap: Annotated[str, Unit("bytes, as 1g")] = Field(
+        default="1g", pattern=MEMORY, description="The heap of Spark's JVM."
+    )

@@ -17,19 +17,23 @@ class TrainerSettings(ExecutorSettings):
         min_length=1, pattern=r"^[^/._][^/]*$", description="The batch in landing/ to train on."
     )
     spark_master: str = Field(
-        "local[*]", pattern=SPARK_MASTER, description="Where Spark runs; local[*] has a slot for each core."
+        default="local[*]", pattern=SPARK_MASTER, description="Where Spark runs; local[*] has a slot for each core."
     )
-    driver_host: Annotated[str, STACK] = Field("127.0.0.1", description="The address that Spark's driver listens on.")
+    driver_host: Annotated[str, STACK] = Field(
+        default="127.0.0.1", description="The address that Spark's driver listens on."
+    )
     driver_memory: Annotated[str, Unit("bytes, as 2g")] = Field(
-        "2g", pattern=MEMORY, description="The heap of Spark's JVM; in a cluster trainer.driverMemory has the default."
+        default="2g",
+        pattern=MEMORY,
+        description="The heap of Spark's JVM; in a cluster trainer.driverMemory has the default.",
     )
     java_options: str = Field(
-        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m",
+        default="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m",
         description="Options of Spark's JVM. A short training spends more in the optimizing compiler than it gains; "
         "leave it empty for millions of rows.",
     )
     shuffle_partitions: Annotated[int, Unit("partitions")] = Field(
-        1,
+        default=1,
         ge=1,
         description="How many parts Spark joins and groups rows in. For thousands of rows one is the fastest, since "
         "fits run side by side anyway.",
@@ -39,26 +43,32 @@ class TrainerSettings(ExecutorSettings):
         description="The folder for everything that the training writes on its own disk.",
     )
     hdfs_replication: Annotated[int, Unit("copies")] = Field(
-        1, ge=1, description="How many DataNodes keep each block that the training writes to HDFS."
+        default=1, ge=1, description="How many DataNodes keep each block that the training writes to HDFS."
     )
 
     folds: Annotated[int, Unit("folds")] = Field(
-        3, ge=2, le=20, description="How many parts of the train set the stacked model is fitted across."
+        default=3, ge=2, le=20, description="How many parts of the train set the stacked model is fitted across."
     )
-    parallel_fits: Annotated[int, Unit("fits")] = Field(2, ge=1, description="How many learners are fitted at a time.")
+    parallel_fits: Annotated[int, Unit("fits")] = Field(
+        default=2, ge=1, description="How many learners are fitted at a time."
+    )
     trees: Annotated[int, Unit("trees")] = Field(
-        20,
+        default=20,
         ge=1,
         description="How many trees the forest has. Forty took twice the time and were not better on 8,000 used cars.",
     )
-    tree_depth: Annotated[int, Unit("levels")] = Field(10, ge=1, le=30, description="How deep a tree may grow.")
+    tree_depth: Annotated[int, Unit("levels")] = Field(default=10, ge=1, le=30, description="How deep a tree may grow.")
     leaf_rows: Annotated[int, Unit("rows")] = Field(
-        5, ge=1, description="The least rows that a leaf of a tree stands for."
+        default=5, ge=1, description="The least rows that a leaf of a tree stands for."
     )
     ridge: Annotated[float, Unit("none")] = Field(
-        0.01, ge=0, description="How much the linear learner is held back from large coefficients."
+        default=0.01, ge=0, description="How much the linear learner is held back from large coefficients."
     )
     target_smoothing: Annotated[float, Unit("rows")] = Field(
-        20.0, ge=0, description="How many average rows a category's mean is mixed with; more distrusts rare categories."
+        default=20.0,
+        ge=0,
+        description="How many average rows a category's mean is mixed with; more distrusts rare categories.",
     )
-    seed: Annotated[int, Unit("none")] = Field(17, ge=0, description="What the forest's random choices follow from.")
+    seed: Annotated[int, Unit("none")] = Field(
+        default=17, ge=0, description="What the forest's random choices follow from."
+    )

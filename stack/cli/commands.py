@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
-from stack.cli import checks
+from stack.cli import checks, settings, settings_page
 from stack.cli.console import out, step
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import snapshot, table
@@ -37,6 +37,9 @@ class Watcher(StrEnum):
 ModeOption = Annotated[Mode, typer.Option(help="Local processes, or a kind cluster.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DatasetOption = Annotated[str, typer.Option(help="A dataset of apps/datasets/.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of ./baton settings; repeatable.")
+]
 SourceOption = Annotated[Path | None, typer.Option(help="Your own CSV file instead of the dataset's rows.")]
 RateOption = Annotated[float, typer.Option(min=0.1, max=5000, help="Requests per second.")]
 
@@ -45,6 +48,7 @@ RateOption = Annotated[float, typer.Option(min=0.1, max=5000, help="Requests per
 def demo_command(
     dataset: DatasetOption = "used_cars",
     source: SourceOption = None,
+    set_: SetOption = None,
     rate: RateOption = 100,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("baton-report.html"),
@@ -53,13 +57,18 @@ def demo_command(
     """The whole story: two batches, two versions, a hand-over under traffic, and a report of what was lost."""
     from stack.cli import demo
 
-    demo.run(mode, dataset, source, rate, report, json_file)
+    demo.run(mode, dataset, source, settings.parse(set_ or []), rate, report, json_file)
 
 
 @app.command()
-def up(dataset: DatasetOption = "used_cars", source: SourceOption = None, mode: ModeOption = Mode.EMBEDDED) -> None:
+def up(
+    dataset: DatasetOption = "used_cars",
+    source: SourceOption = None,
+    set_: SetOption = None,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
     """Start everything, and wait until it is ready."""
-    Stack(mode=mode).up(dataset, source)
+    Stack(mode=mode).up(dataset, source, **settings.parse(set_ or []))
     out.print("Ready. Next: ./baton drop, ./baton traffic, ./baton status; ./baton down ends it.")
 
 
@@ -95,6 +104,21 @@ def status_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED
         print(json.dumps(found, indent=1))
     else:
         for part in table(found):
+            out.print(part)
+
+
+@app.command("settings")
+def settings_command(
+    app_name: Annotated[str, typer.Argument(metavar="[APP]", help="An app; all of them when left out.")] = "",
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """What the apps can be told by --set: name, default, unit and meaning, and what this stack was told."""
+    chosen, values = settings.choose(app_name), Stack(mode=mode).settings
+    if as_json:
+        print(json.dumps(settings_page.rows(chosen, values), indent=1))
+    else:
+        for part in settings_page.tables(chosen, values):
             out.print(part)
 
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,10 +130,18 @@ def tell(session: Stack, rate: float) -> tuple[Verdict, Timeline]:
     return verdict, chronicle.story()
 
 
-def run(mode: Mode, dataset: str, source: Path | None, rate: float, report: Path, json_file: Path | None) -> None:
+def run(
+    mode: Mode,
+    dataset: str,
+    source: Path | None,
+    settings: Mapping[str, str],
+    rate: float,
+    report: Path,
+    json_file: Path | None,
+) -> None:
     """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
     started = time.monotonic()
-    with stack_of_its_own("demo", dataset, source, mode) as session:
+    with stack_of_its_own("demo", dataset, source, mode, **settings) as session:
         verdict, story = tell(session, rate)
         out.print(table(verdict))
         render(verdict, story, report)

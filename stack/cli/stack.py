@@ -2,14 +2,16 @@
 
 import json
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from apps import datasets
 from apps.common.errors import BatonError
 from stack import services
-from stack.cli.console import step
+from stack.cli.console import err, step
 from stack.cli.pipeline import Pipeline
-from stack.environment import ROOT
+from stack.cli.settings import differences, unused
+from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime, ServiceStatus
 
 
@@ -60,13 +62,18 @@ class Stack:
         return self.runtime.environment()
 
     def up(self, dataset: str, source: Path | None, **settings: str) -> None:
-        """Start everything and wait until it is ready; a stack that runs already must be for the same dataset."""
+        """Start everything and wait until it is ready; a stack that runs already must have the same settings."""
         datasets.get(dataset)
         if source is not None and not source.is_file():
             raise BatonError(f"--source must be a CSV file; got {source}; check the path")
         wanted = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
-        if self.settings not in ({}, wanted) and self.running():  # {}: an empty cluster, or nothing at all
-            raise BatonError(f"a stack runs with {self.settings}; got {wanted}; run ./baton down first")
+        self._mention_unused_variables()
+        if self.settings not in ({}, wanted):  # {}: an empty cluster, or nothing at all
+            changes = ", ".join(differences(self.settings, wanted))
+            if self.running():
+                down = f"./baton down{'' if self.mode is Mode.EMBEDDED else f' --mode {self.mode}'}"
+                raise BatonError(f"a stack that runs must keep its settings; got {changes}; first run {down}")
+            _say(f"other settings than at the last up: {changes}")
         self.state.mkdir(parents=True, exist_ok=True)
         self._settings_file.write_text(json.dumps(wanted))
         stack = services.load()
@@ -83,4 +90,17 @@ class Stack:
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
+        self._mention_unused_variables()
         return Pipeline(self.runtime.attach())
+
+    def _mention_unused_variables(self) -> None:
+        """Say which settings of the shell do nothing, except what ``./baton env`` printed."""
+        if shell := shell_settings():
+            for line in unused(shell, (self.environment(), Stack(mode=self.mode).environment())):
+                _say(line)
+
+
+@cache
+def _say(line: str) -> None:
+    """Print a line, the same one once."""
+    err.print(line, markup=False)

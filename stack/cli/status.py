@@ -1,14 +1,16 @@
 """``./baton status``: services, batches, versions and what serves, as one dictionary and as tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from apps.common.errors import BatonError
 from apps.orchestrator.port import Release
 from stack.cli.pipeline import Pipeline
+from stack.cli.settings import shown
 from stack.cli.stack import Stack
 
 SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
@@ -68,6 +70,7 @@ def snapshot(session: Stack) -> dict[str, Any]:
     served = pipeline.served()
     found |= {
         "dataset": pipeline.dataset,
+        "set": {name: value for name, value in shown(session.settings).items() if name != "dataset"},
         "serving": _release(served.serving),
         "wanted": _release(served.wanted),
     }
@@ -84,6 +87,22 @@ def snapshot(session: Stack) -> dict[str, Any]:
     return found
 
 
+def _facts(found: Mapping[str, Any]) -> list[str]:
+    """What serves, which version should, and what ``up`` was told."""
+    if "serving" not in found:
+        return []
+    serving, wanted = found["serving"], found["wanted"]
+    line = (
+        f"serving: version {serving['version']} (release {serving['release']})" if serving else "serving: nothing yet"
+    )
+    if wanted and wanted != serving:
+        line += f"; release {wanted['release']} of version {wanted['version']} is {wanted['state']}"
+    lines = [f"\n{line}; champion: {found.get('champion') or 'none yet'}"]
+    if found["set"]:
+        lines.append(escape("set: " + ", ".join(f"{name}={value}" for name, value in found["set"].items())))
+    return lines
+
+
 def table(found: dict[str, Any]) -> list[Table | str]:
     """The snapshot as tables for a terminal."""
     services = Table("service", "state", "process or pod", "restarts", box=None, title="Services", title_justify="left")
@@ -91,16 +110,7 @@ def table(found: dict[str, Any]) -> list[Table | str]:
         restarts = str(service["restarts"] or "")
         services.add_row(service["service"], service["state"], " ".join(service["instances"]), restarts)
     parts: list[Table | str] = [services]
-    if "serving" in found:
-        serving, wanted = found["serving"], found["wanted"]
-        line = (
-            f"serving: version {serving['version']} (release {serving['release']})"
-            if serving
-            else "serving: nothing yet"
-        )
-        if wanted and wanted != serving:
-            line += f"; release {wanted['release']} of version {wanted['version']} is {wanted['state']}"
-        parts.append(f"\n{line}; champion: {found.get('champion') or 'none yet'}")
+    parts += _facts(found)
     if found.get("versions"):
         versions = Table("version", "batch", "test metrics", box=None, title="\nVersions", title_justify="left")
         for version in found["versions"]:
