@@ -10,6 +10,7 @@ import yaml
 
 from apps.common.topics import TopicSettings
 from stack import services
+from stack.cli.settings import catalogue
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
 from tests.charts.rendered import CHARTS, FOLDER, config, environment, of_kind, pods
 
@@ -77,6 +78,21 @@ def test_the_topics_job_is_told_everything_that_it_may_be_told_of_delivery(rende
     wanted = vars(STACK.delivery).keys() & TopicSettings.model_fields.keys()
 
     assert {f"BATON_{name.upper()}": str(vars(STACK.delivery)[name]) for name in wanted} == told
+
+
+def test_each_setting_of_a_person_reaches_every_app(render):
+    """
+    No pod has a value of its own for a setting that ``up --set`` takes: what is set is what each app is told.
+    """
+    wanted = {setting.variable: "17g" for setting in catalogue() if not setting.set_by}
+    objects = render("pipeline", *(f"settings.{name}={value}" for name, value in wanted.items()))
+    told = config(objects, "apps")
+
+    assert wanted.items() <= told.items()
+    for pod in pods(objects).values():
+        for container in pod["spec"]["containers"]:
+            own = environment(container)
+            assert {name: own[name] for name in wanted.keys() & own.keys()}.items() <= wanted.items()
 
 
 def test_the_machine_reaches_the_nodeports_at_the_ports_of_the_embedded_mode(render):

@@ -1,0 +1,289 @@
+"""The list of settings is the apps' own, and --set takes what the apps take."""
+
+import ast
+import importlib
+import json
+import pkgutil
+import re
+
+import pytest
+import typer.testing
+
+import apps
+from apps.common.errors import SettingsError
+from apps.common.settings import Settings, Unit, load
+from apps.trainer.settings import TrainerSettings
+from stack.cli import settings_page
+from stack.cli.commands import app
+from stack.cli.settings import OWN, catalogue, choose, differences, models, parse, unused
+from stack.cli.stack import Stack
+from stack.environment import ROOT
+
+FREE = {setting.name for setting in catalogue() if not setting.set_by}
+KNOWN = {setting.name for setting in catalogue()}
+FIELDS = [(name, field) for model in models().values() for name, field in model.model_fields.items()]
+
+
+def run(*arguments):
+    """What a command prints."""
+    done = typer.testing.CliRunner().invoke(app, [*arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    return done.output
+
+
+def subclasses(kind):
+    """Every class below ``kind``."""
+    return {below for one in kind.__subclasses__() for below in (one, *subclasses(one))}
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS, ids=[name for name, _ in FIELDS])
+def test_each_setting_says_what_it_means_and_each_number_in_which_unit(name, field):
+    """
+    A field has a description, and a number has a unit.
+    """
+    assert (field.description or "").endswith(".")
+    if field.annotation in (int, float):
+        assert [mark.name for mark in field.metadata if isinstance(mark, Unit)]
+
+
+def test_no_app_has_settings_that_are_not_listed():
+    """
+    Every settings model of apps/ is one of the list, or what such a one is made of.
+    """
+    for module in pkgutil.walk_packages(apps.__path__, "apps."):
+        if module.name.endswith((".settings", ".topics")):
+            importlib.import_module(module.name)
+    listed = tuple(models().values())
+    known = {model for model in subclasses(Settings) if model.__module__.startswith("apps.")}
+
+    assert known >= set(listed)
+    assert [] == [model for model in known if not any(issubclass(one, model) for one in listed)]
+
+
+def test_a_name_is_either_free_everywhere_or_nowhere():
+    """
+    One variable reaches every app, so a name that the stack needs for one app cannot be set for another.
+    """
+    assert not FREE & {setting.name for setting in catalogue() if setting.set_by}
+
+
+def test_apps_that_share_a_name_but_no_meaning_are_named():
+    """
+    The seed is two settings, of the dropper and of the trainer, and each names the other.
+    """
+    assert {("batch-dropper",): ("trainer",), ("trainer",): ("batch-dropper",)} == {
+        setting.apps: setting.also for setting in catalogue() if setting.name == "seed"
+    }
+
+
+def test_the_page_is_rendered_from_the_models():
+    """
+    docs/settings.md is what the models say now; python -m stack.cli.settings_page > docs/settings.md writes it.
+    """
+    assert settings_page.page() + "\n" == (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_a_person_sees_name_default_unit_and_meaning_and_what_is_set(tmp_path, monkeypatch):
+    """
+    The list shows what the stack of this checkout was told beside each default, for people and for programs.
+    """
+    monkeypatch.setattr(Stack, "settings", {"BATON_TREES": "41"})
+
+    table = run("settings", "trainer")
+    trees = next(row for row in json.loads(run("settings", "trainer", "--json")) if row["name"] == "trees")
+
+    assert re.search(r"trees +41 +20 +trees +How many trees", table)
+    assert "batch_grace_s" not in table
+    assert ("BATON_TREES", "20", "trees", "41") == tuple(trees[key] for key in ("variable", "default", "unit", "set"))
+
+
+def test_an_app_that_is_not_there_is_refused_with_those_that_are():
+    """
+    A typing error shows the names.
+    """
+    with pytest.raises(SettingsError, match=r"app must be one of batch-dropper, .*; got trainr; "):
+        choose("trainr")
+
+
+def test_set_becomes_the_apps_variables():
+    """
+    A value may have an equals sign, and may be empty where the app takes that.
+    """
+    assert {"BATON_TREES": "40", "BATON_JAVA_OPTIONS": "-Da=b"} == parse(["trees=40", "java_options=-Da=b"])
+    assert {"BATON_JAVA_OPTIONS": ""} == parse(["java_options="])
+    assert {} == parse([])
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("tree=40", "--set must name a setting; got tree; did you mean trees"),
+        ("BATON_TREES=40", "did you mean trees"),
+        ("trees", "--set must be NAME=VALUE; got 'trees'"),
+        ("kafka=elsewhere:9092", "got kafka; it comes from the ports in stack/stack.yaml"),
+        ("scratch=/tmp", "got scratch; it comes from the stack itself"),
+        ("ready_file=/tmp/x", "got ready_file; it comes from the stack itself"),
+        ("source=a.csv", "got source; it comes from --source"),
+        ("trees=many", "BATON_TREES must be valid (Input should be a valid integer"),
+        ("tree_depth=31", "BATON_TREE_DEPTH must be valid (Input should be less than or equal to 30); got '31'"),
+        ("log_format=xml", "BATON_LOG_FORMAT must be valid (Input should be 'console' or 'json'); got 'xml'"),
+        ("heap=lots", "BATON_HEAP must be valid"),
+    ],
+)
+def test_set_refuses_what_no_app_would_take(pair, words):
+    """
+    An unknown name, one that is not a person's to set, or a value that the model refuses ends before anything starts.
+    """
+    with pytest.raises(SettingsError) as refused:
+        parse([pair])
+
+    assert words in str(refused.value)
+
+
+def test_set_tells_all_problems_together():
+    """
+    Whoever mistypes three settings learns it once.
+    """
+    with pytest.raises(SettingsError) as refused:
+        parse(["tree=1", "trees=0", "state=/x", "seed=1", "seed=2", "seed=1"])
+
+    assert ["tree;", "state;", "seed must be given once", "BATON_TREES"] == [
+        re.search(r"tree;|state;|seed must be given once|BATON_TREES", line)[0]
+        for line in str(refused.value).splitlines()
+    ]
+
+
+def test_a_value_is_refused_at_the_door_in_the_apps_own_words(monkeypatch):
+    """
+    The sentence of --set is the one that the app says of its variable, and it says how to set it either way.
+    """
+    with pytest.raises(SettingsError) as at_the_door:
+        parse(["trees=0"])
+    monkeypatch.setenv("BATON_TREES", "0")
+    monkeypatch.setenv("BATON_BATCH", "b")
+    with pytest.raises(SettingsError) as in_the_app:
+        load(TrainerSettings)
+
+    assert str(at_the_door.value) == str(in_the_app.value)
+    assert str(at_the_door.value).endswith("./baton up --set trees=VALUE (BATON_TREES for an app run by hand)")
+
+
+def test_what_the_shell_holds_does_not_change_what_set_takes(monkeypatch):
+    """
+    A variable of the shell is neither a problem of --set nor a value of it.
+    """
+    monkeypatch.setenv("BATON_TREES", "many")
+
+    assert {"BATON_FOLDS": "4"} == parse(["folds=4"])
+
+
+def test_other_settings_are_told_in_the_words_of_the_options():
+    """
+    What was set and is not any more goes back to its default, and a file to none.
+    """
+    before = {"BATON_DATASET": "used_cars", "BATON_SOURCE": "/a.csv", "BATON_TREES": "40"}
+    after = {"BATON_DATASET": "used_cars", "BATON_SLICES": "1"}
+
+    told = differences(before, after)
+
+    assert ["source none instead of /a.csv", "trees 20 instead of 40", "slices 1 instead of 0"] == told
+
+
+def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monkeypatch):
+    """
+    Another ``up`` with other settings is refused in a person's words, with the command that comes first.
+    """
+    stack = Stack("settings-test")
+    stack.state = tmp_path
+    stack._settings_file = tmp_path / "settings.json"  # noqa: SLF001 - a state folder of the test's own
+    stack._settings_file.write_text(json.dumps({"BATON_DATASET": "used_cars", "BATON_TREES": "40"}))  # noqa: SLF001
+    monkeypatch.setattr(Stack, "running", lambda _: True)
+
+    with pytest.raises(Exception, match=r"must keep its settings; got trees 20 instead of 40; first run ./baton down$"):
+        stack.up("used_cars", None)
+
+
+def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would():
+    """
+    A setting comes with its option, the rest with the list; what ./baton takes or env printed is passed over.
+    """
+    shell = {
+        "BATON_TREES": "40",
+        "BATON_HEAP": "1 g",
+        "BATON_KAFKA": "mine:9092",
+        "BATON_STATE": "/state",
+        **dict.fromkeys(OWN, "x"),
+    }
+
+    assert [
+        "BATON_TREES, BATON_HEAP of the shell are not used; ./baton up --set trees=40 --set 'heap=1 g' sets them",
+        "BATON_KAFKA of the shell is not used; ./baton settings says what can be set, and what sets the rest",
+    ] == unused(shell, [{"BATON_STATE": "/state"}])
+    assert ["BATON_TREES of the shell is not used; ./baton up --set trees=40 sets it"] == unused(
+        {"BATON_TREES": "40"}, []
+    )
+
+
+def messages(tree):
+    """The texts of a module that are no docstrings; what an f-string fills in is {}."""
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | docstrings:
+            yield node.value
+
+
+def modules():
+    """Every module of the project with its syntax tree."""
+    for folder in ("apps", "stack", "loadtest"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            yield file, ast.parse(file.read_text())
+
+
+def recommended():
+    """Each setting that a message or a document tells people to set, and where."""
+    for file, tree in modules():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="option"), args=[ast.Constant(value=str(name)), *_]):
+                    yield name, file
+        for text in messages(tree):
+            yield from ((name, file) for name in re.findall(r"--set '?([a-z_]+)=", text))
+    for file in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        if file.name != "production.md":  # its --set is helm's
+            yield from ((name, file) for name in re.findall(r"--set '?([a-z_]+)=", file.read_text()))
+
+
+def test_each_setting_that_a_message_or_document_recommends_can_be_set():
+    """
+    Whatever follows --set in a text, ./baton up takes.
+    """
+    found = list(recommended())
+
+    assert {"slices", "spark_master", "batch_grace_s", "trees"} <= {name for name, _ in found}
+    assert [] == [(name, str(file)) for name, file in found if name not in FREE]
+
+
+def test_a_message_that_names_a_variable_names_a_setting_and_advises_none():
+    """
+    A variable may be what a message is about; setting it is advised by ``option`` alone, which names both ways.
+    """
+    named = [
+        (name, text)
+        for _, tree in modules()
+        for text in messages(tree)
+        if " " in text and "\n" not in text  # a longer text is a document
+        for name in re.findall(r"BATON_[A-Z_]*[A-Z]", text)
+    ]
+
+    assert named
+    assert [] == [(name, text) for name, text in named if name.removeprefix("BATON_").lower() not in KNOWN]
+    assert [] == [(name, text) for name, text in named if not text.startswith(f"{name} must ")]
