@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apps import datasets
 from apps.common.errors import BatonError
+from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
 from stack.cli.pipeline import Pipeline
@@ -68,7 +69,7 @@ class Stack:
             raise BatonError(f"--source must be a CSV file; got {source}; check the path")
         wanted = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
         self._mention_unused_variables()
-        if self.settings not in ({}, wanted):  # {}: an empty cluster, or nothing at all
+        if changed := self.settings not in ({}, wanted):  # {}: an empty cluster, or nothing at all
             changes = ", ".join(differences(self.settings, wanted))
             if self.running():
                 down = f"./baton down{'' if self.mode is Mode.EMBEDDED else f' --mode {self.mode}'}"
@@ -87,6 +88,8 @@ class Stack:
                 shown.update(ready if status.service in {one.name for one in stack.services} else status.state)
 
             self.runtime.up(stack.services, report)
+        if changed:
+            retry_failed_release(self.runtime.attach().orchestrator)
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
@@ -98,6 +101,12 @@ class Stack:
         if shell := shell_settings():
             for line in unused(shell, (self.environment(), Stack(mode=self.mode).environment())):
                 _say(line)
+
+
+def retry_failed_release(orchestrator: Orchestrator) -> None:
+    """Ask once more for a release that failed: other settings may be what it lacked."""
+    if wanted := orchestrator.served().wanted:
+        orchestrator.roll_out(wanted.version)  # does nothing for one that did not fail
 
 
 @cache

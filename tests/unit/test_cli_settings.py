@@ -2,21 +2,25 @@
 
 import ast
 import importlib
+import io
 import json
 import pkgutil
 import re
 
 import pytest
 import typer.testing
+from rich.console import Console
 
 import apps
 from apps.common.errors import SettingsError
 from apps.common.settings import Settings, Unit, load
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.port import Release, ReleaseState
 from apps.trainer.settings import TrainerSettings
-from stack.cli import settings_page
+from stack.cli import settings_page, status
 from stack.cli.commands import app
 from stack.cli.settings import OWN, catalogue, choose, differences, models, parse, unused
-from stack.cli.stack import Stack
+from stack.cli.stack import Stack, _say, retry_failed_release
 from stack.environment import ROOT
 
 FREE = {setting.name for setting in catalogue() if not setting.set_by}
@@ -203,6 +207,44 @@ def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monk
         stack.up("used_cars", None)
 
 
+def test_a_release_that_failed_is_tried_again_with_other_settings(tmp_path):
+    """
+    A new release of the failed version is asked for; one that did not fail is left alone.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.roll_out("1")
+    retry_failed_release(orchestrator)
+    assert Release(1, "1", ReleaseState.STARTING) == orchestrator.wanted_release()
+
+    orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.FAILED)
+    retry_failed_release(orchestrator)
+
+    assert Release(2, "1", ReleaseState.STARTING) == orchestrator.wanted_release()
+
+
+def test_a_line_about_the_shell_is_said_once(capsys):
+    """
+    A command that asks several times whether variables do nothing says so once.
+    """
+    for _ in range(3):
+        _say("BATON_X [/red] of the shell is not used")
+
+    assert "BATON_X [/red] of the shell is not used\n" == capsys.readouterr().err
+
+
+def test_status_shows_what_was_set():
+    """
+    Settings are a line of their own, whatever characters they have.
+    """
+    found = {"services": [], "problems": [], "serving": None, "wanted": None, "set": {"trees": "40", "heap": "[/x]"}}
+    console = Console(width=200, file=io.StringIO(), markup=True)
+
+    for part in status.table(found):
+        console.print(part)
+
+    assert "set: trees=40, heap=[/x]\n" in console.file.getvalue()
+
+
 def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would():
     """
     A setting comes with its option, the rest with the list; what ./baton takes or env printed is passed over.
@@ -277,13 +319,13 @@ def test_a_message_that_names_a_variable_names_a_setting_and_advises_none():
     A variable may be what a message is about; setting it is advised by ``option`` alone, which names both ways.
     """
     named = [
-        (name, text)
+        (match, text)
         for _, tree in modules()
         for text in messages(tree)
         if " " in text and "\n" not in text  # a longer text is a document
-        for name in re.findall(r"BATON_[A-Z_]*[A-Z]", text)
+        for match in re.finditer(r"BATON_([A-Z_]*[A-Z])", text)
     ]
 
     assert named
-    assert [] == [(name, text) for name, text in named if name.removeprefix("BATON_").lower() not in KNOWN]
-    assert [] == [(name, text) for name, text in named if not text.startswith(f"{name} must ")]
+    assert [] == [text for match, text in named if match[1].lower() not in KNOWN]
+    assert [] == [text for match, text in named if match.start() or not text.startswith(f"{match[0]} must ")]
