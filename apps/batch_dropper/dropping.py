@@ -50,7 +50,7 @@ def drop_file(store: BatchStore, dataset: Dataset, file: Path, batch: str) -> Ba
 
 def name_for(dataset: str, file: Path, names: set[str]) -> str:
     """A new name that says which file it was, behind the slices that are there and before those to come."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem).strip("-") or "file"
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem.removesuffix(".csv")).strip("-") or "file"
     wanted = f"{dataset}-{max(numbers(dataset, names), default=0):04d}-{stem}"
     return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(names) + 3))) if name not in names)
 

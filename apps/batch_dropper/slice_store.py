@@ -17,6 +17,7 @@ from apps.common.files import locked, publish_folder
 from apps.common.manifest import Manifest
 from apps.common.settings import option
 from apps.datasets.declaration import Dataset
+from apps.datasets.opening import text_size
 from apps.datasets.source import read_csv
 
 ENDLESS = 9999  # four digits keep the order of names the order of age
@@ -91,9 +92,9 @@ class SliceStore:
 
 
 def csv_source(path: Path, dataset: Dataset) -> Source:
-    """The rows of a person's own file."""
+    """The rows of a person's own CSV file, plain, in gzip or in a zip."""
     if not path.is_file():
         raise SettingsError(f"a source must be a CSV file; got {path}; check the path")
     status = path.stat()
     identity = f"{path.resolve()} ({status.st_size} bytes, changed {status.st_mtime_ns})"
-    return Source(identity, lambda: read_csv(path, dataset), status.st_size)
+    return Source(identity, lambda: read_csv(path, dataset), text_size(path))

@@ -1,19 +1,28 @@
 """
 A CSV file as raw rows and back, one row at a time: what a person brings, and what goes into a batch.
 
-Python's csv module reads quotes as the real files write them; a file that would shift a cell is refused by its line.
+Python's csv module reads quotes as the real files write them; a file that would shift a cell is refused by its lines.
 """
 
 import csv
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dataset, Row
+from apps.datasets.opening import open_text
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 LONGEST_CELL = 16 * 1024 * 1024  # a longer one is a quote that nobody closed
+SHOWN_LINES = 10  # bad lines that an error names; it tells how many there are
+_SHOWN_TEXT = 60  # characters of what stands where the header should
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
@@ -21,36 +30,103 @@ def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
     """
     Yield the rows of a file with the columns of ``dataset``, in any order, after a header; blank lines are skipped.
 
-    Raises SettingsError, at the first row at the latest, when the file cannot be read or its header differs, and
-    later at a row whose number of cells differs.
+    Raises SettingsError, at the first row at the latest, when the file cannot be read or its header differs. After a
+    bad line no row comes any more: the rest is only looked through, for an error that names the first bad lines and
+    tells how many there are.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(path, file, dataset)
-    except OSError as error:
-        raise SettingsError(f"{path} must be a CSV file; got {error.strerror}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} must be text in UTF-8; got {error}; convert the file") from error
+    with open_text(path) as file:
+        lines: Reader | None = None
+        try:
+            first = file.readline(LONGEST_CELL)
+            lines = csv.reader(itertools.chain([first], file), strict=True)  # strict: a quote left open is an error
+            yield from _rows(path, _header(path, first, lines, dataset), lines, dataset)
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path}: {_undecodable(error, lines.line_num if lines else 0)}") from error
 
 
-def _rows(path: Path, file: TextIO, dataset: Dataset) -> Iterator[Row]:
-    lines, start = csv.reader(file, strict=True), 1  # strict: a quote left open is an error
+def _undecodable(error: UnicodeDecodeError, lines_before: int) -> str:
+    line = lines_before + error.object[: error.start].count(b"\n") + 1
+    what = f"line {line} must be text in {error.encoding.upper()}; got the byte 0x{error.object[error.start]:02x}"
+    return f"{what}; save it as UTF-8, for instance by iconv -f WINDOWS-1252 -t UTF-8"
+
+
+def _header(path: Path, first: str, lines: "Reader", dataset: Dataset) -> list[str]:
+    problems = separator_problems(first, dataset.column_names)
     try:
-        header: list[str] = next(lines, [])
-        if problems := header_problems(header, dataset.column_names):
-            raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
-        order = [header.index(name) for name in dataset.column_names]
-        start = lines.line_num + 1
-        for cells in lines:
-            if cells and len(cells) != len(header):
-                message = f"{path}: line {start} must have {len(header)} cells; got {len(cells)}; check its quotes"
-                raise SettingsError(message)
-            if cells:
-                yield dict(zip(dataset.column_names, [cells[at] for at in order], strict=True))
-            start = lines.line_num + 1
+        header: list[str] = [] if problems else next(lines, [])
     except csv.Error as error:
-        raise SettingsError(f"{path}: line {start} must be CSV; got {error}; check its quotes") from error
+        raise SettingsError(f"{path}: line 1 must be CSV; got {error}; check its quotes") from error
+    if problems := problems or header_problems(header, dataset.column_names):
+        raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
+    return header
+
+
+def _rows(path: Path, header: list[str], lines: "Reader", dataset: Dataset) -> Iterator[Row]:
+    order = [header.index(name) for name in dataset.column_names]
+    bad = _BadLines()
+    start = lines.line_num + 1
+    for cells in _records(lines, bad):
+        if cells and len(cells) != len(header):
+            bad.note(f"line {start} must have {len(header)} cells; got {len(cells)}; check its quotes")
+        if cells and not bad.number:
+            yield dict(zip(dataset.column_names, [cells[at] for at in order], strict=True))
+        start = lines.line_num + 1
+    if bad.number:
+        raise SettingsError(bad.message(path))
+
+
+def _records(lines: "Reader", bad: "_BadLines") -> Iterator[list[str]]:
+    """The records that can be read; of one that cannot, nothing, and the next begins with the line behind it."""
+    while True:
+        start = lines.line_num + 1
+        try:
+            yield next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            bad.note(f"line {start} must be CSV; got {error}; check its quotes")
+            if "limit" in str(error):  # a quote left open since: where a line begins is not known any more
+                return
+            yield []
+
+
+@dataclass
+class _BadLines:
+    """The first bad lines of a file, and how many there are."""
+
+    number: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def note(self, problem: str) -> None:
+        self.number += 1
+        if self.number <= SHOWN_LINES:
+            self.first.append(problem)
+
+    def message(self, path: Path) -> str:
+        """All in one text: a single line by itself, several below their number."""
+        if self.number == 1:
+            return f"{path}: {self.first[0]}"
+        shown = "these are they" if self.number <= SHOWN_LINES else f"the first {SHOWN_LINES} are"
+        head = f"{path}: every line must be whole; got {self.number} that are not; mend them; {shown}:"
+        return "\n  ".join([head, *self.first])
+
+
+def separator_problems(first_line: str, columns: Sequence[str]) -> list[str]:
+    """What is wrong with the separators of a file, seen in its first line; empty when commas do as well as another."""
+    if hint := re.match(r"sep=(.?)", first_line, re.IGNORECASE):
+        return [f"line 1 must be the header; got {hint[0]!r}, which is for Excel; remove it, and separate by commas"]
+    columns_by_mark = {mark: _columns_named(first_line, mark, columns) for mark in (",", *_SEPARATORS)}
+    best = max(columns_by_mark, key=lambda mark: columns_by_mark[mark])
+    if columns_by_mark[best] <= columns_by_mark[","]:
+        return []
+    got = f"{_SEPARATORS[best]} ({best!r})"
+    return [f"cells must be separated by commas; got {got}; save it with commas, and numbers with a decimal point"]
+
+
+def _columns_named(line: str, mark: str, columns: Sequence[str]) -> int:
+    cells = next(csv.reader([line], delimiter=mark), [])
+    return len(set(map(_folded, cells)) & set(map(_folded, columns)))
 
 
 def header_problems(found: Sequence[str], columns: Sequence[str]) -> list[str]:
@@ -60,8 +136,11 @@ def header_problems(found: Sequence[str], columns: Sequence[str]) -> list[str]:
     folded = {_folded(name): name for name in found if name not in columns}
     renamed = {name: folded[_folded(name)] for name in columns if name not in found and _folded(name) in folded}
     missing = [name for name in columns if name not in found and name not in renamed]
-    extra = [name for name in dict.fromkeys(found) if name not in columns and name not in renamed.values()]
-    twice = [name for name in dict.fromkeys(found) if list(found).count(name) > 1]
+    if len(missing) == len(columns):
+        shown = ",".join(found)[:_SHOWN_TEXT]
+        return [f"the first line must be the header, {','.join(columns)}; got {shown!r}; add the header"]
+    extra = [name for name in dict.fromkeys(found) if name and name not in columns and name not in renamed.values()]
+    twice = [name for name in dict.fromkeys(found) if name and list(found).count(name) > 1]
     problems = [f"column {name} must be called so; got {other!r}; rename it" for name, other in renamed.items()]
     if missing:
         problems.append(f"the header must have {', '.join(missing)}; got none of them; add them")
@@ -69,6 +148,8 @@ def header_problems(found: Sequence[str], columns: Sequence[str]) -> list[str]:
         problems.append(f"the header must have no other columns; got {', '.join(map(repr, extra))}; remove them")
     if twice:
         problems.append(f"the header must name a column once; got {', '.join(map(repr, twice))} twice; remove one")
+    if "" in found:
+        problems.append("each column must have a name; got '', as of pandas' index; write it by to_csv(index=False)")
     return problems
 
 
@@ -77,21 +158,22 @@ def _folded(name: str) -> str:
 
 
 def write_csv(path: Path, rows: Iterable[Row], dataset: Dataset) -> int:
-    """
-    Write a header and the rows as UTF-8, quoted where needed, one line feed at the end of each; the number of rows.
-
-    The csv module leaves a cell with a lone carriage return unquoted, which no reader gets back; hence ``_quoted``.
-    """
+    """Write a header and the rows as UTF-8; the number of rows."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(_line(dataset.column_names))
+        file.write(csv_line(dataset.column_names))
         for row in rows:
-            file.write(_line([row.get(name, "") for name in dataset.column_names]))
+            file.write(csv_line([row.get(name, "") for name in dataset.column_names]))
             count += 1
     return count
 
 
-def _line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """
+    One row as text: quoted where needed, a line feed at its end.
+
+    The csv module leaves a cell with a lone carriage return unquoted, which no reader gets back; hence ``_quoted``.
+    """
     if len(cells) == 1 and not cells[0]:
         return '""\n'  # an empty line would be no row
     return ",".join(map(_quoted, cells)) + "\n"

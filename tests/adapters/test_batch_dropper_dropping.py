@@ -1,5 +1,6 @@
 """Dropping batches into a real HDFS."""
 
+import gzip
 import json
 import uuid
 from dataclasses import replace
@@ -82,6 +83,21 @@ def test_a_persons_own_file_becomes_a_batch(store, dataset, tmp_path):
     assert file.read_bytes() == store.read(f"{store.folder('landing', dropped.name)}/part-0001.csv")
     with pytest.raises(SettingsError, match="must be a new name"):
         drop_file(store, dataset, file, batch=dropped.name)
+
+
+def test_a_packed_file_becomes_the_batch_of_the_plain_one(store, dataset, tmp_path):
+    """
+    The same bytes land, whether a file came plain, in gzip or as a spreadsheet's UTF-16.
+    """
+    plain, packed, wide = (tmp_path / name for name in ("a.csv", "b.csv.gz", "c.csv"))
+    write_csv(plain, rows_of(20), dataset)
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    wide.write_text(plain.read_text(), encoding="utf-16")
+
+    dropped = [drop_file(store, dataset, file, batch="") for file in (plain, packed, wide)]
+
+    assert 1 == len({one.content_hash for one in dropped})
+    assert [f"{store.dataset}-0000-{name}" for name in "abc"] == [one.batch for one in dropped]
 
 
 @pytest.mark.parametrize("text", ["id,price\n", "id,cost\n1,2\n", ""])

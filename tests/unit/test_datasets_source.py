@@ -1,11 +1,16 @@
 """A person's CSV file is read without a shifted cell, or refused with all that is wrong with it."""
 
 import csv
+import itertools
+import re
+from dataclasses import replace
 
 import pytest
 
 from apps import datasets
 from apps.common.errors import SettingsError
+from apps.datasets import source
+from apps.datasets.declaration import Column
 from apps.datasets.source import read_csv, write_csv
 
 USED_CARS = datasets.get("used_cars")
@@ -121,3 +126,112 @@ def test_a_file_that_is_not_there_is_refused(file):
     """A wrong path gives a sentence that names it."""
     with pytest.raises(SettingsError, match=r"cars\.csv must be a CSV file; got No such file"):
         next(read_csv(file, USED_CARS))
+
+
+def boston_lines(count=60):
+    """The header and the first rows of Boston housing, as lines."""
+    boston = datasets.get("boston_housing")
+    rows = (",".join(row.values()) for row, _ in zip(boston.load(), range(count), strict=False))
+    return boston, [",".join(boston.column_names), *rows]
+
+
+def refusal(file, dataset, lines):
+    """What is written of these lines, the path left out."""
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SettingsError) as refused:
+        list(read_csv(file, dataset))
+    return str(refused.value).replace(f"{file}: ", "")
+
+
+def test_all_bad_lines_are_told_in_one_pass(file):
+    """Two bad lines are both named, under their number, and so is a quote that nobody closed behind them."""
+    boston, lines = boston_lines()
+    lines[9] += ",1"
+    lines[19] = '"a" b' + lines[19]
+    lines[29] = '"' + lines[29]
+
+    assert refusal(file, boston, lines).split("\n") == [
+        "every line must be whole; got 3 that are not; mend them; these are they:",
+        "  line 10 must have 14 cells; got 15; check its quotes",
+        "  line 20 must be CSV; got ',' expected after '\"'; check its quotes",
+        "  line 30 must be CSV; got unexpected end of data; check its quotes",
+    ]
+
+
+def test_of_many_bad_lines_the_first_ten_are_named(file):
+    """All are counted."""
+    boston, lines = boston_lines()
+
+    message = refusal(file, boston, [lines[0], *(line + "," for line in lines[1:])]).split("\n")
+
+    assert message[0] == "every line must be whole; got 60 that are not; mend them; the first 10 are:"
+    assert [line.split()[1] for line in message[1:]] == [str(number) for number in range(2, 12)]
+
+
+def test_no_row_comes_after_a_bad_line(file):
+    """What is refused in the end is not worked on until then."""
+    boston, lines = boston_lines()
+    lines[9] += ",1"
+    file.write_text("\n".join(lines))
+    rows = read_csv(file, boston)
+
+    assert [row["crim"] for row in itertools.islice(rows, 8)] == [line.split(",")[0] for line in lines[1:9]]
+    with pytest.raises(SettingsError, match="line 10 must have 14 cells"):
+        next(rows)
+
+
+def test_a_quote_that_nobody_closed_ends_the_search(file, monkeypatch):
+    """Once a cell is longer than any can be, where a line begins is not known, and what follows is not judged."""
+    monkeypatch.setattr(source, "LONGEST_CELL", 10_000)
+    before = csv.field_size_limit(10_000)
+    try:
+        boston, lines = boston_lines()
+        message = refusal(file, boston, [*lines[:5], '"' + lines[5], *lines[6:] * 100, "the end of a text"])
+    finally:
+        csv.field_size_limit(before)
+
+    assert message == "line 6 must be CSV; got field larger than field limit (10000); check its quotes"
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        (";", "cells must be separated by commas; got semicolons (';'); save it with commas"),
+        ("\t", "cells must be separated by commas; got tabs ('\\t'); save it with commas"),
+        ("|", "cells must be separated by commas; got bars ('|'); save it with commas"),
+        ('";"', "cells must be separated by commas; got semicolons (';'); save it with commas"),
+    ],
+)
+def test_another_separator_is_told(file, mark, message):
+    """Instead of a header that has none of the columns; quotes around the cells make no difference."""
+    boston, lines = boston_lines()
+    quote = '"' if '"' in mark else ""
+
+    refused = refusal(file, boston, [quote + line.replace(",", mark) + quote for line in lines])
+
+    assert refused.startswith(message)
+    assert "\n" not in refused
+
+
+def test_a_separator_in_a_cell_is_no_separator(file):
+    """Columns may be named as they like, and texts hold what they like."""
+    odd = replace(datasets.get("boston_housing"), columns=(Column("a;b"), Column("c|d")), target="a;b", key=("c|d",))
+    file.write_text("a;b,c|d\n1;2,3|4\n")
+
+    assert list(read_csv(file, odd)) == [{"a;b": "1;2", "c|d": "3|4"}]
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ("sep=;", "line 1 must be the header; got 'sep=;', which is for Excel; remove it, and separate by commas"),
+        ("0.006,18,2.31", "the first line must be the header, crim,.*; got '0.006,18,2.31'; add the header"),
+        ('{"crim": 1}', "the first line must be the header, crim,.*; got '{\"crim\": 1}'; add the header"),
+        (",%s", "each column must have a name; got '', as of pandas' index; write it by to_csv"),
+    ],
+)
+def test_what_stands_where_the_header_should_is_told(file, first, message):
+    """Excel's hint, a row, JSON, and the nameless index that pandas writes each have one sentence."""
+    boston, lines = boston_lines()
+
+    assert re.match(message + "[^\n]*$", refusal(file, boston, [first.replace("%s", lines[0]), *lines]))
