@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from apps.datasets.declaration import Column, Dataset, Row
 
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_TRUE, _FALSE = {"true", "1", "1.0"}, {"false", "0", "0.0"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,6 @@ def _cell(column: Column, text: str) -> str:
 
 def _outcome(dataset: Dataset, text: str) -> str:
     if dataset.task == "binary":
-        known = text.strip().lower()
-        return "1" if known in _TRUE else "0" if known in _FALSE else ""
+        (yes, no), known = dataset.column(dataset.target).flag_texts, text.strip().lower()
+        return "1" if known in yes else "0" if known in no else ""
     return text if _JSON_NUMBER.fullmatch(text) else ""

@@ -8,6 +8,12 @@ Row = Mapping[str, str]  # a raw row: column name -> the cell's text, "" for an 
 
 Kind = Literal["number", "category", "flag", "text"]
 
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NaN", "nan", "-NaN", "-nan"),
+    *("NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""What counts as missing in every column: what pandas' read_csv takes for it."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -15,18 +21,51 @@ class Column:
     One raw column and how its cell becomes a value.
 
     ``number``: a finite decimal; ``pattern`` is a regular expression whose first group holds it
-    (``"([0-9.]+) in"`` for ``35.1 in``). ``category``: text. ``flag``: True or False. ``text``: kept, never a feature.
-    A cell that is empty or one of ``nulls`` is missing; a missing ``required`` column, a cell that does not parse,
-    or a number outside ``minimum`` .. ``maximum`` rejects the request (or quarantines the training row).
+    (``"([0-9.]+) in"`` for ``35.1 in``). ``category``: text. ``flag``: one of the two ``words``, in any case; without
+    them True or False, which 1 and 0 mean too. ``text``: kept, never a feature.
+    A cell that is one of MISSING_WORDS or ``nulls`` is missing, unless it is one of ``keep``; a missing ``required``
+    column, a cell that does not parse, or a number outside ``minimum`` .. ``maximum`` rejects the request (or
+    quarantines the training row).
     """
 
     name: str
     kind: Kind = "text"
     pattern: str = ""
     nulls: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    words: tuple[str, str] | None = None  # True's, then False's
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The texts that mean missing here; the empty one is always among them."""
+        return tuple(dict.fromkeys(word for word in (*MISSING_WORDS, *self.nulls) if word not in self.keep))
+
+    @property
+    def flag_texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What a flag may be written as, in lower case: for True, and for False."""
+        if self.words is None:
+            return ("true", "1", "1.0"), ("false", "0", "0.0")
+        yes, no = self.words
+        return (yes.lower(),), (no.lower(),)
+
+    def problems(self) -> list[str]:
+        """What in the declaration of this column contradicts itself."""
+        problems = []
+        if "" in self.keep:
+            problems.append("keep must not hold the empty text; got ''; it is always missing")
+        if both := sorted({*self.keep} & {*self.nulls}):
+            problems.append(
+                f"a text must be in nulls or in keep; got {', '.join(map(repr, both))} in both; take one out"
+            )
+        if self.words and self.kind != "flag":
+            problems.append(f"words must be those of a flag; got a {self.kind}; remove them, or make it a flag")
+        if self.words and (self.words[0].lower() == self.words[1].lower() or {*self.words} & {*self.missing}):
+            got = " and ".join(map(repr, self.words))
+            problems.append(f"words must be two that differ and are not missing; got {got}; give others, or keep them")
+        return [f"column {self.name}: {problem}" for problem in problems]
 
 
 @dataclass(frozen=True)
@@ -37,7 +76,8 @@ class Dataset:
     ``numeric`` maps a feature's name to a Spark SQL expression over the cleaned columns (numbers and flags are
     doubles, categories strings, missing is NULL). ``one_hot`` and ``target_encoded`` name categories: few values
     and many values. ``target`` is a ``number`` column for ``regression`` and a ``flag`` or a 0/1 number for
-    ``binary``. ``log_target`` trains on the logarithm of the target (regression only).
+    ``binary``. ``log_target`` trains on the logarithm of the target (regression only). An empty ``key`` means the whole
+    row.
     Exactly one of ``generate`` (rows, seed, drift) and ``load`` () gives the rows when the user brings no file.
     """
 
@@ -67,6 +107,7 @@ class Dataset:
             problems.append(f"{self.name}: column names must differ; one is there twice")
         if (self.generate is None) == (self.load is None):
             problems.append(f"{self.name}: exactly one of generate and load must be given")
+        problems += [f"{self.name}: {problem}" for column in self.columns for problem in column.problems()]
         if problems:
             raise ValueError("\n".join(problems))
 

@@ -10,7 +10,7 @@ from apps.datasets._used_cars_generator import generate
 from apps.datasets.declaration import Column, Dataset, Kind
 
 INCHES, GALLONS, SEATS = "([0-9.]+) in", "([0-9.]+) gal", "([0-9]+) seats"
-DASHES, NONE = ("--",), ("None",)
+DASHES = ("--",)
 
 
 def _measure(name: str, pattern: str, low: float, high: float) -> Column:
@@ -21,8 +21,8 @@ def _number(name: str, low: float, high: float, required: bool = False) -> Colum
     return Column(name, "number", required=required, minimum=low, maximum=high)
 
 
-def _category(name: str, nulls: tuple[str, ...] = NONE, required: bool = False) -> Column:
-    return Column(name, "category", nulls=nulls, required=required)
+def _category(name: str, required: bool = False) -> Column:
+    return Column(name, "category", required=required)
 
 
 def _text(name: str, kind: Kind = "text") -> Column:
@@ -72,10 +72,10 @@ COLUMNS = (
     _number("longitude", -180, 180),
     _text("main_picture_url"),
     _category("major_options"),  # a Python list, of which only the length is used
-    _category("make_name", nulls=(), required=True),
+    _category("make_name", required=True),
     _measure("maximum_seating", SEATS, 1, 60),
     _number("mileage", 0, 500_000),
-    _category("model_name", nulls=(), required=True),
+    _category("model_name", required=True),
     _number("owner_count", 0, 50),
     _text("power"),  # "177 hp @ 5,750 RPM": its number is in horsepower
     _number("price", 500, 200_000),

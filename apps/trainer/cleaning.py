@@ -19,6 +19,7 @@ LABEL, CORRUPT = f"{INTERNAL}label", f"{INTERNAL}corrupt"
 MISSING = "(missing)"
 LARGEST = 1e15  # no sane measure is larger; it keeps infinities out of the learners' sums
 SHOWN = 40  # characters of a bad value in a rejection
+NAN_OF_JSON = '"NaN"'  # how Spark hands on the bare NaN that Python writes into JSON; in training no harm
 
 _ROW, _TEXT = f"{INTERNAL}row", f"{INTERNAL}t_"
 _DECIMAL = r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
@@ -108,7 +109,7 @@ def _select(columns: Sequence[Column], outputs: Sequence[str]) -> str:
 
 def _text(column: Column) -> str:
     cell = f"trim({quoted(column.name)})"
-    missing = ", ".join(literal(null) for null in ("", *column.nulls))
+    missing = ", ".join(literal(null) for null in (*column.missing, NAN_OF_JSON))
     return f"CASE WHEN {cell} NOT IN ({missing}) THEN {cell} END"
 
 
@@ -119,7 +120,8 @@ def _typed(column: Column) -> str:
             text = f"regexp_extract({text}, {literal(f'^(?:{column.pattern})$')}, 1)"
         return f"CASE WHEN {text} RLIKE {literal(_DECIMAL)} THEN try_cast({text} AS DOUBLE) END"
     if column.kind == "flag":
-        return f"CASE lower({text}) WHEN 'true' THEN 1D WHEN 'false' THEN 0D END"
+        yes, no = (", ".join(map(literal, texts)) for texts in column.flag_texts)
+        return f"CASE WHEN lower({text}) IN ({yes}) THEN 1D WHEN lower({text}) IN ({no}) THEN 0D END"
     return text
 
 
@@ -149,7 +151,8 @@ def _bounds(column: Column) -> tuple[float, float]:
 
 def _rule(column: Column) -> str:
     if column.kind == "flag":
-        return "must be True or False"
+        yes, no = column.words or ("True", "False")
+        return f"must be {yes} or {no}"
     form = f" written as {column.pattern!r}" if column.pattern else ""
     match column.minimum, column.maximum:
         case None, None:

@@ -137,10 +137,12 @@ def test_only_the_answer_and_what_came_in_leaves_the_pipeline(spark, trained):
         ({"area": "abc"}, "area must be a number 10-900 written as '([0-9.]+) m2'; got 'abc'"),
         ({"area": "9 m2"}, "area must be a number 10-900 written as '([0-9.]+) m2'; got '9 m2'"),
         ({"area": "--"}, "area must be given; got nothing"),
-        ({"age": "NaN"}, "age must be a number of at least 0; got 'NaN'"),
+        ({"age": "NaN", "street": "NA", "garden": "null"}, None),
+        ({"area": "NaN"}, "area must be given; got nothing"),
+        ({"age": "Infinity"}, "age must be a number of at least 0; got 'Infinity'"),
         ({"age": "x" * 90}, f"age must be a number of at least 0; got '{'x' * 40}'"),
         ({"garden": "maybe"}, "garden must be True or False; got 'maybe'"),
-        ({"town": " ", "garden": "1"}, "town must be given; got nothing; garden must be True or False; got '1'"),
+        ({"town": " ", "garden": "2"}, "town must be given; got nothing; garden must be True or False; got '2'"),
     ],
 )
 def test_a_request_gets_a_prediction_or_every_reason_why_not(spark, trained, change, rejection):

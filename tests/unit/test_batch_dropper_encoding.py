@@ -94,3 +94,13 @@ def test_an_outcome_is_a_number_or_there_is_none(task, text, outcome):
     A row whose target is missing or no number is asked for all the same, and its outcome is never known.
     """
     assert outcome == encode(replace(CARS, task=task), row(price=text)).outcome
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("Sold", "1"), (" open ", "0"), ("True", ""), ("1", "")])
+def test_an_outcome_is_read_by_the_words_of_its_flag(text, outcome):
+    """
+    Where a flag has words of its own, they and no others say what came of it.
+    """
+    columns = (Column("vin"), Column("price", "flag", words=("sold", "open")))
+
+    assert outcome == encode(replace(CARS, task="binary", columns=columns), row(price=text)).outcome

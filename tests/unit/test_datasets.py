@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pandas._libs.parsers import STR_NA_VALUES  # what pandas' own documentation lists under na_values
 
 from apps import datasets
 from apps.common.errors import SettingsError
-from apps.datasets.declaration import Column
+from apps.datasets.declaration import MISSING_WORDS, Column
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-dataset.md"
 
@@ -80,3 +81,32 @@ def test_the_page_adds_a_dataset_with_one_file(added):
     assert 0.25 <= Counter(row["approved"] for row in rows)["True"] / 2000 <= 0.75
     assert list(dataset.generate(2000, 1, 0.0)) == rows
     assert f"./baton demo --dataset {added}" in PAGE.read_text(encoding="utf-8")
+
+
+def test_what_pandas_takes_for_missing_is_missing_here():
+    """The words are those of pandas' read_csv, so that a table that passed through pandas means the same here."""
+    assert set(MISSING_WORDS) == STR_NA_VALUES
+
+
+def test_a_column_adds_to_the_missing_words_and_takes_from_them():
+    """``nulls`` come on top, ``keep`` makes a word a value."""
+    assert set(Column("a", nulls=("--",)).missing) == {*MISSING_WORDS, "--"}
+    assert set(Column("a", keep=("NA", "None")).missing) == {*MISSING_WORDS} - {"NA", "None"}
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (Column("rm", keep=("",)), "column rm: keep must not hold the empty text"),
+        (Column("rm", nulls=("x",), keep=("x",)), "a text must be in nulls or in keep; got 'x' in both"),
+        (Column("rm", "number", words=("1", "0")), "words must be those of a flag; got a number"),
+        (Column("rm", "flag", words=("Yes", "yes")), "words must be two that differ and are not missing"),
+        (Column("rm", "flag", words=("Yes", "NA")), "words must be two that differ and are not missing"),
+    ],
+)
+def test_a_column_that_contradicts_itself_is_refused(column, message):
+    """The declaration says what is wrong with it before any row is read."""
+    boston = datasets.get("boston_housing")
+
+    with pytest.raises(ValueError, match=message):
+        replace(boston, target="rm", key=("rm",), columns=(column,))

@@ -59,3 +59,12 @@ def test_a_rule_reads_as_a_sentence():
     """The rule of a number names its bounds without a needless fraction, and the form it is written in."""
     assert "Size must be a number 1-200 written as \\'([0-9.]+) cm\\'; got " in request_sql(SHIRTS)
     assert "price must be a number of at least 0; got " in training_sql(SHIRTS)
+
+
+def test_a_flag_is_asked_for_by_its_own_words():
+    """The rule of a flag names the words that it was declared with."""
+    told = dataclasses.replace(
+        SHIRTS, columns=(*SHIRTS.columns, Column("sale", "flag", words=("Yes", "No"), required=True))
+    )
+
+    assert "sale must be Yes or No; got " in request_sql(told)
