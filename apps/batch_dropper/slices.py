@@ -4,7 +4,6 @@ A source as train slices and a test part: split once, in one pass that holds one
 Rows that share a key go to the same place, so that no request asks for what a model was trained on.
 """
 
-import csv
 import hashlib
 import itertools
 import math
@@ -20,9 +19,10 @@ from apps.common.files import whole_file, write_whole
 from apps.common.manifest import Manifest, describe_part, schema_hash
 from apps.common.settings import option
 from apps.datasets.declaration import Dataset, Row
-from apps.datasets.source import write_csv
+from apps.datasets.source import csv_line, write_csv
 
 SAMPLE = 2_500  # rows that are counted before a source is split
+ENOUGH = 300  # rows: two slices that a training accepts, and a test part
 SMALLEST = 200  # a slice below this many rows is not worth a training
 MANY = 10  # slices are enough, unless they would be larger than asked for
 MOST = 200  # files that are written at once
@@ -56,7 +56,7 @@ class SplitPlan:
 def hash_share(seed: int, dataset: Dataset, row: Row) -> float:
     """A number from 0 to 1 that follows from the row's key, or from the whole row where the key is empty."""
     key = [row.get(name, "") for name in dataset.key]
-    cells = key if any(key) else list(row.values())
+    cells = key if any(key) else [row.get(name, "") for name in dataset.column_names]
     digest = hashlib.blake2b("\x1f".join([str(seed), *cells]).encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
 
@@ -90,22 +90,19 @@ def split(source: Source, dataset: Dataset, how: SplitPlan, folder: Path) -> Non
     """Write every slice and the test part, each with its manifest, into ``folder``."""
     rows = [0] * (how.slices + 1)
     with ExitStack() as files:
-        writers = [
-            csv.writer(files.enter_context(_open(folder / file_name(number))), lineterminator="\n")
-            for number in range(how.slices + 1)
-        ]
-        for writer in writers:
-            writer.writerow(dataset.column_names)
+        parts = [files.enter_context(_open(folder / file_name(number))) for number in range(how.slices + 1)]
+        for part in parts:
+            part.write(csv_line(dataset.column_names))
         for row in source.rows():
             number = how.place(dataset, row)
-            writers[number].writerow([row[name] for name in dataset.column_names])
+            parts[number].write(csv_line([row[name] for name in dataset.column_names]))
             rows[number] += 1
     empty = [file_name(number) for number, count in enumerate(rows) if not count]
     if empty:
         fewer = f", or run ./baton down, then ./baton up as before with {option('slices', 1)}" if how.slices > 1 else ""
         raise SettingsError(
             f"a source must have rows for {how.slices} slices and a test part; got {sum(rows)} rows and none for "
-            f"{', '.join(empty)}; bring more rows{fewer}"
+            f"{', '.join(empty)}; bring about {ENOUGH} rows or more{fewer}"
         )
     for number, count in enumerate(rows):
         describe(folder / file_name(number), dataset, count)

@@ -9,16 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.ml.feature import SQLTransformer
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.datasets.declaration import Dataset
+from apps.datasets.opening import UTF_8, content_problem, encoding_of
+from apps.datasets.source import separator_problems
 from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, quoted, training_sql
 
 BATCH = f"{INTERNAL}batch"
 FOLD = f"{INTERNAL}fold"  # the number of a row's fold, or TEST_FOLD
 TEST_FOLD = -1
+ROW_KEY = f"{INTERNAL}row_key"  # stands for the key of a dataset that names none
 _TEST_SHARE, _BUCKETS = 0.15, 1_000_000
+_HEADER_BYTES = 100_000  # no header is longer, and no cell that Python's csv module would refuse
+_SHOWN = 400  # characters of a header that is wrong
 _FEWEST = 10  # rows in a fold, and in the test part
 
 
@@ -32,9 +37,15 @@ class Counts:
 
 
 def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list[str]:
-    """What is wrong with the header of a CSV part, given its first bytes; a byte order mark is no harm."""
-    text = beginning.decode("utf-8-sig", errors="replace")
-    found = next(csv.reader(text.splitlines(keepends=True)), [])
+    """What is wrong with the header of a CSV part, given its first bytes; UTF-8's byte order mark is no harm."""
+    if problem := content_problem(beginning):
+        return [f"{part} {problem}"]
+    if (encoding := encoding_of(beginning)) != UTF_8:
+        return [f"{part} must be text in UTF-8; got {encoding.upper()}; write it as UTF-8"]
+    lines = beginning[:_HEADER_BYTES].decode(UTF_8, errors="replace").splitlines(keepends=True)
+    if problems := separator_problems(lines[0] if lines else "", columns):
+        return [f"{part}: {problem}" for problem in problems]
+    found = next(csv.reader(lines), [])
     if not found:
         return [f"{part} must begin with a header; got an empty file"]
     problems = []
@@ -43,7 +54,7 @@ def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list
     if missing := [name for name in columns if name not in found]:
         problems.append(f"{part} must have the columns {', '.join(missing)}; they are missing")
     if unknown := [name for name in found if name not in columns]:
-        problems.append(f"{part} must have no other columns; got {', '.join(unknown)}")
+        problems.append(f"{part} must have no other columns; got {', '.join(unknown)[:_SHOWN]}")
     if not problems and list(columns) != found:
         problems.append(f"{part} must have its columns in the declared order; got {', '.join(found)}")
     return problems
@@ -66,9 +77,19 @@ def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFra
 
 def check(dataset: Dataset, raw: DataFrame) -> DataFrame:
     """The columns that training needs, as text, with ``rejection`` and ``_b_label``."""
-    checked = SQLTransformer(statement=training_sql(dataset)).transform(raw)
-    kept = dict.fromkeys((*input_columns(dataset), *dataset.key, dataset.target))
+    keyed = raw if dataset.key else raw.withColumn(ROW_KEY, _hash_of_all(dataset))
+    checked = SQLTransformer(statement=training_sql(dataset)).transform(keyed)
+    kept = dict.fromkeys((*input_columns(dataset), *_key(dataset), dataset.target))
     return checked.select(*map(quoted, kept), "rejection", LABEL, CORRUPT, BATCH)
+
+
+def _key(dataset: Dataset) -> tuple[str, ...]:
+    return dataset.key or (ROW_KEY,)
+
+
+def _hash_of_all(dataset: Dataset) -> Column:
+    """64 bits of all cells: no two of a million rows share them by chance; a NULL would not count, hence the text."""
+    return F.xxhash64(*(F.coalesce(quoted(name), F.lit("")) for name in dataset.column_names))
 
 
 def count(checked: DataFrame) -> dict[str, Counts]:
@@ -98,7 +119,7 @@ def quarantine_problems(mine: Counts, limit: float) -> list[str]:
 
 def rejected(checked: DataFrame, batch: str) -> DataFrame:
     """The bad rows of one batch, each with its reason."""
-    return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH)
+    return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH, ROW_KEY)
 
 
 def keep(dataset: Dataset, checked: DataFrame, folds: int) -> DataFrame:
@@ -107,7 +128,7 @@ def keep(dataset: Dataset, checked: DataFrame, folds: int) -> DataFrame:
 
     The fold is a function of the key alone: a row that was a test row once stays one as batches are added.
     """
-    key = [quoted(name) for name in dataset.key]
+    key = [quoted(name) for name in _key(dataset)]
     newest = Window.partitionBy(*key).orderBy(F.desc(BATCH), F.xxhash64(*map(quoted, input_columns(dataset))))
     bucket = F.pmod(F.xxhash64(*key), F.lit(_BUCKETS))
     fold = F.when(bucket < int(_TEST_SHARE * _BUCKETS), F.lit(TEST_FOLD)).otherwise(bucket % folds)
@@ -117,6 +138,7 @@ def keep(dataset: Dataset, checked: DataFrame, folds: int) -> DataFrame:
         .where(F.col(FOLD) == 1)
         .drop("rejection", CORRUPT)
         .withColumn(FOLD, fold.cast("int"))
+        .drop(ROW_KEY)
     )
 
 

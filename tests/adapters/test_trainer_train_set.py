@@ -1,5 +1,7 @@
 """Reading batches on a real local Spark: what the CSV reader makes of awkward files, and which rows are kept."""
 
+from dataclasses import replace
+
 import pytest
 
 from apps.datasets.declaration import Column, Dataset
@@ -33,14 +35,14 @@ def spark(tmp_path_factory):
     started.stop()
 
 
-def checked(spark, folder, **batches):
+def checked(spark, folder, dataset=TOYS, **batches):
     paths = []
     for batch, text in batches.items():
         path = folder / batch / "part-0.csv"
         path.parent.mkdir()
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         paths.append(path.as_uri())
-    return train_set.check(TOYS, train_set.read(spark, paths, TOYS))
+    return train_set.check(dataset, train_set.read(spark, paths, dataset))
 
 
 def rejections(frame):
@@ -121,3 +123,19 @@ def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):
 
     assert len(problems) == 4
     assert "the test part must have at least 10 usable rows" in problems[0]
+
+
+def test_without_a_key_the_whole_row_is_the_key(spark, tmp_path):
+    """Equal rows are kept once and have one fold in every batch; cells that changed places make another row."""
+    keyless = replace(TOYS, key=())
+    text = HEADER + "a,,1,10\na,,1,10\na,,2,10\n,a,1,10\n,,1,10\n"
+    many = "".join(f"k{number},,1,1\n" for number in range(300))
+
+    first = train_set.keep(keyless, checked(spark, tmp_path, keyless, b1=text + many), 3)
+    both = train_set.keep(keyless, checked(spark, tmp_path, keyless, b2=text + many, b3=HEADER + many + "a,,1,10\n"), 3)
+
+    assert first.columns == ["weight", "price", "_b_label", train_set.BATCH, FOLD]
+    assert first.count() == both.count() == 4 + 300
+    folds = [sorted((row["weight"], row["price"], row[FOLD]) for row in rows.collect()) for rows in (first, both)]
+    assert folds[0] == folds[1]
+    assert {fold for *_, fold in folds[0]} == {TEST_FOLD, 0, 1, 2}

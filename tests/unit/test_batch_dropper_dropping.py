@@ -1,5 +1,7 @@
 """How dropped batches are named and numbered."""
 
+from pathlib import Path
+
 from apps.batch_dropper.dropping import name_for, numbers
 
 
@@ -23,4 +25,5 @@ def test_a_persons_file_gets_a_new_name_behind_those_that_are_there(tmp_path):
     second = name_for("toys", file, {*names, first})
 
     assert ["toys-0002-My-Cars-2", "toys-0002-My-Cars-2-2"] == [first, second]
+    assert {"toys-0002-cars"} == {name_for("toys", Path(f"cars{ending}"), names) for ending in (".csv.gz", ".zip")}
     assert ["toys-0002", first, "toys-0003"] == sorted(["toys-0003", first, "toys-0002"])

@@ -1,9 +1,11 @@
 """How a source becomes slices and a test part."""
 
 import csv
+import gzip
 import re
 import threading
 import tracemalloc
+import zipfile
 from collections import Counter
 from dataclasses import replace
 
@@ -96,6 +98,47 @@ def test_rows_with_the_same_key_stay_together(tmp_path):
     assert 300 == sum(map(len, together))
 
 
+def test_without_a_key_equal_rows_stay_together(tmp_path):
+    """
+    The whole row is the key then, in whatever order its cells come.
+    """
+    turned = [dict(reversed(row.items())) for row in rows_of(300)]
+    twice = replace(TOYS, key=(), load=lambda: [*rows_of(300), *turned])
+
+    places = [{row["id"] for row in rows} for rows in everything(slice_store(twice, tmp_path), twice).values()]
+
+    assert 300 == sum(map(len, places))
+    assert all(len(place) > 50 for place in places)
+
+
+def test_a_packed_source_is_split_as_the_plain_one(tmp_path):
+    """
+    Rows are counted by what is in an archive and not by how long that is.
+    """
+    plain, packed, zipped = (tmp_path / name for name in ("a.csv", "a.csv.gz", "a.zip"))
+    write_csv(plain, rows_of(20_000), TOYS)
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(plain, "a.csv")
+
+    plans = [plan(csv_source(path, TOYS), 1, 0, 8000, 500) for path in (plain, packed, zipped)]
+
+    assert {10} == {how.slices for how in plans}
+    assert all(0.5 < how.test * 20_000 / 500 < 2 for how in plans)
+
+
+def test_a_carriage_return_in_a_cell_survives_the_split(tmp_path):
+    """
+    A slice is read as it was written, also by a reader that takes a lone one for the end of a line.
+    """
+    old = replace(TOYS, load=lambda: ({**row, "text": "one\rtwo"} for row in rows_of(300)))
+
+    found = everything(slice_store(old, tmp_path), old)
+
+    assert {"one\rtwo"} == {row["text"] for rows in found.values() for row in rows}
+    assert 300 == sum(map(len, found.values()))
+
+
 def test_a_large_source_keeps_a_test_part_of_the_size_asked_for(tmp_path):
     """
     From 20,000 rows of a file about 500 are kept for requests, estimated from its size.
@@ -147,8 +190,11 @@ def test_a_source_with_too_few_rows_says_so(tmp_path):
     tiny = replace(TOYS, load=lambda: rows_of(2))
 
     for _ in range(2):
-        with pytest.raises(SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"):
+        with pytest.raises(
+            SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"
+        ) as refused:
             slice_store(tiny, tmp_path).take(1)
+        assert "bring about 300 rows or more" in str(refused.value)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -174,7 +220,7 @@ def test_one_row_is_not_advised_to_make_fewer_slices(tmp_path):
     """
     lonely = replace(TOYS, load=lambda: rows_of(1))
 
-    with pytest.raises(SettingsError, match=r"got 1 rows .*; bring more rows$"):
+    with pytest.raises(SettingsError, match=r"got 1 rows .*; bring about 300 rows or more$"):
         slice_store(lonely, tmp_path, slices=1).take(1)
 
 

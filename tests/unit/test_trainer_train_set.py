@@ -1,5 +1,7 @@
 """What the trainer says of a batch's header and counts."""
 
+import gzip
+
 import pytest
 
 from apps.trainer.train_set import Counts, header_problems, quarantine_problems, row_problems
@@ -28,6 +30,30 @@ def test_any_other_header_is_named(header, said):
     problems = header_problems("part-0.csv", header.encode(), COLUMNS)
 
     assert any(said in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "said"),
+    [
+        (b"vin;make;price\nA;B;1\n", "part-0.csv: cells must be separated by commas; got semicolons"),
+        (gzip.compress(b"vin,make,price\n"), "part-0.csv must be CSV; got a gzip archive; unpack it"),
+        ("vin,make,price\n".encode("utf-16"), "part-0.csv must be text in UTF-8; got UTF-16; write it as UTF-8"),
+        (b"PAR1" + bytes(9), "part-0.csv must be CSV; got a Parquet file"),
+    ],
+)
+def test_a_part_that_is_no_csv_has_one_sentence_with_the_cause(beginning, said):
+    """Spark reads plain UTF-8 with commas; what a sender put in its place is named, and nothing follows from it."""
+    (problem,) = header_problems("part-0.csv", beginning, COLUMNS)
+
+    assert problem.startswith(said)
+
+
+def test_a_first_line_without_end_is_refused_shortly():
+    """Neither the csv module's limit nor the length of the reason is exceeded by what is no header at all."""
+    problems = header_problems("part-0.csv", b"vin make price" * 20_000, COLUMNS)
+
+    assert problems[0] == "part-0.csv must have 3 columns; got 1"
+    assert len("; ".join(problems)) < 1000
 
 
 def test_all_problems_of_a_header_come_together():
