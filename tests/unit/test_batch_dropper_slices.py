@@ -121,7 +121,7 @@ def test_a_packed_source_is_split_as_the_plain_one(tmp_path):
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(plain, "a.csv")
 
-    plans = [plan(csv_source(path, TOYS), 1, 0, 8000, 500) for path in (plain, packed, zipped)]
+    plans = [plan(csv_source(path, TOYS), TOYS, 1, 0, 8000, 500) for path in (plain, packed, zipped)]
 
     assert {10} == {how.slices for how in plans}
     assert all(0.5 < how.test * 20_000 / 500 < 2 for how in plans)
