@@ -1,27 +1,111 @@
 """
-The environment of every process of a stack.
+The environment of every process that Baton starts, and of its own.
 
-A person's shell may hold settings of another Spark, Kafka, Postgres or Python; they are kept out, so that a stack
-starts the same from every shell.
+A shell may be set up for another Spark, Kafka, Postgres or Python, or for a company's proxy. So nothing of it goes on
+but what is named here, and a stack starts the same from every shell.
 """
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
+from stack import services
 from stack.services import StackSpec
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
-FOREIGN = ("BATON_", "HADOOP_", "HDFS_", "KAFKA_", "MLFLOW_", "_MLFLOW_", "PG", "PYSPARK_", "PYTHON", "SPARK_")
-JAVA_OPTIONS = ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+LOOPBACK = (HOST, "localhost", "::1")
+
+PROXIES = tuple(
+    name for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (upper, upper.lower())
+)
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROCESSOR = ("OPENBLAS_CORETYPE",)  # which code the machine's processor bears: a fact, no matter of taste
+SERVICES = ("HOME", "LOGNAME", "USER", "PATH", "TMPDIR", "JAVA_HOME", *PROXIES, *CERTIFICATES, *PROCESSOR)
+TEXT = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+CLOCK = {"TZ": "UTC"}  # the logs of all services on one clock
+
+DOCKER = (
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"),
+    *("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"),
+)
+KUBERNETES = ("KUBECONFIG",)
+PROGRAMS = {  # what leads each program that Baton calls to its daemon, its clusters, its registry and its cache
+    "docker": DOCKER,
+    "kind": (*DOCKER, *KUBERNETES),
+    "helm": KUBERNETES,
+    "kubectl": KUBERNETES,
+    "tilt": (*DOCKER, *KUBERNETES),
+    "go": (
+        *("GOPROXY", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GONOSUMCHECK", "GOSUMDB", "GOINSECURE", "GOAUTH"),
+        *("GOPATH", "GOMODCACHE", "GOCACHE", "NETRC"),
+    ),
+    "uv": (
+        *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST"),
+        *("UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_KEYRING_PROVIDER", "PIP_INDEX_URL", "NETRC"),
+    ),
+}
+PERSON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ")  # how a person is shown things
+OWN = "BATON_"
+
+# What turns an app into another program than the one the supervisor runs; each stands for all that begin so.
+HARMFUL = (
+    *("BATON_", "HADOOP_", "HDFS_", "KRB5", "MLFLOW_", "_MLFLOW_", "PYSPARK_", "PYTHON", "SPARK_", "YARN_"),
+    *("CLASSPATH", "JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "UVICORN_"),
+    *("DYLD_", "GLIBC_TUNABLES", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_"),
+)
 
 
 def inherited() -> dict[str, str]:
-    """What a process gets from the shell that Baton was started in."""
-    shell = os.environ  # noqa: TID251 - the one place where the stack reads it
-    return {k: v for k, v in shell.items() if not k.startswith(FOREIGN) and k not in JAVA_OPTIONS}
+    """What a service gets from the shell that Baton was started in."""
+    return _reduced(SERVICES) | CLOCK
+
+
+def for_program(name: str) -> dict[str, str]:
+    """What a program that Baton calls gets from the shell."""
+    return _reduced((*SERVICES, *PROGRAMS.get(name, ())))
+
+
+def clean_own_process() -> None:
+    """
+    Take the same out of the environment of this process: the clients in it read it as the services would.
+
+    What is Baton's own, what its programs need and how a person is shown things stays.
+    """
+    shell = _shell()
+    more = [name for names in PROGRAMS.values() for name in names]
+    kept = _reduced((*SERVICES, *more, *PERSON, *(name for name in shell if name.startswith(OWN))))
+    shell.clear()
+    shell.update(kept)
+
+
+def _shell() -> MutableMapping[str, str]:
+    return os.environ  # noqa: TID251 - the one place where the stack reads it
+
+
+def _reduced(names: Iterable[str]) -> dict[str, str]:
+    shell = _shell()
+    kept = {name: shell[name] for name in names if name in shell}
+    if not os.access(kept.get("TMPDIR", ""), os.W_OK | os.X_OK):
+        kept.pop("TMPDIR", None)
+    direct = _direct([shell.get("NO_PROXY", ""), shell.get("no_proxy", "")])
+    return kept | TEXT | {"PATH": _path(shell.get("PATH", "")), "NO_PROXY": direct, "no_proxy": direct}
+
+
+def _path(path: str) -> str:
+    """The programs of this Python first; an empty entry would mean whatever folder a process is in."""
+    own = str(Path(sys.executable).parent)
+    return os.pathsep.join(dict.fromkeys([own, *filter(None, (path or os.defpath).split(os.pathsep))]))
+
+
+def _direct(asked: Iterable[str]) -> str:
+    """Whom no proxy may stand before: whoever the shell says, this machine, and the services by their names."""
+    hosts = [host.strip() for text in asked for host in text.split(",")]
+    if "*" in hosts:
+        return "*"
+    names = [service.name for service in services.load().services]
+    return ",".join(dict.fromkeys(filter(None, [*hosts, *LOOPBACK, *names])))
 
 
 def shell_settings() -> dict[str, str]:

@@ -5,6 +5,7 @@ import sys
 from apps.common.errors import BatonError
 from stack.cli.commands import app
 from stack.cli.console import err
+from stack.environment import clean_own_process
 
 INTERRUPTED = 130
 
@@ -12,6 +13,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the CLI; return its exit code."""
     try:
+        clean_own_process()
         app(prog_name="./baton")
     except BatonError as error:
         err.print("[red]error:[/] ", end="")

@@ -1,7 +1,6 @@
 """The commands of ``./baton``; each is a few lines over the runtime, the pipeline or the demo."""
 
 import json
-import shlex
 import shutil
 import signal
 import sys
@@ -13,10 +12,12 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
-from stack.cli import checks, settings, settings_page
+from apps.common.settings import load
+from stack.cli import checks, settings, settings_page, shell
 from stack.cli.console import out, step
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import snapshot, table
+from stack.java import Downloads
 
 app = typer.Typer(
     help="Trains a model each time a batch lands, and hands serving over without dropping a prediction.",
@@ -190,9 +191,7 @@ def logs_command(
 @app.command("env")
 def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
     """Print the apps' environment: eval "$(./baton env)"."""
-    for name, value in sorted(Stack(mode=mode).environment().items()):
-        if name.startswith(("BATON_", "PYSPARK_", "MLFLOW_")):
-            print(f"export {name}={shlex.quote(value)}")
+    print(shell.script(Stack(mode=mode).environment() | {"BATON_CACHE": str(load(Downloads).cache)}))
 
 
 @app.command()

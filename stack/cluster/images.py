@@ -22,7 +22,7 @@ from docker.errors import DockerException
 
 from apps.common.errors import Unavailable
 from apps.common.settings import load
-from stack.environment import ROOT, inherited
+from stack.environment import ROOT, for_program
 from stack.java import Downloads, jars
 
 FOLDER = ROOT / "stack" / "images"
@@ -148,14 +148,14 @@ def make_packages(target: Path) -> None:
         filling = Path(folder) / "packages"
         uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
         whose = ["--python-platform", _platform(), "--python-version", PYTHON_VERSION, "--target", str(filling)]
-        index = inherited().get("PIP_INDEX_URL", "")
+        index = for_program("uv").get("PIP_INDEX_URL", "")
         variables = {
             "UV_CACHE_DIR": str(load(Downloads).cache / "uv"),
             **({"UV_DEFAULT_INDEX": index} if index else {}),
         }
         done = subprocess.run(
             [*uv, *whose, "-r", str(wanted)],
-            env=inherited() | variables,
+            env=for_program("uv") | variables,
             capture_output=True,
             text=True,
             check=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apps.common.errors import SettingsError, Unavailable
 from stack import kind_from_source
-from stack.environment import inherited
+from stack.environment import for_program
 
 PATIENCE_S = 600
 TAIL_LINES = 12
@@ -35,7 +35,8 @@ def run(name: str, *arguments: str | Path, timeout: float = PATIENCE_S) -> str:
 
 def lines(name: str, *arguments: str | Path) -> Iterator[str]:
     """What a program prints, line by line while it runs; it ends with its reader."""
-    with subprocess.Popen([find(name), *arguments], stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+    command, environment = [find(name), *arguments], _environment(name)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
         try:
             yield from (line.rstrip("\n") for line in process.stdout)
@@ -54,13 +55,13 @@ def attempt(
             input=stdin,
             capture_output=True,
             timeout=timeout,
-            env=_environment(),
+            env=_environment(name),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{name} {arguments[0]} must end within {timeout:g} s; it did not; try again") from error
 
 
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(kind_from_source.tools()), inherited().get("PATH", "")])
-    return {**inherited(), "PATH": path}
+def _environment(name: str) -> dict[str, str]:
+    given = for_program(name)
+    return {**given, "PATH": os.pathsep.join([str(kind_from_source.tools()), given["PATH"]])}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from apps.common.errors import Unavailable
+from stack.environment import for_program
 from stack.kind_from_source import cache
 
 TAIL_LINES = 15
@@ -48,7 +49,7 @@ def run(
 
 
 def _start(command: Sequence[str | Path], folder: Path | None, variables: Mapping[str, str]) -> "subprocess.Popen[str]":
-    environment = os.environ | dict(variables)  # noqa: TID251 - the program inherits ours, as a shell would have it
+    environment = for_program(Path(command[0]).name) | dict(variables)
     try:
         return subprocess.Popen(
             command,

@@ -14,7 +14,7 @@ import starlark
 import yaml
 
 from stack import kind_from_source, services
-from stack.environment import ROOT, inherited
+from stack.environment import ROOT, for_program
 
 TILT = shutil.which("tilt")
 CI_S = 1200
@@ -151,12 +151,12 @@ def test_tilt_ci_is_green_on_an_empty_cluster():
     node = Node()
     there = node.container is not None
     node.up(lambda _: None)
-    path = os.pathsep.join([str(kind_from_source.tools()), inherited()["PATH"]])
+    path = os.pathsep.join([str(kind_from_source.tools()), for_program("tilt")["PATH"]])
     try:
         done = subprocess.run(
             [TILT, "ci", "--context", node.context, "--port", "0"],
             cwd=ROOT,
-            env={**inherited(), "PATH": path, "DOCKER_BUILDKIT": "0", "DO_NOT_TRACK": "1"},
+            env={**for_program("tilt"), "PATH": path, "DOCKER_BUILDKIT": "0", "DO_NOT_TRACK": "1"},
             capture_output=True,
             text=True,
             timeout=CI_S,

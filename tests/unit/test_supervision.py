@@ -9,9 +9,7 @@ from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Bac
 from stack.embedded.supervisor.rollout_rules import ATTEMPTS, READY_S, Action, Seen, next_action
 from stack.embedded.supervisor.service import START_S, NextStep, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
-from stack.environment import app_environment, inherited
 from stack.logs import contains, last_lines, worst_line
-from stack.services import load
 
 
 def test_a_service_that_keeps_crashing_is_started_ever_more_rarely():
@@ -159,21 +157,3 @@ def test_a_log_is_searched_from_where_the_process_began(tmp_path):
     assert contains(log, 0, "watching")
     assert not contains(log, 9, "watching")
     assert contains(log, 9999, "watching")
-
-
-def test_a_shell_set_up_for_other_software_does_not_reach_the_stack(monkeypatch):
-    """Variables of another Spark, Postgres or Python are kept out; the rest goes through."""
-    for name in ("SPARK_HOME", "PGDATA", "PYTHONPATH", "BATON_DATASET", "JAVA_TOOL_OPTIONS", "KAFKA_OPTS"):
-        monkeypatch.setenv(name, "elsewhere")
-    monkeypatch.setenv("HTTPS_PROXY", "kept")
-
-    assert "elsewhere" not in inherited().values()
-    assert inherited()["HTTPS_PROXY"] == "kept"
-
-
-def test_settings_win_over_what_an_app_is_told_by_default(tmp_path):
-    """An app hears the addresses of stack.yaml, and what the person asked for."""
-    told = app_environment(load(), tmp_path, tmp_path / "jars", {"BATON_DATASET": "boston_housing"})
-
-    assert told["BATON_DATASET"] == "boston_housing"
-    assert load().service("kafka").address_at("127.0.0.1") == told["BATON_KAFKA"]

@@ -1,0 +1,167 @@
+"""What of a shell reaches a service, a program and Baton's own process."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack.cli.shell import script
+from stack.environment import app_environment, clean_own_process, for_program, inherited
+from stack.services import load
+
+TRAPS = dict.fromkeys(
+    (
+        *("AWS_PROFILE", "BATON_DATASET", "CLASSPATH", "DATABRICKS_HOST", "GRPC_DNS_RESOLVER", "HADOOP_CONF_DIR"),
+        *("HDFS_NAMENODE_USER", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "KAFKA_OPTS", "KRB5_CONFIG"),
+        *("KIND_CLUSTER_NAME", "KIND_EXPERIMENTAL_PROVIDER", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_CONF"),
+        *("MLFLOW_TRACKING_URI", "MPLBACKEND", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT", "PGDATA", "PGHOST"),
+        *("PIP_TARGET", "PIP_USER", "PYSPARK_PYTHON", "PYTHONHOME", "PYTHONPATH", "SPARK_CONF_DIR", "SPARK_HOME"),
+        *("UVICORN_PORT", "UV_SYSTEM_PYTHON", "WEB_CONCURRENCY", "WHAT_THE_NEXT_PERSON_HAS", "YARN_CONF_DIR"),
+    ),
+    "/elsewhere",
+)
+
+
+@pytest.fixture
+def shell(monkeypatch, tmp_path):
+    """A shell full of traps; what a test does to it is undone."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # noqa: TID251
+    for name, value in TRAPS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LC_ALL", "de_DE")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    return monkeypatch
+
+
+def test_a_service_gets_nothing_of_a_shell_but_what_is_named(shell):
+    """Whatever else a shell holds is kept out, also what nobody has thought of."""
+    shell.setenv("HTTPS_PROXY", "http://proxy:3128")
+
+    assert TRAPS.keys() & inherited().keys() == set()
+    assert "/elsewhere" not in inherited().values()
+    assert inherited()["HTTPS_PROXY"] == "http://proxy:3128"
+    assert inherited()["HOME"] == os.environ["HOME"]  # noqa: TID251
+
+
+def test_text_is_utf_8_and_clocks_are_utc_whatever_the_shell_says(shell):
+    """A shell in another language changes neither what bytes mean nor what time it is."""
+    shell.setenv("TZ", "Pacific/Auckland")
+
+    assert ("C.UTF-8", "C.UTF-8", "UTC") == tuple(inherited()[name] for name in ("LANG", "LC_ALL", "TZ"))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_no_proxy_stands_before_this_machine_and_the_services(shell, name):
+    """With and without a list of the shell's own, in the spelling of either case."""
+    shell.delenv("NO_PROXY", raising=False)
+    shell.delenv("no_proxy", raising=False)
+    shell.setenv(name, "http://127.0.0.1:9")
+    alone = inherited()
+    shell.setenv("NO_PROXY", "corp.example, .lan")
+    shell.setenv("no_proxy", "other.example")
+    beside = inherited()
+
+    assert {"127.0.0.1", "localhost", "::1", "kafka", "mlflow", "namenode"} <= set(alone["NO_PROXY"].split(","))
+    assert {"corp.example", ".lan", "other.example", "127.0.0.1"} <= set(beside["no_proxy"].split(","))
+    assert all(found["NO_PROXY"] == found["no_proxy"] for found in (alone, beside))
+
+
+def test_a_shell_that_asks_for_no_proxy_at_all_is_heard(shell):
+    """A star stands alone: beside other names it would mean nothing."""
+    shell.setenv("no_proxy", "*")
+
+    assert inherited()["NO_PROXY"] == "*"
+
+
+def test_what_is_passed_on_is_passed_on_again_unchanged(shell):
+    """A supervisor, started with what a service gets, passes on exactly that."""
+    first = inherited()
+    for name in set(os.environ) - set(first):  # noqa: TID251
+        shell.delenv(name)
+    for name, value in first.items():
+        shell.setenv(name, value)
+
+    assert first == inherited()
+
+
+def test_a_temporary_folder_is_passed_on_only_when_it_can_be_used(shell, tmp_path):
+    """One that is gone or closed would fail whoever asks for a temporary file."""
+    without = inherited()
+    shell.setenv("TMPDIR", str(tmp_path))
+
+    assert "TMPDIR" not in without
+    assert inherited()["TMPDIR"] == str(tmp_path)
+
+
+def test_a_service_finds_this_python_first(shell):
+    """The programs of the environment come before those of the machine; no entry means the current folder."""
+    shell.setenv("PATH", "/usr/bin::/bin")
+
+    assert [str(Path(sys.executable).parent), "/usr/bin", "/bin"] == inherited()["PATH"].split(":")
+
+
+def test_a_program_gets_what_leads_it_to_its_own_and_no_more(shell):
+    """Docker's daemon, kubectl's clusters, Go's proxy, the package index: each to the one that reads it."""
+    for name in ("DOCKER_HOST", "KUBECONFIG", "GOPROXY", "GOFLAGS", "UV_DEFAULT_INDEX"):
+        shell.setenv(name, "given")
+    given = {
+        program: {name for name, value in for_program(program).items() if value == "given"}
+        for program in ("docker", "kind", "helm", "go", "uv", "gcc")
+    }
+
+    assert given == {
+        "docker": {"DOCKER_HOST"},
+        "kind": {"DOCKER_HOST", "KUBECONFIG"},
+        "helm": {"KUBECONFIG"},
+        "go": {"GOPROXY"},
+        "uv": {"UV_DEFAULT_INDEX"},
+        "gcc": set(),
+    }
+    assert "/elsewhere" not in for_program("kind").values()
+
+
+def test_the_process_of_the_cli_is_cleaned_too(shell):
+    """Its clients would read a proxy, a Hadoop folder or a Postgres host as the services would; its own stays."""
+    for name in ("DOCKER_HOST", "KUBECONFIG", "TERM", "BATON_CACHE", "HTTP_PROXY"):
+        shell.setenv(name, "given")
+    shell.setenv("TZ", "Pacific/Auckland")
+    clean_own_process()
+    left = os.environ  # noqa: TID251
+
+    assert {name for name, value in left.items() if value == "/elsewhere"} == {"BATON_DATASET"}
+    assert {name for name, value in left.items() if value == "given"} == {
+        *("DOCKER_HOST", "KUBECONFIG", "TERM", "BATON_CACHE", "HTTP_PROXY"),
+    }
+    assert "127.0.0.1" in left["no_proxy"]
+    assert left["TZ"] == "Pacific/Auckland"  # a person's times are a person's
+
+
+def test_settings_win_over_what_an_app_is_told_by_default(tmp_path):
+    """An app hears the addresses of stack.yaml, and what the person asked for."""
+    told = app_environment(load(), tmp_path, tmp_path / "jars", {"BATON_DATASET": "boston_housing"})
+
+    assert told["BATON_DATASET"] == "boston_housing"
+    assert load().service("kafka").address_at("127.0.0.1") == told["BATON_KAFKA"]
+
+
+@pytest.mark.parametrize("program", [name for name in ("sh", "bash", "dash", "zsh") if shutil.which(name)])
+def test_env_turns_any_shell_into_one_for_the_apps(program, tmp_path):
+    """After eval the variables are those of an app, to the letter, and nothing that would change an app is left."""
+    wanted = {"PATH": os.environ["PATH"], "BATON_STATE": '/tmp/it\'s "my" $bätön #1\n%', "JAVA_HOME": "/java"}  # noqa: S108, TID251
+    file = tmp_path / "env.sh"
+    file.write_text(script(wanted))
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    run = f'eval "$(cat "{file}")"; "{sys.executable}" -c "{show}"'
+    began = {"PATH": os.environ["PATH"], **TRAPS, "TMPDIR": "/gone", "JAVA_HOME": "/old", "EDITOR": "vi"}  # noqa: TID251
+    del began["LD_PRELOAD"], began["PYTHONHOME"]  # they would stop the shell and the Python that this test itself uses
+    done = subprocess.run([program, "-c", run], env=began, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+
+    assert wanted.items() <= found.items()
+    assert not {"SPARK_HOME", "HADOOP_CONF_DIR", "PYTHONPATH", "BATON_DATASET", "JAVA_TOOL_OPTIONS"} & found.keys()
+    assert "TMPDIR" not in found
+    assert found["EDITOR"] == "vi"
