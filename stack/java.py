@@ -44,6 +44,12 @@ def jars(name: str) -> Path:
     return load(Downloads).cache / "jars" / f"{name}-{digest}"
 
 
-def java_command(heap: str, classpath: list[Path | str], main: str, *options: str) -> list[str]:
-    """The command line of ``main``, without its arguments."""
-    return [java(), *LEAN, heap, *options, "-cp", ":".join(map(str, classpath)), main]
+def java_command(heap: str, classpath: list[Path | str], main: str, temporary: Path, *options: str) -> list[str]:
+    """
+    The command line of ``main``, without its arguments.
+
+    ``temporary`` is a folder of its own: what it unpacks there (the code of a codec, web pages) outlives a kill, and
+    may be forbidden to run in the machine's.
+    """
+    own = f"-Djava.io.tmpdir={temporary}"
+    return [java(), *LEAN, heap, own, *options, "-cp", ":".join(map(str, classpath)), main]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from apps.common import registry
+from apps.common import registry, spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.hdfs import Hdfs
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
@@ -74,7 +74,7 @@ def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
         raise ModelRefused(message)
-    return Model(version, folder, folder.resolve().as_uri())
+    return Model(version, folder, spark_paths.url(folder))
 
 
 def share(model: Model, hdfs: str, location: str) -> Model:

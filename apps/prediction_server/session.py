@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from apps.common.errors import SettingsError
 from apps.common.model_files import PIPELINE
 from apps.common.spark import MEANING
+from apps.common.spark_paths import temporary_folder
 from apps.prediction_server.model import Model
 from apps.prediction_server.settings import SparkSettings
 
@@ -44,7 +45,7 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         "spark.driver.memory": settings.heap,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={settings.scratch} {JVM}",
+        "spark.driver.extraJavaOptions": f"{temporary_folder(settings.scratch)} {JVM}",
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(settings.scratch),
         "spark.log.level": "ERROR",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from apps.common import spark_paths
 from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, REQUESTS
 from apps.common.settings import option
@@ -47,7 +48,7 @@ def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
         "kafka.bootstrap.servers": settings.kafka,
         "topic": ANSWERS,
         "includeHeaders": "true",
-        "checkpointLocation": (settings.scratch / "checkpoint").resolve().as_uri(),
+        "checkpointLocation": spark_paths.url(settings.scratch / "checkpoint"),
         "kafka.acks": "all",
         "kafka.enable.idempotence": "true",
         "kafka.linger.ms": "0",

@@ -16,6 +16,7 @@ import psutil
 
 from apps.common.errors import BatonError, SettingsError
 from stack import services
+from stack.embedded import places
 from stack.embedded.process import Child, Identity, marked
 from stack.embedded.services import postgres
 from stack.embedded.supervisor.state import SupervisorRecords
@@ -32,6 +33,7 @@ def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
     wanted = wanted or stack.services
     own = _own(state)
     return [
+        *places.check(state),
         _python(stack.machine.python),
         _java(stack.machine.java),
         _maven(),
@@ -114,7 +116,7 @@ def _memory(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Check:
 
 
 def _disk(state: Path, need_gib: int) -> Check:
-    place = next(path for path in (state.resolve(), *state.resolve().parents) if path.exists())
+    place = places.existing(state.resolve())
     free = shutil.disk_usage(place).free
     got = f"{free / GIB:.1f} GiB at {place}"
     return Check(f"free disk must be {need_gib} GiB", free >= need_gib * GIB, got, "make room, or clone elsewhere")

@@ -1,22 +1,48 @@
 """Real services for the adapter tests: started on free ports from the stack's own specs, ended afterwards."""
 
 import socket
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
-import requests
 
 from apps.common.waiting import wait_until
 from stack import services
 from stack.embedded.process import Child
 from stack.embedded.services import hdfs as hdfs_specs
 from stack.embedded.services import kafka as kafka_specs
+from stack.embedded.services import mlflow as mlflow_specs
 from stack.embedded.services.spec import StackContext
 from stack.environment import HOST, inherited
 
 READY_S = 60
+ODD = 'my bätön 100% %41 q" $HOME #1&(a);=@+!~^`'  # a checkout may lie in a folder of such a name
+
+
+class OddFolders:
+    """Makes folders below one with an odd name."""
+
+    def __init__(self, factory):
+        """``factory`` is pytest's own."""
+        self.factory = factory
+
+    def mktemp(self, name):
+        """A new folder."""
+        folder = self.factory.mktemp(name) / ODD
+        folder.mkdir()
+        return folder
+
+
+@pytest.fixture(scope="session")
+def tmp_path_factory(tmp_path_factory):
+    """Every folder of this suite has an odd name, so that each test proves that a checkout's folder may have one."""
+    return OddFolders(tmp_path_factory)
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory):
+    """A test's own folder."""
+    return tmp_path_factory.mktemp("test")
 
 
 def free_port():
@@ -41,7 +67,7 @@ def running(context, specs):
         for name, spec in specs.items():
             spec.prepare()
             environment = context.marked(spec.environment)
-            children[name] = Child.start(spec.command(), environment, context.log(name), context.state)
+            children[name] = Child.start(spec.command(), environment, context.log(name), spec.folder)
             ended.callback(lambda name=name: children[name].kill())
         for name, spec in specs.items():
             wait_until(lambda spec=spec: is_ready(spec), READY_S, f"{name} is not ready; see {context.log(name)}")
@@ -80,7 +106,7 @@ class Broker:
         """Start it; it is ready when ``wait`` returns."""
         self.spec.prepare()
         environment = self.context.marked(self.spec.environment)
-        self.child = Child.start(self.spec.command(), environment, self.context.log("kafka"), self.context.state)
+        self.child = Child.start(self.spec.command(), environment, self.context.log("kafka"), self.spec.folder)
 
     def wait(self):
         """Return when the broker has its topics."""
@@ -112,26 +138,8 @@ def kafka(broker):
 @pytest.fixture(scope="session")
 def mlflow(tmp_path_factory):
     """The address of an MLflow server on a database file of its own."""
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
-    address = f"http://{HOST}:{port}"
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-    ]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1", *store]
-    environment = {**inherited(), "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    child = Child.start(command, environment, folder / "log", folder)
-
-    def answers():
-        try:
-            return requests.get(f"{address}/health", timeout=2).ok
-        except requests.RequestException:
-            return False
-
-    try:
-        wait_until(answers, 2 * READY_S, f"MLflow is not ready; see {folder / 'log'}")
-        yield address
-    finally:
-        child.kill()
+    context = free_context(tmp_path_factory.mktemp("mlflow"))
+    spec = mlflow_specs.spec(context)
+    on_a_file = {**spec.environment, "_MLFLOW_SERVER_FILE_STORE": "sqlite:///mlflow.db"}
+    with running(context, {"mlflow": replace(spec, folder=context.state, environment=on_a_file)}):
+        yield context.service("mlflow").address_at(HOST)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
+from apps.common import spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.messages import MAX_VALUE_BYTES, decode_answer
 from apps.prediction_server import golden, session
@@ -81,7 +82,7 @@ def model(spark, tmp_path_factory):
     """A version's files."""
     folder = tmp_path_factory.mktemp("model") / "1"
     small_model.save(spark, folder, 2.0)
-    return Model("1", folder, folder.as_uri())
+    return Model("1", folder, spark_paths.url(folder))
 
 
 @pytest.fixture(scope="module")
@@ -220,4 +221,4 @@ def test_a_model_with_other_golden_rows_is_refused(spark, loaded, model, tmp_pat
     (tmp_path / "baton" / "contract.json").write_text(json.dumps({"input_columns": COLUMNS}))
 
     with pytest.raises(ModelRefused, match=r"golden row 0 must give 1\.0 or None; got"):
-        golden.prove(spark, loaded, Model("2", tmp_path, tmp_path.as_uri()))
+        golden.prove(spark, loaded, Model("2", tmp_path, spark_paths.url(tmp_path)))

@@ -41,7 +41,7 @@ def checked(spark, folder, dataset=TOYS, **batches):
         path = folder / batch / "part-0.csv"
         path.parent.mkdir()
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        paths.append(path.as_uri())
+        paths.append(f"file://{path}")
     return train_set.check(dataset, train_set.read(spark, paths, dataset))
 
 

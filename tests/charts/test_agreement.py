@@ -143,7 +143,7 @@ def test_kafka_is_set_as_in_the_embedded_mode(render):
     """
     Apart from where it listens and stores, the broker's settings are those of stack/embedded/kafka.py.
     """
-    there = properties(kafka._properties(SITE, FOLDER))  # noqa: SLF001 - one list, two homes
+    there = properties(kafka._properties(SITE, "data"))  # noqa: SLF001 - one list, two homes
     here = properties(config(render("kafka"), "kafka")["server.properties"])
     differ = {name for name in there.keys() | here.keys() if there.get(name) != here.get(name)}
 
@@ -155,7 +155,7 @@ def test_hdfs_is_set_as_in_the_embedded_mode(render):
     """
     Apart from addresses and folders, the settings of HDFS are those of stack/embedded/hdfs.py.
     """
-    there = {name: str(value) for name, value in hdfs._settings(SITE, FOLDER).items()}  # noqa: SLF001 - as above
+    there = {name: str(value) for name, value in hdfs._settings(SITE, "names").items()}  # noqa: SLF001 - as above
     files = config(render("hdfs"), "hdfs")
     roots = [ET.fromstring(files[name]) for name in ("core-site.xml", "hdfs-site.xml")]  # noqa: S314 - our own text
     here = {one.findtext("name"): one.findtext("value") for root in roots for one in root}
@@ -191,17 +191,15 @@ def test_mlflow_is_started_as_in_the_embedded_mode(render):
     """
     Apart from its database, its folder and who may ask, MLflow gets the variables and arguments of the embedded mode.
     """
-    recipe = mlflow.recipe(SITE)
+    spec = mlflow.spec(SITE)
     objects = render("mlflow")
     container = pods(objects)["mlflow"]["spec"]["containers"][0]
     here = config(objects, "mlflow") | environment(container)
-    differ = {
-        name for name in recipe.environment.keys() | here.keys() if recipe.environment.get(name) != here.get(name)
-    }
+    differ = {name for name in spec.environment.keys() | here.keys() if spec.environment.get(name) != here.get(name)}
 
     own = {"_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION", "MLFLOW_SERVER_ALLOWED_HOSTS", "HOME"}
     assert own == differ
-    assert recipe.command()[3:] == [{"0.0.0.0": "127.0.0.1"}.get(part, part) for part in container["args"]]  # noqa: S104
+    assert spec.command()[3:] == [{"0.0.0.0": "127.0.0.1"}.get(part, part) for part in container["args"]]  # noqa: S104
 
 
 def test_mlflows_probes_ask_as_a_host_that_it_answers(render):

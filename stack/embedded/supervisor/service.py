@@ -15,7 +15,6 @@ from stack.embedded.process import Child
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
-from stack.environment import ROOT
 from stack.logs import contains, worst_line
 
 START_S = 120  # one that is not ready by then hangs, and is started again
@@ -142,7 +141,7 @@ class SupervisedService:
         environment = self.context.marked(self.spec.environment)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         try:
-            self._runs(Child.start(self.spec.command(), environment, self.log, ROOT))
+            self._runs(Child.start(self.spec.command(), environment, self.log, self.spec.folder))
         except (BatonError, OSError) as error:
             self._crash(str(error))
 
