@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from stack.cli.console import err, step
 from stack.cli.stack import Mode
@@ -11,24 +10,25 @@ from stack.environment import ROOT
 from stack.logs import worst_line
 
 FAILURES = ROOT / ".baton" / "failures"
-BIN = Path(sys.executable).parent
+# As modules: the first line of a program in .venv/bin is the place where it was made.
+MODULE = [sys.executable, "-m"]
 
 CHECKS = {
-    "format": [str(BIN / "ruff"), "format", "--check", "."],
-    "lint": [str(BIN / "ruff"), "check", "."],
-    "types": [str(BIN / "mypy")],
-    "imports": [str(BIN / "lint-imports")],
-    "unit tests": [sys.executable, "-m", "pytest", "tests/unit"],
+    "format": [*MODULE, "ruff", "format", "--check", "."],
+    "lint": [*MODULE, "ruff", "check", "."],
+    "types": [*MODULE, "mypy"],
+    "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+    "unit tests": [*MODULE, "pytest", "tests/unit"],
 }
 SUITES = {
-    "adapters": [sys.executable, "-m", "pytest", "tests/adapters"],
-    "end to end": [sys.executable, "-m", "pytest", "tests/e2e"],
+    "adapters": [*MODULE, "pytest", "tests/adapters"],
+    "end to end": [*MODULE, "pytest", "tests/e2e"],
 }
 
 CLUSTER_SUITES = {
-    "charts": [sys.executable, "-m", "pytest", "tests/charts"],
-    "end to end": [sys.executable, "-m", "pytest", "tests/e2e", "--mode", "cluster", "-W", "default"],
-    "Tiltfile": [sys.executable, "-m", "pytest", "tests/tilt", "-rs"],
+    "charts": [*MODULE, "pytest", "tests/charts"],
+    "end to end": [*MODULE, "pytest", "tests/e2e", "--mode", "cluster", "-W", "default"],
+    "Tiltfile": [*MODULE, "pytest", "tests/tilt", "-rs"],
 }
 
 
