@@ -90,9 +90,9 @@ def install(lock: Path, cache: Path) -> None:
     pip = [sys.executable, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
     subprocess.run([*pip, "-r", own / "uv.lock"], env=variables, check=True)
     # With hashes it does not matter which index a package comes from.
-    uv = [own / "bin" / "uv", "pip", "sync", "-q", "--require-hashes", "--index-strategy", "unsafe-best-match"]
-    where = ["--python", sys.executable, "--cache-dir", cache]
-    subprocess.run([*uv, *where, lock], env=variables, check=True)
+    uv = [str(own / "bin" / "uv"), "pip", "sync", "-q", "--require-hashes", "--index-strategy", "unsafe-best-match"]
+    where = ["--python", sys.executable, "--cache-dir", str(cache)]
+    subprocess.run([*uv, *where, str(lock)], env=variables, check=True)
 
 
 if __name__ == "__main__":

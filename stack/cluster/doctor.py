@@ -4,14 +4,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from apps.common.errors import BatonError
 from stack import kind_from_source
 from stack.cluster import budget, programs
 from stack.cluster.charts import NAMESPACE_FILE
 from stack.cluster.node import Node, wanted_ports
-from stack.preflight import GIB, Check, answers
+from stack.preflight import GIB, Check, answers, free_memory
 from stack.services import StackSpec
 
 DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
@@ -49,7 +47,7 @@ def _program(name: str) -> Check:
 
 def _memory(stack: StackSpec, *, running: bool) -> Check:
     need = budget.load().training_mib(stack) / 1024
-    free = psutil.virtual_memory().available / GIB
+    free = free_memory() / GIB
     got = "the cluster runs" if running else f"{free:.1f} GiB"
     return Check(f"free memory must be {need:.1f} GiB", running or free >= need, got, "end other programs")
 

@@ -4,7 +4,10 @@ What this machine lacks for the stack, and what to do about each.
 ``./baton doctor`` shows all of it; ``up`` refuses in the same words.
 """
 
+import os
+import pwd
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,8 +23,9 @@ from stack.embedded import places
 from stack.embedded.process import Child, Identity, marked
 from stack.embedded.services import postgres
 from stack.embedded.supervisor.state import SupervisorRecords
+from stack.environment import inherited
 from stack.java import POMS, jars, java
-from stack.preflight import GIB, Check, answers
+from stack.preflight import GIB, Check, answers, free_memory, owner
 from stack.services import Service
 
 MIB = 1024**2
@@ -33,6 +37,8 @@ def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
     wanted = wanted or stack.services
     own = _own(state)
     return [
+        _user(),
+        _state(state),
         *places.check(state),
         _python(stack.machine.python),
         _java(stack.machine.java),
@@ -60,6 +66,25 @@ def _own(state: Path) -> dict[int, psutil.Process]:
     return found
 
 
+def _user() -> Check:
+    """Java asks the system for the user's name: HDFS and Spark log in by it, and nothing else can be told to them."""
+    number = os.geteuid()
+    remedy = f"take another user, or as root: useradd --uid {number} baton"
+    try:
+        return Check("this user must have a name", ok=True, got=pwd.getpwuid(number).pw_name, remedy=remedy)
+    except KeyError:
+        return Check("this user must have a name", ok=False, got=f"user {number}, which has none", remedy=remedy)
+
+
+def _state(state: Path) -> Check:
+    """What another user left in the state, as ``sudo ./baton up`` does, would stop a service long after its start."""
+    me = os.geteuid()
+    places = [place for place in (state, *state.glob("*"), *state.glob("*/*")) if os.path.lexists(place)]
+    other = [place for place in places if place.lstat().st_uid != me and not os.access(place, os.W_OK)]
+    got = f"{other[0]}, which {owner(other[0])} left" if other else "yours"
+    return Check(f"the state {state} must be yours", not other, got, f"sudo chown -R {me} {shlex.quote(str(state))}")
+
+
 def _python(allowed: tuple[str, ...]) -> Check:
     got = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Check(f"Python must be {_either(allowed)}", got in allowed, got, "install one and remove .venv")
@@ -71,7 +96,9 @@ def _java(allowed: tuple[int, ...]) -> Check:
         "apt-get install openjdk-17-jre-headless; brew install openjdk@17",
     )
     try:
-        said = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=20, check=True).stderr
+        said = subprocess.run(
+            [java(), "-version"], env=inherited(), capture_output=True, text=True, timeout=20, check=True
+        ).stderr
         version = re.findall(r'"(\d+)[^"]*"', said)[0]
     except (BatonError, OSError, subprocess.SubprocessError, IndexError) as error:
         return Check(rule, ok=False, got=f"none ({error})", remedy=remedy)
@@ -106,12 +133,12 @@ def _memory(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Check:
         with suppress(psutil.Error):
             used += process.memory_info().rss
     need = sum(service.memory_mib for service in wanted) * MIB
-    free = psutil.virtual_memory().available + used
+    free = free_memory() + used
     return Check(
         f"free memory must be {need / GIB:.1f} GiB",
         free >= need,
         f"{free / GIB:.1f} GiB",
-        "end other programs, or take a machine with more",
+        "end other programs, or take a machine (a container's limit) with more",
     )
 
 
