@@ -50,7 +50,7 @@ def program(place, text):
     place.chmod(0o755)
 
 
-class Machine:
+class StrangeMachine:
     """A checkout, a home and the programs of a machine, all of them thrown away after the test."""
 
     def __init__(self, folder):
@@ -113,7 +113,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path):
     """A machine with nothing made yet."""
-    return Machine(tmp_path.resolve())
+    return StrangeMachine(tmp_path.resolve())
 
 
 ALL = ["venv", "packages", "maven", "maven", "maven"]

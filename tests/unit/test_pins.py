@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from stack import services
+from stack.python_packages import _of_uv
 
 ROOT = Path(services.__file__).parent.parent
 JARS = ROOT / "stack" / "jars"
@@ -55,7 +56,7 @@ def test_the_launcher_is_valid_bash_and_knows_every_pom():
     """The launcher parses, and resolves each pom there is."""
     launcher = ROOT / "baton"
     checked = subprocess.run(["bash", "-n", launcher], capture_output=True, text=True, check=False)
-    resolved = re.search(r"for name in (.*); do\n  folder=", launcher.read_text()).group(1).split()
+    resolved = re.search(r"for name in (.*); do \[ -d \"\$\(artefacts", launcher.read_text()).group(1).split()
 
     assert not checked.stderr
     assert sorted(resolved) == sorted(pom.parent.name for pom in JARS.glob("*/pom.xml"))
@@ -63,9 +64,7 @@ def test_the_launcher_is_valid_bash_and_knows_every_pom():
 
 def test_the_launcher_finds_uv_with_its_hashes_in_the_lock():
     """What the launcher hands to pip is uv's block of the lock and nothing else."""
-    program = re.search(r"awk '([^']+)'", (ROOT / "baton").read_text()).group(1)
-    lock = ROOT / "requirements.lock"
-    block = subprocess.run(["awk", program, lock], capture_output=True, text=True, check=True).stdout.splitlines()
+    block = _of_uv((ROOT / "requirements.lock").read_text()).splitlines()
 
     assert block[0].startswith("uv==")
     assert all(line.strip().startswith(("--hash=sha256:", "#")) for line in block[1:])
