@@ -96,8 +96,8 @@ def test_a_packed_file_becomes_the_batch_of_the_plain_one(store, dataset, tmp_pa
 
     dropped = [drop_file(store, dataset, file, batch="") for file in (plain, packed, wide)]
 
-    assert 1 == len({one.content_hash for one in dropped})
-    assert [f"{store.dataset}-0000-{name}" for name in "abc"] == [one.batch for one in dropped]
+    assert 1 == len({batch.content_hash for batch in dropped})
+    assert [f"{store.dataset}-0000-{name}" for name in "abc"] == [batch.name for batch in dropped]
 
 
 @pytest.mark.parametrize("text", ["id,price\n", "id,cost\n1,2\n", ""])

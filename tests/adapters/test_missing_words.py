@@ -8,7 +8,7 @@ from pyspark.ml.feature import SQLTransformer
 
 from apps.datasets.declaration import MISSING_WORDS, Column, Dataset
 from apps.prediction_server.answers import read_fields
-from apps.trainer import session, sets
+from apps.trainer import session, train_set
 from apps.trainer.cleaning import CATEGORY, NUMBER, input_columns, request_sql
 from apps.trainer.settings import TrainerSettings
 
@@ -83,9 +83,9 @@ def test_a_cell_means_the_same_in_a_batch_and_in_a_request(spark, tmp_path):
     rows = [{"id": str(place), "rent": "10", name: text} for place, (name, text, _) in enumerate(CASES)]
     lines = [",".join(f'"{row.get(name, "")}"' for name in FLATS.column_names) for row in rows]
     part.write_text("\n".join([",".join(FLATS.column_names), *lines]))
-    checked = sets.check(FLATS, sets.read(spark, [part.as_uri()], FLATS)).collect()
+    checked = train_set.check(FLATS, train_set.read(spark, [f"file://{part}"], FLATS)).collect()
     trained = SQLTransformer(statement=request_sql(FLATS)).transform(
-        sets.read(spark, [part.as_uri()], FLATS).coalesce(1)
+        train_set.read(spark, [f"file://{part}"], FLATS).coalesce(1)
     )
     names, wanted = [name for name, _, _ in CASES], [value for _, _, value in CASES]
 
