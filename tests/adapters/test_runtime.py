@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import socket
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.waiting import wait_until
 from stack import services
 from stack.embedded import doctor
-from stack.embedded.process import Child, marked
+from stack.embedded.process import MARK, Child, marked
 from stack.embedded.runtime import EmbeddedRuntime
-from stack.embedded.services import postgres
+from stack.embedded.services import mlflow, postgres
 from stack.embedded.services.spec import StackContext
-from stack.environment import HOST, inherited
+from stack.environment import CLOCK, HOST, SERVICES, TEXT, clean_own_process, inherited
 from stack.services import ServiceKind
 
 PLATFORM = [one for one in services.load().services if one.kind is ServiceKind.PLATFORM]
@@ -34,12 +34,46 @@ def ignore(*_):
     """Nobody looks at the progress."""
 
 
+# What a shell may hold that would stop a service or turn it into another; each name is one that some part reads.
+TRAPS = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), f"http://{HOST}:9"),
+    "LC_ALL": "de_DE",
+    "TZ": "Pacific/Auckland",
+    "TMPDIR": "/nonexistent",
+    "PIP_USER": "1",
+    "PGPORT": "1",
+    "UVICORN_PORT": "1",
+    "UVICORN_ROOT_PATH": "/x",
+    "WEB_CONCURRENCY": "9",
+    "KAFKA_HEAP_OPTS": "-Xmx1m",
+    **dict.fromkeys(("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"), "--no-such-option"),
+    **dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYSPARK_PYTHON", "LD_LIBRARY_PATH", "CLASSPATH"), "/nonexistent"),
+    **dict.fromkeys(("SPARK_HOME", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR"), "/nonexistent"),
+    **dict.fromkeys(("KRB5_CONFIG", "PGHOST", "PGDATA", "MLFLOW_TRACKING_URI", "AWS_PROFILE"), "/nonexistent"),
+    "WHAT_THE_NEXT_PERSON_HAS": "1",
+}
+
+
+@contextmanager
+def shell_of_traps():
+    """The shell that a person starts Baton from; the CLI begins by cleaning its own process."""
+    before = dict(os.environ)  # noqa: TID251
+    try:
+        os.environ.update(TRAPS)  # noqa: TID251
+        clean_own_process()
+        yield
+    finally:
+        os.environ.clear()  # noqa: TID251
+        os.environ.update(before)  # noqa: TID251
+
+
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
-    """The platform, up."""
+    """The platform, up, from a shell full of traps."""
     runtime = EmbeddedRuntime(tmp_path_factory.mktemp("platform"))
     try:
-        runtime.up(PLATFORM, ignore)
+        with shell_of_traps():
+            runtime.up(PLATFORM, ignore)
         yield runtime
     finally:
         runtime.down()
@@ -65,6 +99,19 @@ def test_up_returns_when_every_service_really_serves(runtime):
     assert {REQUESTS: partitions, ANSWERS: partitions, OUTCOMES: partitions}.items() <= topics.items()
     assert requests.get(f"{runtime.address('mlflow')}/health", timeout=5).ok
     assert {"ready"} == {one.state for one in runtime.status()}
+
+
+def test_no_process_has_more_of_the_shell_than_is_named(runtime):
+    """What each process was started with, as the system knows it: our own names, and those that may be passed on."""
+    context = StackContext(runtime.state, services.load(), {})
+    named = {*SERVICES, *TEXT, *CLOCK, *runtime.environment(), *mlflow.spec(context).environment, "BATON_CACHE", MARK}
+    processes = [one for one in runtime.processes() if one.name() != "postgres"]  # its titles overwrite its environment
+    found = [process.environ() for process in processes]
+
+    assert len(found) >= len(PLATFORM)
+    assert {name for environ in found for name in environ} <= named
+    assert all(HOST in environ["no_proxy"].split(",") for environ in found)
+    assert all("/nonexistent" not in environ.values() for environ in found)
 
 
 def test_everything_listens_on_loopback_only(runtime):
