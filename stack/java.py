@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from apps.common.errors import SettingsError
-from apps.common.settings import Settings, load
+from stack import cache
 from stack.environment import inherited
 
 POMS = Path(__file__).parent / "jars"
@@ -23,12 +23,6 @@ LEAN = (
 )
 
 
-class Downloads(Settings):
-    """Where the launcher keeps what it downloads."""
-
-    cache: Path = Path.home() / ".cache" / "baton"
-
-
 def java() -> str:
     """The ``java`` to start: JAVA_HOME's (the launcher sets it when the one on the path is too old), or the path's."""
     if home := inherited().get("JAVA_HOME"):
@@ -41,7 +35,7 @@ def java() -> str:
 def jars(name: str) -> Path:
     """The folder into which the launcher resolved ``stack/jars/<name>/pom.xml``."""
     digest = hashlib.sha256((POMS / name / "pom.xml").read_bytes()).hexdigest()[:12]
-    return load(Downloads).cache / "jars" / f"{name}-{digest}"
+    return cache.root() / "jars" / f"{name}-{digest}"
 
 
 def java_command(heap: str, classpath: list[Path | str], main: str, temporary: Path, *options: str) -> list[str]:

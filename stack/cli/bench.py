@@ -89,7 +89,8 @@ def up(*, as_json: bool) -> None:
 def cluster_up() -> None:
     """Seconds until each service of a new cluster is ready; memory and CPU when idle; written to docs/budget.md."""
     from stack.cluster import budget, images  # noqa: PLC0415 - a second to import, which nobody else here needs
-    from stack.cluster.node import NAME, Node  # noqa: PLC0415
+    from stack.cluster.kind_config import NAME  # noqa: PLC0415
+    from stack.cluster.node import Node  # noqa: PLC0415
 
     with step("images"):
         images.build(lambda _: None)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +11,7 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
-from apps.common.settings import load
-from stack.cli import checks, settings, settings_page, shell
+from stack.cli import checks, cluster, settings, settings_page, shell
 from stack.cli.console import out, step
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import snapshot, table
@@ -214,47 +212,7 @@ def test(mode: ModeOption = Mode.EMBEDDED) -> None:
     sys.exit(checks.test(mode))
 
 
-@app.command("airgap")
-def airgap_command(
-    if_needed: Annotated[bool, typer.Option("--if-needed", help="Images only when no registry answers.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="End the Docker that this command started.")] = False,
-) -> None:
-    """Make what a cluster needs from package registries alone: Docker, kind, helm, kubectl and the base images."""
-    from stack import kind_from_source
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an ended run sweeps up too
-    if stop:
-        ended = kind_from_source.docker.stop()
-        out.print("Docker is ended." if ended else "There is no Docker that was started from here.")
-    else:
-        kind_from_source.run(step, if_needed=if_needed)
-
-
-@app.command("cluster")
-def cluster_command() -> None:
-    """Make or start the empty kind cluster, for tilt up."""
-    from stack.cluster.node import Node
-
-    with step("cluster") as shown:
-        Node().up(shown.update)
-
-
-@app.command("images")
-def images_command(
-    load: Annotated[bool, typer.Option("--load", help="Put the platform's into the cluster, ready for Tilt.")] = False,
-) -> None:
-    """Build the images of the cluster mode, and print their names as JSON."""
-    from stack.cluster import charts, images
-    from stack.cluster.node import Node
-
-    with step("images") as shown:
-        images.build(shown.update)
-        found = images.references() | {images.PYTHON: images.base().reference}
-        if load:
-            charts.make_namespace(Node())
-            Node().load([found[name] for name in found if name not in (images.PYTHON, images.APPS)])
-    print(json.dumps(found, indent=1))
-
+app.add_typer(cluster.app, name="cluster")
 
 bench_app = typer.Typer(help="Measure; never a test.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")

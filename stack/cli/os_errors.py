@@ -10,9 +10,8 @@ import os
 import shlex
 from pathlib import Path
 
-from apps.common.settings import load
+from stack import cache
 from stack.environment import ROOT
-from stack.java import Downloads
 from stack.preflight import owner
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -43,7 +42,7 @@ def _denied(place: Path) -> str:
 
 
 def _own() -> tuple[Path, ...]:
-    return ROOT / ".baton", ROOT / ".venv", load(Downloads).cache.absolute()
+    return ROOT / ".baton", ROOT / ".venv", cache.place()
 
 
 def _there(place: Path) -> Path:

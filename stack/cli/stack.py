@@ -46,7 +46,7 @@ class Stack:
     def runtime(self) -> Runtime:
         """The runtime of this stack."""
         if self.mode is Mode.CLUSTER:
-            from stack.cluster.node import NAME  # noqa: PLC0415 - a second to import, which the embedded mode need not pay
+            from stack.cluster.kind_config import NAME  # noqa: PLC0415 - a second to import, which the embedded mode need not pay
             from stack.cluster.runtime import ClusterRuntime  # noqa: PLC0415
 
             return ClusterRuntime(self.state, self.settings, f"{NAME}-{self.name}" if self.name else NAME)

@@ -1,6 +1,6 @@
 """Installs the charts: each with the tag of its image, the pipeline with what ``up`` was told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,17 +38,29 @@ def values(chart: str, references: Mapping[str, str], settings: Mapping[str, str
 
 def make_namespace(node: Node) -> None:
     """Make the namespace, with the rules for its pods."""
-    programs.run("kubectl", "--context", node.context, "apply", "-f", NAMESPACE_FILE)
+    programs.run("kubectl", *node.access(), "apply", "-f", NAMESPACE_FILE)
+
+
+def remove_deployments(node: Node, names: Sequence[str]) -> list[str]:
+    """Remove watchers that Tilt runs as Deployments: beside our CronJobs each would run twice. Return which it ran."""
+    where = [*node.access(), "--namespace", NAMESPACE]
+    removed = programs.run("kubectl", *where, "delete", "deployment", *names, "--ignore-not-found", "--output", "name")
+    return [line.rpartition("/")[2] for line in removed.split()]
 
 
 def install(node: Node, values_of: Mapping[str, Mapping[str, Any]]) -> None:
-    """Install or upgrade charts side by side; ``values_of`` maps each to the values set over its own."""
+    """
+    Install or upgrade charts side by side; ``values_of`` maps each to the values set over its own.
+
+    What Tilt put there under the same names becomes helm's.
+    """
+    access = node.access()
     with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
 
         def upgrade(chart: str) -> None:
             file = Path(folder) / f"{chart}.yaml"
             file.write_text(yaml.safe_dump(dict(values_of[chart])))
-            where = ["--kube-context", node.context, "--namespace", NAMESPACE, "--history-max", HISTORY]
-            programs.run("helm", "upgrade", "--install", chart, CHARTS / chart, *where, "--values", file)
+            options = [*access, "--namespace", NAMESPACE, "--history-max", HISTORY, "--take-ownership"]
+            programs.run("helm", "upgrade", "--install", chart, CHARTS / chart, *options, "--values", file)
 
         list(pool.map(upgrade, values_of))

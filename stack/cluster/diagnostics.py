@@ -38,7 +38,7 @@ def log_lines(node: Node, service: str, lines: int, *, follow: bool) -> Iterator
     """The newest lines of a service's pods, or of all: (component or pod, line); with ``follow`` without end."""
     whose = f"{COMPONENT}={service}" if service else "app.kubernetes.io/part-of=baton"
     command = ["logs", "--selector", whose, "--tail", str(lines), "--prefix", "--max-log-requests", "50"]
-    where = ["--context", node.context, "--namespace", NAMESPACE]
+    where = [*node.access(), "--namespace", NAMESPACE]
     for line in programs.lines("kubectl", *where, *command, *(["--follow"] if follow else [])):
         prefix = PREFIX.match(line)
         yield (prefix["pod"], line[prefix.end() :]) if prefix else (service, line)
@@ -46,7 +46,7 @@ def log_lines(node: Node, service: str, lines: int, *, follow: bool) -> Iterator
 
 def _kubectl(node: Node, *command: str) -> str:
     try:
-        return programs.run("kubectl", "--context", node.context, *command, timeout=PATIENCE_S)
+        return programs.run("kubectl", *node.access(), *command, timeout=PATIENCE_S)
     except BatonError:
         return ""
 

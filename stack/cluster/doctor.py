@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apps.common.errors import BatonError
-from stack import kind_from_source
-from stack.cluster import budget, programs
+from stack.cluster import budget, docker, kind_config, programs
 from stack.cluster.charts import NAMESPACE_FILE
-from stack.cluster.node import Node, wanted_ports
+from stack.cluster.node import Node
 from stack.preflight import GIB, Check, answers, free_memory
 from stack.services import StackSpec
 
@@ -18,27 +17,25 @@ DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where
 def check(node: Node, stack: StackSpec) -> list[Check]:
     """Look at the machine."""
     running = node.running()
-    found = [_docker(), _cgroups(), *map(_program, ("kind", "helm", "kubectl"))]
+    found = [*_docker(), *map(_program, ("kind", "helm", "kubectl"))]
     return [*found, _memory(stack, running=running), _disk(), *([] if running else _ports(stack))]
 
 
-def _docker() -> Check:
-    problems = kind_from_source.docker.problems()
-    rule = "Docker must be able to run a cluster"
-    remedy = "install Docker and start it; as root on Debian: ./baton airgap"
-    return Check(rule, not problems, "; ".join(problems) or "it can", remedy)
-
-
-def _cgroups() -> Check:
-    """Kubernetes of 1.35 and newer, which kind's own node brings, refuses version 1; the node made here is older."""
-    version = kind_from_source.docker.cgroup_version()
-    ok = version == "2" or (version == "1" and kind_from_source.has_node_image())
-    remedy = "boot with cgroup v2, or run ./baton airgap, whose node takes version 1 too"
-    return Check("control groups must be version 2", ok, f"version {version or 'unknown'}", remedy)
+def _docker() -> Iterator[Check]:
+    """Docker itself, and its control groups: Kubernetes 1.35 and newer refuses version 1, a node made here does not."""
+    told = docker.info()
+    problems = docker.problems(told)
+    remedy = "install Docker and start it; as root on Debian: ./baton cluster from-source"
+    yield Check("Docker must be able to run a cluster", not problems, "; ".join(problems) or "it can", remedy)
+    if told:
+        version = str(told.get("CgroupVersion", "unknown"))
+        ok = version == "2" or (version == "1" and kind_config.has_node_image())
+        remedy = "boot with cgroup v2, or run ./baton cluster from-source, whose node takes version 1 too"
+        yield Check("control groups must be version 2", ok, f"version {version}", remedy)
 
 
 def _program(name: str) -> Check:
-    remedy = f"install {name}, or run ./baton airgap, which makes it from source"
+    remedy = f"install {name}, or have it made: ./baton cluster from-source"
     try:
         return Check(f"{name} must be there", ok=True, got=str(programs.find(name)), remedy=remedy)
     except BatonError:
@@ -60,7 +57,7 @@ def _disk() -> Check:
 
 def _ports(stack: StackSpec) -> Iterator[Check]:
     owners = {port: f"{one.name} {name}" for one in stack.services for name, port in one.ports.items()}
-    for _, port in sorted(wanted_ports()):
+    for _, port in sorted(kind_config.ports()):
         taken = answers(port)
         got = "somebody listens" if taken else "free"
         yield Check(f"port {port} ({owners[port]}) must be free", not taken, got, "./baton down, or end that program")

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import docker
 from docker.errors import DockerException
 
 from apps.common.errors import Unavailable
-from apps.common.settings import load
+from stack import cache
+from stack.cluster import docker
 from stack.environment import ROOT, for_program
-from stack.java import Downloads, jars
+from stack.java import jars
 
 FOLDER = ROOT / "stack" / "images"
 PYTHON, APPS = "baton/python", "baton/apps"
@@ -42,11 +42,17 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Image:
-    """An image to build: ``files`` maps a place in the build's context to what stands there."""
+    """
+    An image to build: ``files`` maps a place in the build's context to what stands there.
+
+    One that stands on ``base`` says what it ``adds`` to it: files and folders, by their places in the image.
+    """
 
     name: str
     files: Mapping[str, Path]
     arguments: Mapping[str, str] = field(default_factory=dict)
+    base: "Image | None" = None
+    adds: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -68,13 +74,15 @@ def base() -> Image:
 
 def images() -> list[Image]:
     """Everything that runs in the cluster, in the order in which it is built."""
-    python, own = {"python": base().reference}, FOLDER / "apps"
+    python, own = base(), FOLDER / "apps"
+    argument = {"python": python.reference}
+    code = {"Dockerfile": own / "Dockerfile", "stack/images/apps": own, "apps": ROOT / "apps"}
     return [
         Image("baton/postgres", _own("postgres")),
         Image("baton/kafka", {**_own("kafka"), "libs": jars("kafka")}),
         Image("baton/hdfs", {**_own("hdfs"), "libs": jars("hdfs")}),
-        Image("baton/mlflow", _own("mlflow"), python),
-        Image(APPS, {"Dockerfile": own / "Dockerfile", "stack/images/apps": own, "apps": ROOT / "apps"}, python),
+        Image("baton/mlflow", _own("mlflow"), argument, python, ("/var/lib/mlflow",)),
+        Image(APPS, code, argument, python, ("/opt/baton", "/usr/local/bin/executor", "/var/lib/baton", "/scratch")),
     ]
 
 
@@ -86,7 +94,7 @@ def references() -> dict[str, str]:
 def build(note: Note) -> None:
     """Build what is not there."""
     for image in [base(), *images()]:
-        if not present(image.reference):
+        if not docker.has_image(image.reference):
             note(image.name)
             if image.name == PYTHON:
                 make_packages(packages_folder())
@@ -96,61 +104,37 @@ def build(note: Note) -> None:
 
 def _forget_older(image: Image) -> None:
     """Keep this image and the one before, so that edits do not fill the disk; what still runs is kept by Docker."""
-    found = sorted(client().images.list(name=image.name), key=lambda one: str(one.attrs["Created"]), reverse=True)
+    found = sorted(
+        docker.client().images.list(name=image.name), key=lambda one: str(one.attrs["Created"]), reverse=True
+    )
     for old in found[KEPT:]:
         for tag in old.tags:
             with suppress(DockerException):
-                client().images.remove(tag)
-
-
-def present(reference: str) -> bool:
-    """Whether Docker has an image."""
-    try:
-        return bool(client().images.list(name=reference))
-    except DockerException as error:
-        raise _no_docker(error) from error
-
-
-def client() -> docker.DockerClient:
-    """Docker's API on this machine; raises Unavailable when it does not answer."""
-    try:
-        return docker.from_env(timeout=600)
-    except DockerException as error:
-        raise _no_docker(error) from error
-
-
-def _no_docker(error: Exception) -> Unavailable:
-    return Unavailable(
-        f"Docker must answer on this machine; got {error}; ./baton doctor --mode cluster says what to do"
-    )
+                docker.client().images.remove(tag)
 
 
 def packages_folder() -> Path:
     """Where the packages of the lock are put for the image, by the lock's content and the machine's architecture."""
     key = hashlib.sha256(LOCK.read_bytes() + repr((LEFT_OUT, _platform())).encode()).hexdigest()[:12]
-    return load(Downloads).cache / "packages" / key
+    return cache.root() / "packages" / key
 
 
 def _platform() -> str:
-    machine = {"arm64": "aarch64", "amd64": "x86_64"}
-    found = str(client().info().get("Architecture", "x86_64"))
-    return f"{machine.get(found, found)}-unknown-linux-gnu"
+    return f"{docker.architecture()}-unknown-linux-gnu"
 
 
 def make_packages(target: Path) -> None:
     """Put the locked packages, checked by their hashes, into a folder; it appears when it is whole."""
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        wanted = Path(folder) / "requirements.txt"
+    with cache.scratch() as folder, cache.publish(target) as filling:
+        wanted = folder / "requirements.txt"
         wanted.write_text(_without(LOCK.read_text(), LEFT_OUT))
-        filling = Path(folder) / "packages"
         uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
         whose = ["--python-platform", _platform(), "--python-version", PYTHON_VERSION, "--target", str(filling)]
         index = for_program("uv").get("PIP_INDEX_URL", "")
         variables = {
-            "UV_CACHE_DIR": str(load(Downloads).cache / "uv"),
+            "UV_CACHE_DIR": str(cache.root() / "uv"),
             **({"UV_DEFAULT_INDEX": index} if index else {}),
         }
         done = subprocess.run(
@@ -162,7 +146,6 @@ def make_packages(target: Path) -> None:
         )
         if done.returncode:
             raise Unavailable(f"the locked packages must install; got {done.stderr.strip()[-1500:]}; run it again")
-        filling.rename(target)
 
 
 def _without(lock: str, names: tuple[str, ...]) -> str:
@@ -178,7 +161,7 @@ def _without(lock: str, names: tuple[str, ...]) -> str:
 
 def _fingerprint(source: Path) -> str:
     """What changes when a source does; a folder of the cache is named by its content."""
-    if source.is_relative_to(load(Downloads).cache):
+    if source.is_relative_to(cache.root()):
         return source.name
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_wanted(path))
     digest = hashlib.sha256()
@@ -210,7 +193,7 @@ def _build(image: Image, note: Note) -> None:
     with tempfile.TemporaryFile() as context:
         _context(image, context)
         try:
-            lines = client().api.build(
+            lines = docker.client().api.build(
                 fileobj=context,
                 custom_context=True,
                 tag=image.reference,
@@ -223,7 +206,7 @@ def _build(image: Image, note: Note) -> None:
             for line in lines:
                 _tell(line, image, said, note)
         except DockerException as error:
-            raise _no_docker(error) from error
+            raise docker.unanswered(error) from error
 
 
 def _tell(line: dict[str, Any], image: Image, said: list[str], note: Note) -> None:

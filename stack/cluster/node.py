@@ -4,15 +4,19 @@ The one node of the kind cluster: a Docker container, made once, stopped by ``do
 A cluster is ours when its node maps the ports of ``kind-config.yaml`` on this machine; any other of the same name is
 left alone. A mark in the node says that it was made to its end: one without was interrupted, holds nothing, and is
 made anew.
+
+How to reach it stands in a kubeconfig of its own in ``.baton/``: what the person's kubectl knows, and which context is
+the current one there, is never changed.
 """
 
-import subprocess
+import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from kubernetes import client as kubernetes
@@ -20,30 +24,18 @@ from kubernetes import config as kubeconfig
 
 from apps.common.errors import BatonError, SettingsError, Unavailable
 from apps.common.waiting import wait_until
-from stack import kind_from_source
-from stack.cluster import images, programs
-from stack.environment import ROOT
+from stack.cluster import docker, kind_config, programs
+from stack.cluster.kind_config import NAME
+from stack.environment import ROOT, inherited
 
-CONFIG = ROOT / "kind-config.yaml"
-NAME: str = yaml.safe_load(CONFIG.read_text())["name"]
+STATE = ROOT / ".baton"
 MARK = "/kind/made-by-baton"
 CREATE_S = 300
 ANSWER_S = 120
 STOP_S = 10  # then it is killed, which everything in it survives
 
 
-def config_text(name: str) -> str:
-    """kind-config.yaml for a cluster called ``name``, with the node image made on this machine when there is one."""
-    text = CONFIG.read_text()
-    if kind_from_source.has_node_image():
-        text = kind_from_source.kind_config(text)
-    return yaml.safe_dump({**yaml.safe_load(text), "name": name}, sort_keys=False)
-
-
-def wanted_ports() -> set[tuple[str, int]]:
-    """The ports of this machine that the cluster's node must have."""
-    mapped = yaml.safe_load(CONFIG.read_text())["nodes"][0]["extraPortMappings"]
-    return {(one["listenAddress"], one["hostPort"]) for one in mapped}
+Note = Callable[[str], None]
 
 
 class Node:
@@ -54,12 +46,13 @@ class Node:
         self.name = name
         self.container_name = f"{name}-control-plane"
         self.context = f"kind-{name}"
+        self.kubeconfig_file = STATE / f"kubeconfig-{name}.yaml"
 
     @property
     def container(self) -> Container | None:
         """The node's container, running or not."""
         try:
-            found: Container = images.client().containers.get(self.container_name)
+            found: Container = docker.client().containers.get(self.container_name)
         except NotFound:
             return None
         except DockerException as error:
@@ -76,12 +69,9 @@ class Node:
 
     def started(self) -> datetime:
         """When the node was last started, to the second."""
-        container = self.container
-        if container is None:
-            raise Unavailable(f"the node {self.container_name} must be there; got none; ./baton up --mode cluster")
-        return datetime.fromisoformat(container.attrs["State"]["StartedAt"][:19] + "+00:00")
+        return datetime.fromisoformat(self._required().attrs["State"]["StartedAt"][:19] + "+00:00")
 
-    def up(self, note: images.Note) -> None:
+    def up(self, note: Note) -> None:
         """Make the cluster, or start it again; raises SettingsError when another has its name."""
         container = self.container
         if container is not None:
@@ -98,19 +88,58 @@ class Node:
         self._create()
 
     def _create(self) -> None:
+        self.kubeconfig_file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "kind-config.yaml"
-            config.write_text(config_text(self.name))
-            programs.run(
-                "kind", "create", "cluster", "--config", config, "--wait", f"{CREATE_S}s", timeout=2 * CREATE_S
-            )
+            config.write_text(kind_config.text(self.name))
+            options = ["--config", str(config), *self._named(), "--wait", f"{CREATE_S}s"]
+            try:
+                programs.run("kind", "create", "cluster", *options, timeout=2 * CREATE_S)
+            except BatonError:
+                self._discard()
+                raise
         self.finish()
 
     def finish(self) -> None:
-        """Note that the cluster was made to its end, and let kubectl know it."""
-        programs.run("kind", "export", "kubeconfig", "--name", self.name)
+        """Note that the cluster was made to its end."""
+        self._export_access()
         self._await_answer()
         self.execute("touch", MARK)
+
+    def _discard(self) -> None:
+        """Remove what a failed creation left: it would hold the ports."""
+        with suppress(BatonError):
+            programs.run("kind", "delete", "cluster", *self._named())
+
+    def _named(self) -> list[str]:
+        """By its name, whatever KIND_CLUSTER_NAME says, and with a kubeconfig of its own."""
+        return ["--name", self.name, "--kubeconfig", str(self.kubeconfig_file)]
+
+    def _export_access(self) -> None:
+        self.kubeconfig_file.parent.mkdir(parents=True, exist_ok=True)
+        programs.run("kind", "export", "kubeconfig", *self._named())
+
+    def access(self) -> list[str]:
+        """
+        The option by which kubectl and helm reach this cluster, and no other.
+
+        The file is written anew when the cluster is: by another checkout, say.
+        """
+        made = datetime.fromisoformat(self._required().attrs["Created"][:19] + "+00:00").timestamp()
+        if not self.kubeconfig_file.exists() or self.kubeconfig_file.stat().st_mtime < made:
+            self._export_access()
+        return ["--kubeconfig", str(self.kubeconfig_file)]
+
+    def shell(self) -> dict[str, str]:
+        """The variables of a shell in which helm, kubectl and tilt are found, and reach this cluster when it runs."""
+        path = os.pathsep.join([*programs.path_entries(), inherited().get("PATH", os.defpath)])
+        return {"PATH": path, **({"KUBECONFIG": self.access()[1]} if self.running() else {})}
+
+    def _required(self) -> Container:
+        container = self.container
+        if container is None:
+            raise Unavailable(f"the node {self.container_name} must be there; got none; ./baton up --mode cluster")
+        return container
 
     def _made(self) -> bool:
         container = self.container
@@ -119,7 +148,7 @@ class Node:
     def _require_ours(self, container: Container) -> None:
         bound: dict[str, list[dict[str, str]] | None] = container.attrs["HostConfig"]["PortBindings"] or {}
         found = {(one["HostIp"], int(one["HostPort"])) for ports in bound.values() for one in ports or []}
-        if missing := wanted_ports() - found:
+        if missing := kind_config.ports() - found:
             listed = ", ".join(f"{host}:{port}" for host, port in sorted(missing))
             raise SettingsError(
                 f"the cluster {self.name} must be the one of kind-config.yaml; got one that does not map {listed}; "
@@ -150,48 +179,25 @@ class Node:
         container = self.container
         if container is not None:
             self._require_ours(container)
-            programs.run("kind", "delete", "cluster", "--name", self.name)
-
-    def load(self, references: list[str]) -> None:
-        """
-        Put images of this machine's Docker into the node; those it has are left out.
-
-        As a stream, and all in one so that shared layers go once: ``kind load`` writes 2 GB to a file in between, and
-        fails where Docker keeps its images in containerd.
-        """
-        there = self.execute("ctr", "--namespace", "k8s.io", "images", "list", "-q").split()
-        missing = [one for one in references if not any(name.endswith(f"/{one}") for name in there)]
-        if not missing:
-            return
-        into = ["docker", "exec", "--interactive", self.container_name, "ctr", "--namespace", "k8s.io"]
-        with subprocess.Popen(["docker", "save", *missing], stdout=subprocess.PIPE) as saved:
-            done = subprocess.run(
-                [*into, "images", "import", "--digests", "-"], stdin=saved.stdout, capture_output=True, check=False
-            )
-        if saved.returncode or done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            raise Unavailable(f"the node must take the images {', '.join(missing)}; got {said}; is its disk full?")
+            programs.run("kind", "delete", "cluster", *self._named())
+            self.kubeconfig_file.unlink(missing_ok=True)
 
     def execute(self, *command: str) -> str:
         """Run a command in the node; return what it printed."""
-        container = self.container
-        if container is None:
-            raise Unavailable(f"the node {self.container_name} must run; got none; ./baton up --mode cluster")
-        done: Any = container.exec_run(list(command))
+        done: Any = self._required().exec_run(list(command))
         if done.exit_code:
             raise Unavailable(f"{' '.join(command)} must end with 0 in the node; got {done.output.decode()[-500:]}")
         return str(done.output.decode())
 
     def api(self) -> Any:
-        """A client of the cluster's API, whatever context the shell's kubectl has."""
+        """A client of the cluster's API."""
         quiet = kubernetes.Configuration()
         quiet.retries = 0  # whoever asks asks again; the client's own tries print warnings
+        _, file = self.access()
         try:
-            return kubeconfig.new_client_from_config(context=self.context, client_configuration=quiet)
+            return kubeconfig.new_client_from_config(file, client_configuration=quiet)
         except kubeconfig.ConfigException as error:
-            raise BatonError(
-                f"kubectl must know the context {self.context}; got {error}; kind export kubeconfig --name {self.name}"
-            ) from error
+            raise BatonError(f"{file} must be a kubeconfig; got {error}; remove it") from error
 
     def core(self) -> kubernetes.CoreV1Api:
         """Pods, events and the like."""

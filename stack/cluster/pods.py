@@ -1,8 +1,8 @@
-"""Runs things in pods: an app in the dropper's, a watcher's tick as a Job of its own; and brings files to and fro."""
+"""Runs things in pods: an app in the dropper's, a watcher's tick with its own rights; and brings files to and fro."""
 
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from apps.common.waiting import wait_until
 from stack.cluster import programs
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
+from stack.local_apps import finish
 
 DROPPER = "batch-dropper"
 INBOX = "/var/lib/baton/inbox"  # on the dropper's own volume
 TICK_S = 120
+ABSENT = 404
 FILES = "import sys; from apps.common.hdfs import CHUNK, Hdfs; h = Hdfs(sys.argv[1]); "
 READ = FILES + "[sys.stdout.buffer.write(c) for c in h.chunks(sys.argv[2])]"
 WRITE = FILES + "h.upload(sys.argv[2], iter(lambda: sys.stdin.buffer.read(CHUNK), b''))"
@@ -31,18 +33,17 @@ class Pods:
         self.node = node
 
     def execute(
-        self, *command: str, settings: Mapping[str, str] | None = None, stdin: bytes = b""
+        self, *command: str, settings: Mapping[str, str] | None = None, stdin: bytes = b"", deployment: str = DROPPER
     ) -> tuple[int, bytes, bytes]:
-        """Run a command in the dropper's pod with more variables; its exit code, its output, its log."""
+        """Run a command in the pod of a Deployment with more variables; its exit code, its output, its log."""
         variables = [f"{name}={value}" for name, value in (settings or {}).items()]
         where = [
-            "--context",
-            self.node.context,
+            *self.node.access(),
             "--namespace",
             NAMESPACE,
             "exec",
             "--stdin",
-            f"deployment/{DROPPER}",
+            f"deployment/{deployment}",
             "--",
         ]
         done = programs.attempt("kubectl", *where, "env", *variables, *command, stdin=stdin)
@@ -59,9 +60,22 @@ class Pods:
         return target
 
     def tick(self, watcher: str) -> None:
-        """One tick of a watcher, as a Job made from its CronJob; raises BatonError with its last lines."""
+        """
+        One tick of a watcher; raises BatonError with its last lines.
+
+        Tilt runs a watcher as a Deployment: then the tick runs in its pod, where the saved edits are.
+        """
+        api = self.node.api()
+        if _exists(kubernetes.AppsV1Api(api).read_namespaced_deployment, watcher):
+            command = ["python3", "-m", f"apps.{watcher.replace('-', '_')}"]
+            finish(watcher, *self.execute(*command, settings={"BATON_TICK_S": "0"}, deployment=watcher))
+        elif cron := _exists(kubernetes.BatchV1Api(api).read_namespaced_cron_job, watcher):
+            self._tick_as_job(watcher, cron)
+        else:
+            raise BatonError(f"{watcher} must be in the cluster; got none; run ./baton up --mode cluster")
+
+    def _tick_as_job(self, watcher: str, cron: Any) -> None:
         batch, core = kubernetes.BatchV1Api(self.node.api()), self.node.core()
-        cron = batch.read_namespaced_cron_job(watcher, NAMESPACE)
         spec = batch.api_client.sanitize_for_serialization(cron.spec.job_template)["spec"]
         for container in spec["template"]["spec"]["containers"]:
             kept = [one for one in container.get("env", []) if not one["name"].startswith("BATON_TICK")]
@@ -79,6 +93,16 @@ class Pods:
             pods = core.list_namespaced_pod(NAMESPACE, label_selector=f"job-name={name}").items
             said = core.read_namespaced_pod_log(pods[0].metadata.name, NAMESPACE, tail_lines=15) if pods else ""
             raise BatonError(f"{watcher} ended with an error:\n{said}")
+
+
+def _exists(read: Callable[[str, str], Any], name: str) -> Any:
+    """What the namespace has of that kind and name, or None."""
+    try:
+        return read(name, NAMESPACE)
+    except kubernetes.ApiException as error:
+        if error.status != ABSENT:
+            raise Unavailable(f"Kubernetes must answer; got {error.status} {error.reason}; try again") from error
+        return None
 
 
 class PodHdfs(Hdfs):

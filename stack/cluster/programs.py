@@ -1,4 +1,4 @@
-"""kind, helm and kubectl: those of the pinned versions that ``./baton airgap`` made, or those on the path."""
+"""kind, helm and kubectl: those that ``./baton cluster from-source`` made, of pinned versions, or those on the path."""
 
 import os
 import shutil
@@ -7,20 +7,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from apps.common.errors import SettingsError, Unavailable
-from stack import kind_from_source
+from stack import cache
 from stack.environment import for_program
 
 PATIENCE_S = 600
 TAIL_LINES = 12
 
 
+def made_folder() -> Path:
+    """Where ``./baton cluster from-source`` leaves kind, helm and kubectl."""
+    return cache.root() / "bin"
+
+
+def path_entries() -> list[str]:
+    """The folders that a shell must have at the head of its path to find the programs that Baton uses."""
+    return [str(made_folder())] if made_folder().is_dir() else []
+
+
 def find(name: str) -> Path:
     """Where a program is; raises SettingsError that says how to get it."""
-    if (made := kind_from_source.tools() / name).exists():
-        return made
-    if found := shutil.which(name):
-        return Path(found)
-    raise SettingsError(f"{name} must be on the path; got none; install it, or run ./baton airgap, which makes it")
+    if program := shutil.which(name, path=environment(name)["PATH"]):
+        return Path(program)
+    raise SettingsError(
+        f"{name} must be on the path; got none; install it, or have it made: ./baton cluster from-source"
+    )
 
 
 def run(name: str, *arguments: str | Path, timeout: float = PATIENCE_S) -> str:
@@ -35,8 +45,8 @@ def run(name: str, *arguments: str | Path, timeout: float = PATIENCE_S) -> str:
 
 def lines(name: str, *arguments: str | Path) -> Iterator[str]:
     """What a program prints, line by line while it runs; it ends with its reader."""
-    command, environment = [find(name), *arguments], _environment(name)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    command = [find(name), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(name)) as process:
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
         try:
             yield from (line.rstrip("\n") for line in process.stdout)
@@ -55,13 +65,15 @@ def attempt(
             input=stdin,
             capture_output=True,
             timeout=timeout,
-            env=_environment(name),
+            env=environment(name),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{name} {arguments[0]} must end within {timeout:g} s; it did not; try again") from error
 
 
-def _environment(name: str) -> dict[str, str]:
+def environment(name: str) -> dict[str, str]:
+    """The environment of such a program: our own first on its path, and kind works on Docker, as we do."""
     given = for_program(name)
-    return {**given, "PATH": os.pathsep.join([str(kind_from_source.tools()), given["PATH"]])}
+    path = os.pathsep.join([*path_entries(), given["PATH"]])
+    return {**given, "PATH": path, "KIND_EXPERIMENTAL_PROVIDER": "docker"}

@@ -1,7 +1,7 @@
 """The runtime port in cluster mode: a kind cluster, images built and loaded, charts installed and waited for."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from apps.common.hdfs import Hdfs
 from apps.common.waiting import pause
 from apps.orchestrator.cluster import ClusterOrchestrator
 from stack import services
-from stack.cluster import charts, connectivity, diagnostics, doctor, images
-from stack.cluster.node import NAME, Node
+from stack.cluster import charts, connectivity, diagnostics, doctor, images, loading
+from stack.cluster.kind_config import NAME
+from stack.cluster.node import Node
 from stack.cluster.pods import INBOX, PodHdfs, Pods
 from stack.cluster.readiness import HOPELESS_RESTARTS, STUCK, Readiness
 from stack.environment import HOST, app_environment, inherited
@@ -21,7 +22,7 @@ from stack.java import jars
 from stack.local_apps import LocalApps, finish
 from stack.preflight import Check
 from stack.runtime import Report, RunningStack, ServiceStatus
-from stack.services import Service
+from stack.services import Service, ServiceKind
 
 READY_S = 300
 LOOK_EVERY_S = 1
@@ -64,16 +65,24 @@ class ClusterRuntime:
         images.build(note)
         self.node.up(note)
         charts.make_namespace(self.node)
-        references, done = images.references(), set[str]()
+        built, done = {image.name: image for image in images.images()}, set[str]()
+        references = {name: image.reference for name, image in built.items()}
         for wave in self._stack.waves([one.name for one in wanted]):  # the first ones start while images are loaded
             new = sorted({one.chart for one in wave} - done)
             note(f"loading images for {', '.join(new)}" if new else "installing")
-            self.node.load([references[charts.image_of(chart)] for chart in new])
+            loading.load(self.node, [built[charts.image_of(chart)] for chart in new])
+            if charts.PIPELINE in new:
+                self._replace_tilts_watchers(note)
             charts.install(self.node, {chart: self._values(chart, references) for chart in new})
             done |= set(new)
         self._await_ready(wanted, report, began)
         if source := self.settings.get(SOURCE):
             self.pods.bring(Path(source))
+
+    def _replace_tilts_watchers(self, note: Callable[[str], None]) -> None:
+        watchers = [service.name for service in self._stack.services if service.kind is ServiceKind.WATCHER]
+        if removed := charts.remove_deployments(self.node, watchers):
+            note(f"removed {' and '.join(removed)} that Tilt ran")
 
     def down(self) -> None:
         """Stop the node and everything in it; what is on its disk stays."""
@@ -112,7 +121,7 @@ class ClusterRuntime:
 
     def environment(self) -> dict[str, str]:
         """The environment of an app on this machine, which reaches the cluster by the node's ports."""
-        own = {"BATON_MODE": "cluster", "BATON_NAMESPACE": charts.NAMESPACE}
+        own = {"BATON_MODE": "cluster", "BATON_NAMESPACE": charts.NAMESPACE, **self.node.shell()}
         return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings) | own
 
     def attach(self) -> RunningStack:

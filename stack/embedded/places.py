@@ -4,9 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from apps.common.settings import load
+from stack import cache
 from stack.environment import ROOT
-from stack.java import Downloads
 from stack.preflight import Check
 
 # Lists of folders are split at : (by Python and Java) and at , (by Spark); Hadoop hands its folder to a shell between
@@ -35,7 +34,7 @@ def check(state: Path) -> list[Check]:
 
 
 def _names(state: Path) -> Check:
-    places = [ROOT, state.resolve(), load(Downloads).cache]
+    places = [ROOT, state.resolve(), cache.place()]
     bad = next((place for place in places if unusable(place)), None)
     rule = f"checkout and cache must lie in paths without {' '.join(UNUSABLE)} and hidden characters"
     got = f"{unusable(bad)} in {bad}" if bad else str(ROOT)

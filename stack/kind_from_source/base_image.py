@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apps.common.errors import Unavailable
-from stack.kind_from_source import cache, command
+from stack import cache
+from stack.kind_from_source import command
 from stack.kind_from_source.steps import Note
 from stack.kind_from_source.versions import Versions
 

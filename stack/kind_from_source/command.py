@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from apps.common.errors import Unavailable
+from stack import cache
 from stack.environment import for_program
-from stack.kind_from_source import cache
 
 TAIL_LINES = 15
 

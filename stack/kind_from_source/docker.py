@@ -1,11 +1,10 @@
 """
-Docker on this machine: what is wrong with it, and, for root on Debian, installing and starting it.
+Docker made ready for a cluster: for root on Debian it is installed and started.
 
 Where no init system runs (a sandbox, a CI container) dockerd is started by hand, with its own pid file and log, and
 with the runtime wrapper as its default runtime where this machine withholds capabilities.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,12 +15,15 @@ import psutil
 
 from apps.common.errors import Unavailable
 from apps.common.waiting import wait_until
-from stack.kind_from_source import cache, capabilities, command
+from stack import cache
+from stack.cluster import capabilities
+from stack.cluster.docker import FITTING_RUNTIME, info, problems
+from stack.kind_from_source import command
 from stack.kind_from_source.steps import Note
 
 PACKAGES = {"dockerd": "docker.io", "debootstrap": "debootstrap", "jq": "jq", "gcc": "gcc", "iptables": "iptables"}
 EXTRA = ("ca-certificates", "libc6-dev")
-RUNTIME = "fit"
+WRAPPER = Path(__file__).with_name("runc-fit")  # the runtime that asks for no more than there is
 START_S = 60
 
 
@@ -45,30 +47,9 @@ def absent() -> list[str]:
     return sorted(package for program, package in PACKAGES.items() if not shutil.which(program, path=_path()))
 
 
-def problems() -> list[str]:
-    """Why a cluster cannot run on this machine's Docker now; empty when it can."""
-    told = command.answer(["docker", "info", "--format", "{{json .}}"])
-    info = json.loads(told) if told else {}
-    if not info.get("ServerVersion"):
-        return ["Docker must answer on this machine; got no daemon; start it; ./baton airgap does, as root on Debian"]
-    found = []
-    withheld = capabilities.missing()
-    if withheld and info.get("DefaultRuntime") != RUNTIME:
-        found.append(
-            f"Docker's default runtime must be {RUNTIME!r} on a machine without {', '.join(withheld)}; got "
-            f"{info.get('DefaultRuntime')!r}; stop this dockerd, then run ./baton airgap"
-        )
-    if "containerd.snapshotter" in json.dumps(info.get("DriverStatus", "")):
-        found.append(
-            "Docker's image store must be its own (kind load fails with containerd's); got containerd's; set "
-            '"features": {"containerd-snapshotter": false} in /etc/docker/daemon.json and restart Docker'
-        )
-    return found
-
-
 def ready() -> bool:
     """Whether Docker and all that is needed beside it are there."""
-    return not absent() and not problems()
+    return not absent() and not problems(info())
 
 
 def ensure(note: Note) -> None:
@@ -82,8 +63,8 @@ def ensure(note: Note) -> None:
         _only_root_on_debian("start dockerd")
         note("starting dockerd")
         start()
-    if left := problems():
-        raise Unavailable("\n".join(left))
+    if left := problems(info()):
+        raise Unavailable("Docker must be able to run a cluster; got: " + "; ".join(left))
 
 
 def stop() -> bool:
@@ -98,11 +79,6 @@ def stop() -> bool:
     with suppress(psutil.NoSuchProcess):
         daemon.wait(START_S)
     return True
-
-
-def cgroup_version() -> str:
-    """Which control groups Docker uses: "1" or "2"; empty when it does not answer."""
-    return command.answer(["docker", "info", "--format", "{{.CgroupVersion}}"]) or ""
 
 
 def registry_answers(image: str) -> bool:
@@ -140,12 +116,12 @@ def start() -> None:
 def _runtime() -> list[str]:
     if not capabilities.missing():
         return []
-    wrapper = folder() / capabilities.WRAPPER.name
+    wrapper = folder() / WRAPPER.name
     fresh = wrapper.with_suffix(".new")
-    shutil.copy(capabilities.WRAPPER, fresh)
+    shutil.copy(WRAPPER, fresh)
     fresh.chmod(0o755)
     fresh.rename(wrapper)
-    return ["--add-runtime", f"{RUNTIME}={wrapper}", "--default-runtime", RUNTIME]
+    return ["--add-runtime", f"{FITTING_RUNTIME}={wrapper}", "--default-runtime", FITTING_RUNTIME]
 
 
 def _path() -> str:

@@ -10,7 +10,9 @@ import shutil
 from pathlib import Path
 
 from apps.common.errors import Unavailable
-from stack.kind_from_source import archive, base_image, cache, capabilities, command, golang, programs
+from stack import cache
+from stack.cluster import capabilities
+from stack.kind_from_source import archive, base_image, command, docker, golang, programs
 from stack.kind_from_source.steps import Note
 from stack.kind_from_source.versions import Versions
 
@@ -25,8 +27,7 @@ SANDBOX = re.compile(r'sandbox_image = "[^"]+"')
 def name(versions: Versions) -> str:
     """The image's name: its tag changes with the versions, this folder's files and what this machine withholds."""
     files = [
-        path.read_bytes()
-        for path in [*sorted(NODE.iterdir()), capabilities.WRAPPER, Path(__file__), Path(archive.__file__)]
+        path.read_bytes() for path in [*sorted(NODE.iterdir()), docker.WRAPPER, Path(__file__), Path(archive.__file__)]
     ]
     made_of = cache.fingerprint(repr(versions), " ".join(capabilities.missing()), *files)
     return f"baton/node:{versions.kubernetes}-{made_of}"
@@ -117,7 +118,7 @@ def _lay_out_files(target: Path, names: dict[str, str], versions: Versions) -> N
     for path, text in texts.items():
         _place(target / path, text, 0o644)
     _place(target / "usr/local/bin/crictl", (NODE / "crictl").read_text(), 0o755)
-    _place(target / WRAPPER_IN_NODE.lstrip("/"), capabilities.WRAPPER.read_text(), 0o755)
+    _place(target / WRAPPER_IN_NODE.lstrip("/"), docker.WRAPPER.read_text(), 0o755)
 
 
 def _place(path: Path, text: str, mode: int) -> None:

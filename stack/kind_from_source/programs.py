@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stack.kind_from_source import cache, command, golang
+from stack import cache
+from stack.kind_from_source import command, golang
 from stack.kind_from_source.steps import Note
 from stack.kind_from_source.versions import Versions
 
@@ -24,7 +25,7 @@ def tools_folder(versions: Versions) -> Path:
 def node_folder(versions: Versions) -> Path:
     """Where the programs of a node of these versions are."""
     parts = f"etcd{versions.etcd}-coredns{versions.coredns}-local-path{versions.local_path_provisioner}"
-    return cache.root() / "airgap" / f"kubernetes{versions.kubernetes}-{parts}"
+    return cache.root() / "from-source" / f"kubernetes{versions.kubernetes}-{parts}"
 
 
 def make_tools(versions: Versions, note: Note) -> None:

@@ -1,25 +1,22 @@
 """What the chart tests share: helm, and the objects that a chart makes of some values, without any cluster."""
 
-import shutil
 import subprocess
 from functools import cache
 
 import pytest
 import yaml
 
-from stack import kind_from_source
+from apps.common.errors import SettingsError
+from stack.cluster import programs
 from tests.charts.rendered import FOLDER, KUBERNETES
 
 
 @cache
 def _find_helm():
-    made = kind_from_source.tools() / "helm"
-    found = str(made) if made.exists() else shutil.which("helm")
-    if not found:
-        pytest.fail(
-            f"helm must be at {made} or on the path; got none; ./baton up --mode cluster makes it, or install it"
-        )
-    return found
+    try:
+        return str(programs.find("helm"))
+    except SettingsError as error:
+        pytest.fail(str(error))
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "charts"
-KUBERNETES = "1.34.4"
+KUBERNETES = yaml.safe_load((FOLDER.parent / "stack/kind_from_source/versions.yaml").read_text())["kubernetes"]
 CHARTS = ("postgres", "mlflow", "kafka", "hdfs", "pipeline")
 EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)

@@ -13,9 +13,8 @@ from tempfile import TemporaryDirectory
 from pytest_kubernetes.options import ClusterOptions
 from pytest_kubernetes.providers import select_provider_manager
 
-from stack import kind_from_source
-from stack.cluster import images
-from stack.cluster.node import CREATE_S, Node, config_text
+from stack.cluster import images, kind_config
+from stack.cluster.node import CREATE_S, Node
 
 
 @contextmanager
@@ -26,10 +25,10 @@ def cluster(name):
     if node.container is not None:
         yield
         return
-    os.environ["PATH"] = f"{kind_from_source.tools()}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251 - where it looks for kind
+    os.environ |= node.shell()  # noqa: TID251 - where the manager looks for kind
     with TemporaryDirectory() as folder:
         config = Path(folder) / "kind-config.yaml"
-        config.write_text(config_text(name))
+        config.write_text(kind_config.text(name))
         manager = select_provider_manager("kind")(name, str(config))
         try:
             manager.create(ClusterOptions(cluster_name=name, provider_config=config, cluster_timeout=CREATE_S))

@@ -127,9 +127,7 @@ def test_a_charts_own_test_is_green(node, chart):
     """
     ``helm test`` proves each service from another pod.
     """
-    said = programs.run(
-        "helm", "test", chart, "--namespace", NAMESPACE, "--kube-context", node.context, "--timeout", "120s"
-    )
+    said = programs.run("helm", "test", chart, "--namespace", NAMESPACE, *node.access(), "--timeout", "120s")
 
     assert "Succeeded" in said
 

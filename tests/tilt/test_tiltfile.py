@@ -1,23 +1,14 @@
-"""
-The Tiltfile: run for real by ``tilt ci`` where Tilt is on the path, and evaluated with recorded builtins everywhere.
-
-Run these with ``-rA`` to read which of the two was done.
-"""
+"""The Tiltfile, evaluated with recorded builtins; ``test_tilt.py`` runs it for real where Tilt is on the path."""
 
 import json
-import os
-import shutil
-import subprocess
 
 import pytest
 import starlark
 import yaml
 
-from stack import kind_from_source, services
-from stack.environment import ROOT, for_program
+from stack import services
+from stack.environment import ROOT
 
-TILT = shutil.which("tilt")
-CI_S = 1200
 CLUSTER = yaml.safe_load((ROOT / "kind-config.yaml").read_text())["name"]
 PRELUDE = """
 config = struct(define_string_list=_ignore, define_string=_ignore, parse=_parse)
@@ -42,7 +33,7 @@ class Recorded:
             "read_yaml": lambda path: yaml.safe_load((ROOT / path).read_text()),
             "decode_json": json.loads,
             "k8s_context": lambda: context,
-            "local": lambda *_, **__: json.dumps({f"baton/{one}": f"baton/{one}:tag" for one in self._images()}),
+            "local": self._local,
             "_parse": lambda: {"services": list(chosen)},
             "fail": self._fail,
         }
@@ -64,6 +55,10 @@ class Recorded:
 
     def _images(self):
         return [path.name for path in (ROOT / "stack" / "images").iterdir() if path.is_dir()]
+
+    def _local(self, command, **_):
+        self.calls.append(("local", (command,), {}))
+        return json.dumps({f"baton/{name}": f"baton/{name}:tag" for name in self._images()})
 
     def _fail(self, message):
         raise Refused(message)
@@ -133,36 +128,21 @@ def test_another_context_is_refused():
         Recorded(context="production")
 
 
+def test_the_cronjobs_of_up_make_room_for_tilts_watchers():
+    """
+    Beside a Deployment the CronJob of ``up`` would run a watcher twice; where no watcher is run none is removed.
+    """
+    watchers = [service.name for service in services.load().services if service.kind is services.ServiceKind.WATCHER]
+
+    removed = [command for (command,), _ in Recorded().of("local") if "delete" in command]
+
+    assert [watchers] == [command[-2:] for command in removed]
+    assert {"cronjob", "--ignore-not-found", f"kind-{CLUSTER}"} <= set(removed[0])
+    assert not [command for (command,), _ in Recorded("mlflow").of("local") if "delete" in command]
+
+
 def test_it_is_short():
     """
     A Tiltfile of more than a screen or two would hide what it does.
     """
     assert len((ROOT / "Tiltfile").read_text().splitlines()) <= 100
-
-
-@pytest.mark.skipif(TILT is None, reason="tilt is not on the path: the Tiltfile was evaluated, not run")
-@pytest.mark.timeout(CI_S + 300)
-def test_tilt_ci_is_green_on_an_empty_cluster():
-    """
-    ``tilt ci`` for real: images built, charts deployed, every resource healthy.
-    """
-    from stack.cluster.node import Node  # noqa: PLC0415 - the other tests need no Docker
-
-    node = Node()
-    there = node.container is not None
-    node.up(lambda _: None)
-    path = os.pathsep.join([str(kind_from_source.tools()), for_program("tilt")["PATH"]])
-    try:
-        done = subprocess.run(
-            [TILT, "ci", "--context", node.context, "--port", "0"],
-            cwd=ROOT,
-            env={**for_program("tilt"), "PATH": path, "DOCKER_BUILDKIT": "0", "DO_NOT_TRACK": "1"},
-            capture_output=True,
-            text=True,
-            timeout=CI_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    finally:
-        if not there:
-            node.delete()

@@ -10,7 +10,7 @@ from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
 from stack import services
-from stack.cluster import budget, charts, images, node, readiness
+from stack.cluster import budget, charts, images, kind_config, readiness
 
 
 def deployment(**status):
@@ -168,7 +168,7 @@ def test_the_nodes_ports_are_those_of_the_embedded_mode():
     """
     known = {port for one in services.load().services for port in one.ports.values()}
 
-    wanted = node.wanted_ports()
+    wanted = kind_config.ports()
 
     assert {"127.0.0.1"} == {address for address, _ in wanted}
     assert {port for _, port in wanted} <= known

@@ -1,4 +1,4 @@
-"""What makes a cluster possible without an image registry: its steps, its cache, its runtime wrapper, its archives."""
+"""What makes a cluster possible without an image registry: its steps, its runtime wrapper, its archives."""
 
 import hashlib
 import json
@@ -11,17 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.waiting import wait_until
-from stack import services
 from stack.kind_from_source import (
     archive,
-    cache,
-    capabilities,
-    cluster_config,
     command,
+    docker,
     golang,
     node_image,
     programs,
@@ -104,42 +100,6 @@ def test_a_step_without_its_outcome_ends_the_run():
     assert made == []
 
 
-def test_a_failed_run_leaves_nothing_half_made(folder):
-    """What was being made when an error came is gone, and its name is still free."""
-
-    def half_make():
-        with cache.publish(cache.root() / "thing") as filling:
-            (filling / "part").write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        half_make()
-
-    assert list(folder.iterdir()) == []
-
-
-def test_what_a_killed_run_left_is_swept(folder):
-    """The next run removes unfinished folders, and nothing else."""
-    (cache.root() / f"{cache.UNFINISHED}abc").mkdir()
-    (cache.root() / "whole").mkdir()
-
-    with cache.exclusive():
-        left = {path.name for path in folder.iterdir()}
-
-    assert left == {"whole", "airgap.lock"}
-
-
-def test_two_runs_do_not_fill_one_cache(folder):
-    """A second run on a cache that is being filled is refused."""
-    with cache.exclusive(), pytest.raises(Unavailable, match="one run at a time"), cache.exclusive():
-        pass
-
-
-def test_a_fingerprint_tells_where_a_part_ends():
-    """The same characters split in another way have another fingerprint."""
-    assert cache.fingerprint("ab", "c") != cache.fingerprint("a", "bc")
-
-
 def test_a_failed_program_shows_its_last_lines(folder):
     """The error of a failed program has its exit code, the end of its output and the log's place."""
     with pytest.raises(Unavailable) as error:
@@ -164,12 +124,6 @@ def test_an_interrupted_program_ends_with_all_it_started(folder, tmp_path):
     assert wait_until(lambda: not state.exists() or ") Z" in state.read_text(), 5, "the child is still there")
 
 
-def test_a_capability_outside_the_bounding_set_is_missing():
-    """Each capability whose bit is 0 is named, and a full set misses none."""
-    assert capabilities.missing(FULL) == ()
-    assert capabilities.missing(WITHOUT_SYS_RESOURCE) == ("CAP_SYS_RESOURCE",)
-
-
 def fit(tmp_path, words, document, held):
     """The file that the wrapper leaves behind, and the words that it hands to runc."""
     (tmp_path / "config.json").write_text(json.dumps(document))
@@ -177,7 +131,7 @@ def fit(tmp_path, words, document, held):
     runc.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/words\n')
     runc.chmod(0o755)
     variables = {"PATH": PATH, "RUNC_FIT_RUNC": str(runc), "RUNC_FIT_HELD": held.split()[1]}
-    subprocess.run([capabilities.WRAPPER, *words], env=variables, check=True)
+    subprocess.run([docker.WRAPPER, *words], env=variables, check=True)
     return json.loads((tmp_path / "config.json").read_text()), (tmp_path / "words").read_text().splitlines()
 
 
@@ -275,36 +229,6 @@ def test_equal_programs_give_equal_archives(tmp_path):
     archive.write(tmp_path / "second.tar", program, "pause:1")
 
     assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
-
-
-def test_an_ordinary_machine_keeps_the_cluster_as_it_is_written():
-    """With kind's own node image and every capability, the configuration says what the file says."""
-    text = (ROOT / "kind-config.yaml").read_text()
-
-    assert yaml.safe_load(cluster_config.fit(text, None, ())) == yaml.safe_load(text)
-
-
-def test_a_machine_without_a_capability_gets_a_cluster_that_fits():
-    """The node image is put on each node and the kubelet is told to run as in a user namespace."""
-    text = (ROOT / "kind-config.yaml").read_text()
-
-    fitted = yaml.safe_load(cluster_config.fit(text, "baton/node:x", ("CAP_SYS_RESOURCE",)))
-
-    assert [node["image"] for node in fitted["nodes"]] == ["baton/node:x"]
-    assert fitted["featureGates"] == {"KubeletInUserNamespace": True}
-
-
-def test_the_cluster_is_reached_only_from_this_machine_and_by_the_ports_of_the_stack():
-    """Every host port listens on 127.0.0.1, leads to a NodePort and is one that stack.yaml gives the service."""
-    config = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
-    ports = [port for node in config["nodes"] for port in node["extraPortMappings"]]
-    stack = services.load()
-    wanted = [("kafka", "broker"), ("mlflow", "http"), ("namenode", "rpc"), ("namenode", "http")]
-
-    assert config["name"] == "baton"
-    assert {port["listenAddress"] for port in ports} == {"127.0.0.1"}
-    assert all(30000 <= port["containerPort"] <= 32767 for port in ports)
-    assert [port["hostPort"] for port in ports] == [stack.service(name).ports[port] for name, port in wanted]
 
 
 def test_a_node_holds_a_program_for_each_that_is_compiled():
