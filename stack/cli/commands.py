@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
+from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
 from stack.cli.console import out, step
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import snapshot, table
-from stack.java import Downloads
 
 app = typer.Typer(
     help="Trains a model each time a batch lands, and hands serving over without dropping a prediction.",
@@ -189,7 +189,7 @@ def logs_command(
 @app.command("env")
 def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
     """Print the apps' environment: eval "$(./baton env)"."""
-    print(shell.script(Stack(mode=mode).environment() | {"BATON_CACHE": str(load(Downloads).cache)}))
+    print(shell.script(Stack(mode=mode).environment() | {"BATON_CACHE": str(cache.place())}))
 
 
 @app.command()

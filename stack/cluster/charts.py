@@ -36,6 +36,19 @@ def values(chart: str, references: Mapping[str, str], settings: Mapping[str, str
     return told
 
 
+def value(chart: str, path: str, values_of: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What a chart's value ``a.b.c`` is where ``values_of`` goes over its own; None when neither has it."""
+
+    def inside(place: Any) -> Any:
+        for name in path.split("."):
+            place = place.get(name) if isinstance(place, Mapping) else None
+        return place
+
+    own = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())
+    given = inside(values_of.get(chart))
+    return inside(own) if given is None else given
+
+
 def make_namespace(node: Node) -> None:
     """Make the namespace, with the rules for its pods."""
     programs.run("kubectl", *node.access(), "apply", "-f", NAMESPACE_FILE)

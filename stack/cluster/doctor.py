@@ -1,8 +1,11 @@
 """What this machine lacks for the cluster mode, and what to do about each; ``up`` refuses in the same words."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from kubernetes.utils.quantity import parse_quantity
 
 from apps.common.errors import BatonError
 from stack.cluster import budget, docker, kind_config, programs
@@ -11,6 +14,7 @@ from stack.cluster.node import Node
 from stack.preflight import GIB, Check, answers, free_memory
 from stack.services import StackSpec
 
+SOURCE_TWICE = 2.1  # as it is, and split into slices and a test part
 DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
 
 
@@ -53,6 +57,18 @@ def _disk() -> Check:
     place = next(path for path in (Path("/var/lib/docker"), NAMESPACE_FILE) if path.exists())
     free = shutil.disk_usage(place).free / GIB
     return Check(f"free disk must be {DISK_GIB} GiB", free >= DISK_GIB, f"{free:.1f} GiB at {place}", "make room")
+
+
+def room(source: int, volume: str) -> Check:
+    """Whether the dropper's volume, of a size such as ``1Gi``, holds a source of so many bytes and its slices."""
+    need = SOURCE_TWICE * source / GIB
+    held = float(parse_quantity(volume)) / GIB
+    remedy = (
+        f"set dropper.persistence.size in charts/pipeline/values.yaml to {math.ceil(need)}Gi; a cluster that is there "
+        "keeps the volume that it has: ./baton reset --mode cluster"
+    )
+    rule = f"the dropper's volume must hold {need:.1f} GiB, the source and its slices"
+    return Check(rule, held >= need, volume, remedy)
 
 
 def _ports(stack: StackSpec) -> Iterator[Check]:

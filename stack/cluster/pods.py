@@ -3,13 +3,14 @@
 import secrets
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kubernetes import client as kubernetes
 
 from apps.common.errors import BatonError, Unavailable
-from apps.common.hdfs import Hdfs
+from apps.common.hdfs import CHUNK, Hdfs
 from apps.common.waiting import wait_until
 from stack.cluster import programs
 from stack.cluster.charts import NAMESPACE
@@ -19,10 +20,16 @@ from stack.local_apps import finish
 DROPPER = "batch-dropper"
 INBOX = "/var/lib/baton/inbox"  # on the dropper's own volume
 TICK_S = 120
+SLOWEST = 2 * 2**20  # bytes a second of a file that is sent to a pod, or split there, on a slow machine
 ABSENT = 404
 FILES = "import sys; from apps.common.hdfs import CHUNK, Hdfs; h = Hdfs(sys.argv[1]); "
 READ = FILES + "[sys.stdout.buffer.write(c) for c in h.chunks(sys.argv[2])]"
 WRITE = FILES + "h.upload(sys.argv[2], iter(lambda: sys.stdin.buffer.read(CHUNK), b''))"
+
+
+def patience_s(size: int) -> float:
+    """How long something may take that goes through ``size`` bytes."""
+    return programs.PATIENCE_S + size / SLOWEST
 
 
 class Pods:
@@ -33,28 +40,49 @@ class Pods:
         self.node = node
 
     def execute(
-        self, *command: str, settings: Mapping[str, str] | None = None, stdin: bytes = b"", deployment: str = DROPPER
+        self,
+        *command: str,
+        settings: Mapping[str, str] | None = None,
+        stdin: IO[bytes] | None = None,
+        deployment: str = DROPPER,
+        timeout: float = programs.PATIENCE_S,
     ) -> tuple[int, bytes, bytes]:
-        """Run a command in the pod of a Deployment with more variables; its exit code, its output, its log."""
+        """
+        Run a command in the pod of a Deployment with more variables; its exit code, its output, its log.
+
+        It reads the file ``stdin``; raises Unavailable when it takes longer than ``timeout`` seconds.
+        """
         variables = [f"{name}={value}" for name, value in (settings or {}).items()]
-        where = [
-            *self.node.access(),
-            "--namespace",
-            NAMESPACE,
-            "exec",
-            "--stdin",
-            f"deployment/{deployment}",
-            "--",
-        ]
-        done = programs.attempt("kubectl", *where, "env", *variables, *command, stdin=stdin)
+        inside = self._inside(deployment, interactive=stdin is not None)
+        done = programs.attempt("kubectl", *inside, "env", *variables, *command, stdin=stdin, timeout=timeout)
         return done.returncode, done.stdout, done.stderr
 
+    def piped(self, *command: str) -> AbstractContextManager[tuple[IO[bytes], IO[bytes]]]:
+        """Run a command in the dropper's pod, as a file to write to and one to read from."""
+        return programs.piped("kubectl", *self._inside(DROPPER, interactive=True), *command)
+
+    def _inside(self, deployment: str, *, interactive: bool) -> list[str]:
+        """The arguments of kubectl before a command in a pod."""
+        how = ["exec", *(["--stdin"] if interactive else []), f"deployment/{deployment}", "--"]
+        return [*self.node.access(), "--namespace", NAMESPACE, *how]
+
     def bring(self, file: Path) -> str:
-        """Copy a file of this machine to the dropper; return its path there."""
+        """
+        Copy a file of this machine to the dropper, as a stream; return its path there.
+
+        It gets the file's own time, by which the dropper knows a source that it has split already; one of that size
+        and time is not sent again.
+        """
         target = f"{INBOX}/{file.name}"
-        quoted = shlex.quote(target)
-        script = f"mkdir -p {INBOX} && cat > {quoted}.part && mv {quoted}.part {quoted}"
-        code, _, said = self.execute("sh", "-c", script, stdin=file.read_bytes())
+        status = file.stat()
+        size, changed = status.st_size, f"{status.st_mtime_ns // 10**9}.{status.st_mtime_ns % 10**9:09d}"
+        quoted, part = shlex.quote(target), shlex.quote(f"{target}.part")
+        there = f'[ "$(stat -c "%s %.9Y" {quoted} 2>/dev/null)" = "{size} {changed}" ]'
+        write = f"mkdir -p {INBOX} && cat > {part} && touch -d @{changed} {part} && mv {part} {quoted}"
+        if not self.execute("sh", "-c", there)[0]:
+            return target
+        with file.open("rb") as content:
+            code, _, said = self.execute("sh", "-c", write, stdin=content, timeout=patience_s(size))
         if code:
             raise Unavailable(f"{file} must reach the pod of {DROPPER}; got {said.decode()[-300:]}; is the stack up?")
         return target
@@ -122,15 +150,22 @@ class PodHdfs(Hdfs):
         """The content of a file."""
         if not self.exists(path):
             raise FileNotFoundError(path)
-        yield self._run(READ, path)
+        with self._running(READ, path) as (_, output):
+            while chunk := output.read(CHUNK):
+                yield chunk
 
     def upload(self, path: str, chunks: Iterable[bytes]) -> None:
         """Write a file."""
-        self._run(WRITE, path, b"".join(chunks))
+        with self._running(WRITE, path) as (pipe, _):
+            for chunk in chunks:
+                pipe.write(chunk)
 
-    def _run(self, script: str, path: str, stdin: bytes = b"") -> bytes:
-        code, printed, said = self._pods.execute("python3", "-c", script, self._inside, path, stdin=stdin)
-        if code:
-            tail = said.decode(errors="replace").strip().splitlines()[-1:]
-            raise Unavailable(f"HDFS must answer in the pod of {DROPPER}; got {tail} for {path}; is the stack up?")
-        return printed
+    @contextmanager
+    def _running(self, script: str, path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        try:
+            with self._pods.piped("python3", "-c", script, self._inside, path) as pipes:
+                yield pipes
+        except Unavailable as error:
+            tail = str(error).splitlines()[-1]
+            message = f"HDFS must answer in the pod of {DROPPER}; got {tail} for {path}; is the stack up?"
+            raise Unavailable(message) from error

@@ -3,8 +3,11 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from apps.common.errors import SettingsError, Unavailable
 from stack import cache
@@ -54,15 +57,45 @@ def lines(name: str, *arguments: str | Path) -> Iterator[str]:
             process.terminate()
 
 
+@contextmanager
+def piped(name: str, *arguments: str | Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """
+    A program while it runs, as a file to write to and one to read from; the first is closed when the block ends.
+
+    Raises Unavailable with the last lines of a failure.
+    """
+    with tempfile.TemporaryFile() as errors:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+        process = subprocess.Popen([find(name), *arguments], env=environment(), **pipes)  # type: ignore[call-overload]
+        try:
+            with suppress(BrokenPipeError):  # its exit code tells why
+                yield process.stdin, process.stdout
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            code = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        if code:
+            errors.seek(0)
+            tail = errors.read().decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+            raise Unavailable(f"{name} {arguments[0]} must end with 0; got {code}:\n" + "\n".join(tail))
+
+
 def attempt(
-    name: str, *arguments: str | Path, stdin: bytes = b"", timeout: float = PATIENCE_S
+    name: str, *arguments: str | Path, stdin: IO[bytes] | None = None, timeout: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout``."""
+    """
+    Run a program to its end, whatever comes of it; raises Unavailable when it takes longer than ``timeout`` seconds.
+
+    It reads the file ``stdin`` itself, however large that is.
+    """
     command: Sequence[str | Path] = [find(name), *arguments]
     try:
         return subprocess.run(
             command,
-            input=stdin,
+            stdin=stdin or subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
             env=environment(name),

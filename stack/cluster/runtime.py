@@ -15,7 +15,7 @@ from stack import services
 from stack.cluster import charts, connectivity, diagnostics, doctor, images, loading
 from stack.cluster.kind_config import NAME
 from stack.cluster.node import Node
-from stack.cluster.pods import INBOX, PodHdfs, Pods
+from stack.cluster.pods import INBOX, PodHdfs, Pods, patience_s
 from stack.cluster.readiness import HOPELESS_RESTARTS, STUCK, Readiness
 from stack.environment import HOST, app_environment, inherited
 from stack.java import jars
@@ -59,7 +59,8 @@ class ClusterRuntime:
         def note(text: str) -> None:
             report(ServiceStatus("cluster", text), time.monotonic() - began)
 
-        if bad := [str(one) for one in self.check() if not one.ok]:
+        checks = [*self.check(), *self._room_for_source()]
+        if bad := [str(check) for check in checks if not check.ok]:
             raise SettingsError("\n".join(bad))
         note("images")
         images.build(note)
@@ -117,7 +118,7 @@ class ClusterRuntime:
         """Each service as Kubernetes sees it."""
         if not self.running():
             return [ServiceStatus(service.name, "stopped") for service in self._stack.services]
-        return self._look(self._stack.services)
+        return _look(self._readiness(), self._stack.services)
 
     def environment(self) -> dict[str, str]:
         """The environment of an app on this machine, which reaches the cluster by the node's ports."""
@@ -140,25 +141,25 @@ class ClusterRuntime:
         """What the pods of a service, or of all, printed last."""
         return diagnostics.log_lines(self.node, service, lines, follow=follow)
 
+    def _room_for_source(self) -> Iterator[Check]:
+        if source := self.settings.get(SOURCE):
+            size = charts.value("pipeline", "dropper.persistence.size", self.values)
+            yield doctor.room(Path(source).stat().st_size, str(size))
+
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}
         return charts.values(chart, references, told) | dict(self.values.get(chart, {}))
 
-    def _look(self, wanted: Sequence[Service]) -> list[ServiceStatus]:
-        try:
-            return Readiness(self.node.api(), self.node.started()).look(wanted)
-        except kubernetes.ApiException as error:
-            raise Unavailable(f"Kubernetes must answer; got {error.status} {error.reason}; try again") from error
-        except OSError as error:
-            raise Unavailable(f"Kubernetes must answer; got {error}; try again") from error
+    def _readiness(self) -> Readiness:
+        return Readiness(self.node.api(), self.node.started())
 
     def _await_ready(self, wanted: Sequence[Service], report: Report, began: float) -> None:
-        readiness = Readiness(self.node.api(), self.node.started())
+        readiness = self._readiness()
         readiness.forget_stuck()
         deadline = time.monotonic() + READY_S
         restarts: dict[str, int] = {}  # when first seen: a node's restarts are counted in it too
         while True:
-            found = self._look(wanted)
+            found = _look(readiness, wanted)
             for one in found:
                 report(one, time.monotonic() - began)
                 restarts[one.service] = min(restarts.get(one.service, one.restarts), one.restarts)
@@ -179,6 +180,15 @@ class ClusterRuntime:
         return BatonError("\n".join(lines))
 
 
+def _look(readiness: Readiness, wanted: Sequence[Service]) -> list[ServiceStatus]:
+    try:
+        return readiness.look(wanted)
+    except kubernetes.ApiException as error:
+        raise Unavailable(f"Kubernetes must answer; got {error.status} {error.reason}; try again") from error
+    except OSError as error:
+        raise Unavailable(f"Kubernetes must answer; got {error}; try again") from error
+
+
 class ClusterApps(LocalApps):
     """What needs a DataNode runs in the dropper's pod; a watcher's tick is a Job; everything else runs here."""
 
@@ -195,7 +205,9 @@ class ClusterApps(LocalApps):
         told = dict(settings)
         if source := self.environment.get(SOURCE):
             told[SOURCE] = f"{INBOX}/{Path(source).name}"
-        return finish("batch-dropper", *self._pods.execute("python3", "-m", f"apps.{app}", settings=told))
+        split = Path(source).stat().st_size if source and Path(source).exists() else 0  # when it is first asked for
+        command = ["python3", "-m", f"apps.{app}"]
+        return finish("batch-dropper", *self._pods.execute(*command, settings=told, timeout=patience_s(split)))
 
     def tick(self, watcher: str) -> None:
         """One tick of a watcher, with its own rights."""
