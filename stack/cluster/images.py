@@ -7,6 +7,7 @@ same image.
 """
 
 import hashlib
+import stat
 import subprocess
 import sys
 import tarfile
@@ -37,6 +38,7 @@ LEFT_OUT = (
 IGNORED = ("__pycache__",)
 TAIL_LINES = 15
 KEPT = 2
+MODES = {True: 0o755, False: 0o644}  # of folders and programs, and of other files, in every image
 Note = Callable[[str], None]
 
 
@@ -56,8 +58,8 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """Its name with a tag that changes when anything does that it is made of."""
-        digest = hashlib.sha256(repr(sorted(self.arguments.items())).encode())
+        """Its name with a tag that changes when anything does that it is made of, and not with who made it where."""
+        digest = hashlib.sha256(repr((sorted(self.arguments.items()), MODES)).encode())
         for place, source in sorted(self.files.items()):
             digest.update(f"{place}\0{_fingerprint(source)}\0".encode())
         return f"{self.name}:{digest.hexdigest()[:12]}"
@@ -160,14 +162,14 @@ def _without(lock: str, names: tuple[str, ...]) -> str:
 
 
 def _fingerprint(source: Path) -> str:
-    """What changes when a source does; a folder of the cache is named by its content."""
+    """What changes when a source does: names, bytes, who may run it; a folder of the cache is named by its content."""
     if source.is_relative_to(cache.root()):
         return source.name
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_wanted(path))
     digest = hashlib.sha256()
     for file in files:
         digest.update(
-            f"{file.relative_to(source.parent)}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes()
+            f"{file.relative_to(source.parent)}\0{file.stat().st_mode & stat.S_IXUSR}\0".encode() + file.read_bytes()
         )
     return digest.hexdigest()
 
@@ -177,7 +179,10 @@ def _is_wanted(path: Path) -> bool:
 
 
 def _context(image: Image, target: IO[bytes]) -> None:
+    """Write what a build gets: everything is root's, and readable by every user, whatever the umask of a checkout."""
+
     def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        entry.mode = MODES[entry.isdir() or bool(entry.mode & stat.S_IXUSR)]
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = "root"
         return None if Path(entry.name).name in IGNORED and image.name != PYTHON else entry

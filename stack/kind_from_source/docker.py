@@ -25,6 +25,8 @@ PACKAGES = {"dockerd": "docker.io", "debootstrap": "debootstrap", "jq": "jq", "g
 EXTRA = ("ca-certificates", "libc6-dev")
 WRAPPER = Path(__file__).with_name("runc-fit")  # the runtime that asks for no more than there is
 START_S = 60
+APT_S = 300
+LOCKED = "Could not get lock"
 
 
 def folder() -> Path:
@@ -57,8 +59,7 @@ def ensure(note: Note) -> None:
     packages = absent()
     if packages:
         _only_root_on_debian(f"install {', '.join(packages)}")
-        note(f"installing {', '.join(packages)}")
-        install(packages)
+        install(packages, note)
     if not command.answer(["docker", "info", "--format", "{{.ServerVersion}}"]):
         _only_root_on_debian("start dockerd")
         note("starting dockerd")
@@ -86,12 +87,29 @@ def registry_answers(image: str) -> bool:
     return command.answer(["timeout", "30", "docker", "pull", "--quiet", image]) is not None
 
 
-def install(packages: list[str]) -> None:
-    """Install Debian packages without a question and without starting a service."""
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    command.run("apt-update", ["apt-get", "update", "-q"], variables=quiet)
-    wanted = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages, *EXTRA]
-    command.run("apt-install", wanted, variables=quiet)
+def install(packages: list[str], note: Note) -> None:
+    """Install Debian packages without a question."""
+    note(f"installing {', '.join(packages)}")
+    _apt("update", note)
+    _apt("install", note, "-y", "--no-install-recommends", *packages, *EXTRA)
+
+
+def _apt(verb: str, note: Note, *arguments: str) -> None:
+    """Run apt-get; while another one works, wait for it: by itself it waits for one of its three locks only."""
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    apt = ["apt-get", "-q", "-o", f"DPkg::Lock::Timeout={APT_S}", verb, *arguments]
+
+    def done() -> bool:
+        try:
+            command.run(f"apt-{verb}", apt, variables=quiet)
+        except Unavailable as error:
+            if LOCKED not in str(error):
+                raise
+            note("waiting for another apt")
+            return False
+        return True
+
+    wait_until(done, APT_S, f"another apt must end within {APT_S} s; it works still; try again later", every=2)
 
 
 def start() -> None:

@@ -1,5 +1,7 @@
 """What the cluster mode decides without a cluster."""
 
+import io
+import tarfile
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Made
 
@@ -10,7 +12,7 @@ from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
 from stack import services
-from stack.cluster import budget, charts, images, kind_config, readiness
+from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 
 
 def deployment(**status):
@@ -253,3 +255,50 @@ def test_what_was_ready_before_the_nodes_start_is_not_ready_yet(age, state):
     found = look._found(server, {}, {server.name: deployment()}, set(), [before])  # noqa: SLF001
 
     assert state == found.state
+
+
+def test_nothing_of_a_checkouts_umask_is_in_an_image(tmp_path):
+    """
+    Files that only their owner may read are every user's in an image, and the image has the same name.
+    """
+    (tmp_path / "folder").mkdir()
+    run, data = tmp_path / "folder" / "run", tmp_path / "folder" / "data"
+    run.write_text("run")
+    data.write_text("data")
+    made = {}
+    for folder, program, file in [(0o755, 0o755, 0o644), (0o700, 0o700, 0o600), (0o750, 0o750, 0o640)]:
+        (tmp_path / "folder").chmod(folder)
+        run.chmod(program)
+        data.chmod(file)
+        image = images.Image("baton/x", {"folder": tmp_path / "folder"})
+        context = io.BytesIO()
+        images._context(image, context)  # noqa: SLF001 - what Docker gets
+        with tarfile.open(fileobj=context) as tar:
+            made[image.reference] = {entry.name: entry.mode for entry in tar}
+
+    assert [{"folder": 0o755, "folder/run": 0o755, "folder/data": 0o644}] == list(made.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "volume", "ok"), [(400 * 2**20, "1Gi", True), (500 * 2**20, "1Gi", False), (10 * 2**30, "22Gi", True)]
+)
+def test_a_source_must_fit_into_the_droppers_volume_twice(source, volume, ok):
+    """
+    As it is and as slices; the remedy says which size to set, and that a volume that is there stays as it is.
+    """
+    check = doctor.room(source, volume)
+
+    assert check.ok is ok
+    assert ok or "set dropper.persistence.size in charts/pipeline/values.yaml to 2Gi" in str(check)
+
+
+def test_a_value_of_a_chart_is_the_one_that_up_sets_or_the_charts_own():
+    """
+    What is set over a chart's values wins, however deep it is.
+    """
+    path = "dropper.persistence.size"
+
+    assert charts.value("pipeline", path, {}) == "1Gi"
+    assert charts.value("pipeline", path, {"pipeline": {"dropper": {"persistence": {"size": "9Gi"}}}}) == "9Gi"
+    assert charts.value("pipeline", path, {"pipeline": {"trainer": {"executors": 2}}}) == "1Gi"
+    assert charts.value("pipeline", "no.such.value", {}) is None

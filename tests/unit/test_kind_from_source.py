@@ -236,3 +236,47 @@ def test_a_node_holds_a_program_for_each_that_is_compiled():
     asked = {*programs.TOOLS, *programs.NODE, *programs.PODS, programs.PROXY}
 
     assert asked == set(golang.PACKAGES)
+
+
+APT = """#!/bin/sh
+echo "$@" >>{log}
+[ "$(wc -l <{log})" -gt {failures} ] && exit 0
+echo "E: {said}" >&2
+exit 100
+"""
+
+
+@pytest.fixture
+def apt(folder, tmp_path, monkeypatch):
+    """An apt-get that fails so many times with an error; what it was asked for."""
+
+    def install(failures, said):
+        log = tmp_path / "apt.log"
+        program = tmp_path / "apt-get"
+        program.write_text(APT.format(log=log, failures=failures, said=said))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{PATH}")
+        return lambda: [line.split()[3] for line in log.read_text().splitlines()]
+
+    return install
+
+
+def test_another_apt_is_waited_for(apt):
+    """Neither the lists nor the packages are given up on because somebody else installs something."""
+    verbs = apt(1, "Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)")
+    notes = []
+
+    docker.install(["jq"], notes.append)
+
+    assert verbs() == ["update", "update", "install"]
+    assert notes == ["installing jq", "waiting for another apt"]
+
+
+def test_any_other_failure_of_apt_is_told_at_once(apt):
+    """A package that is not to be had will not come by waiting."""
+    verbs = apt(9, "Unable to locate package")
+
+    with pytest.raises(Unavailable, match="Unable to locate package"):
+        docker.install(["jq"], str)
+
+    assert verbs() == ["update"]
