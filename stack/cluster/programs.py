@@ -66,7 +66,7 @@ def piped(name: str, *arguments: str | Path) -> Iterator[tuple[IO[bytes], IO[byt
     """
     with tempfile.TemporaryFile() as errors:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
-        process = subprocess.Popen([find(name), *arguments], env=environment(), **pipes)  # type: ignore[call-overload]
+        process = subprocess.Popen([find(name), *arguments], env=environment(name), **pipes)  # type: ignore[call-overload]
         try:
             with suppress(BrokenPipeError):  # its exit code tells why
                 yield process.stdin, process.stdout

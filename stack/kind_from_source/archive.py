@@ -10,6 +10,8 @@ import json
 import tarfile
 from pathlib import Path
 
+from apps.common.files import sha256
+
 FOLDERS = {"usr": 0o755, "usr/bin": 0o755, "tmp": 0o1777}
 ARCHITECTURE = "amd64"
 
@@ -23,7 +25,7 @@ def write(target: Path, program: Path, name: str, architecture: str = ARCHITECTU
             "architecture": architecture,
             "os": "linux",
             "config": {"Entrypoint": [f"/usr/bin/{program.name}"], "Env": ["PATH=/usr/bin"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_sha256(layer)}"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer)}"]},
         }
     ).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
@@ -51,8 +53,3 @@ def _entry(path: str, size: int, mode: int = 0o644) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(path)
     entry.size, entry.mode = size, mode
     return entry
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from apps.common.errors import Unavailable
+from apps.common.files import write_whole
 from stack.cluster import capabilities, kind_config
 from stack.cluster import programs as cluster_programs
 from stack.kind_from_source import node_image, programs
@@ -25,10 +26,8 @@ def hand_over(versions: Versions) -> None:
         raise Unavailable(f"{link} must be a link; got a folder; remove it, then run ./baton cluster from-source")
     fresh.replace(link)
     image = node_image.name(versions) if node_image.present(versions) else None
-    file = kind_config.overlay_file()
-    unfinished = file.with_name(f".{file.name}.new")
-    unfinished.write_text(yaml.safe_dump(overlay(image, capabilities.missing()), sort_keys=False))
-    unfinished.replace(file)
+    text = yaml.safe_dump(overlay(image, capabilities.missing()), sort_keys=False)
+    write_whole(kind_config.overlay_file(), text)
 
 
 def overlay(image: str | None, withheld: tuple[str, ...]) -> dict[str, Any]:

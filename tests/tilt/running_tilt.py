@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from apps.common.waiting import wait_until
 from stack.cluster.node import Node
-from stack.environment import ROOT, inherited
+from stack.environment import ROOT, for_program
 
 TILT = shutil.which("tilt")
 CI_S = 1200
@@ -30,7 +30,7 @@ def cluster():
 
 def environment(node):
     """A shell in which the README's line was evaluated."""
-    return {**inherited(), **node.shell(), "DO_NOT_TRACK": "1"}
+    return {**for_program("tilt"), **node.shell(), "DO_NOT_TRACK": "1"}
 
 
 def free_port():
