@@ -7,11 +7,14 @@ It is drawn in stand-in colours that become CSS variables, so that one chart sui
 import io
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullFormatter
 
@@ -20,6 +23,28 @@ from loadtest.timing import RequestWait, Span
 
 INK, SOFT, TRAINING, BAD = "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04"
 STAND_INS = {INK: "var(--ink)", SOFT: "var(--line)", TRAINING: "var(--training)", BAD: "var(--bad)"}
+LIGHT = {  # as in report.html.j2
+    INK: "#1c2024",
+    SOFT: "#dfe2e4",
+    TRAINING: "#b7791f",
+    BAD: "#c4352b",
+    "#0b0b00": "#2463c7",
+    "#0b0b01": "#0f8a6c",
+    "#0b0b02": "#9b3fb5",
+    "#0b0b03": "#b4540a",
+    "#0b0b04": "#5b5fc7",
+    "#0b0b05": "#55701c",
+}
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "baton",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
 COLOURS = 6  # versions after the sixth begin again at the first colour
 SLICES = 500
 DOTS_PER_SLICE = 6
@@ -37,28 +62,42 @@ def colour(number: int) -> str:
 
 def draw(verdict: Verdict, drops: Sequence[float], trainings: Sequence[tuple[Span, str]]) -> str:
     """Return an ``<svg>`` element for a page that defines --ink, --line, --training, --bad and --v0 to --v5."""
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "baton",
-        "font.size": 11,
-        "text.color": INK,
-        "axes.edgecolor": SOFT,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-    }
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(10.5, 5.4), layout="constrained")
-        lanes, dots = figure.subplots(2, 1, sharex=True, height_ratios=[1, 4.2])
-        bands = [((span[0] - verdict.began, span[1] - verdict.began), label) for span, label in trainings]
-        landed = [at - verdict.began for at in drops]
-        _draw_lanes(lanes, verdict, landed, bands)
-        _draw_dots(dots, verdict)
-        _draw_moments(dots, verdict, landed, bands)
-        dots.set_xlim(0, max(verdict.duration_s, 1))
-        written = io.StringIO()
+    written = io.StringIO()
+    with mpl.rc_context(SETTINGS):
+        figure = _figure(verdict, drops, trainings)
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     return _for_the_page(written.getvalue())
+
+
+def write_png(verdict: Verdict, drops: Sequence[float], trainings: Sequence[tuple[Span, str]], file: Path) -> None:
+    """Write the same picture in the colours of a light page, for where no page defines them."""
+    with mpl.rc_context(SETTINGS):
+        figure = _figure(verdict, drops, trainings)
+        _recolour(figure)
+        figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+
+
+def _recolour(figure: Figure) -> None:
+    """Replace each stand-in colour, wherever it is used, by its light one."""
+    for artist in figure.findobj():
+        for name in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            read, write = getattr(artist, f"get_{name}", None), getattr(artist, f"set_{name}", None)
+            if read and write:
+                with suppress(ValueError):  # no single colour
+                    if (light := LIGHT.get(to_hex(read()))) is not None:
+                        write(light)
+
+
+def _figure(verdict: Verdict, drops: Sequence[float], trainings: Sequence[tuple[Span, str]]) -> Figure:
+    figure = Figure(figsize=(10.5, 5.4), layout="constrained")
+    lanes, dots = figure.subplots(2, 1, sharex=True, height_ratios=[1, 4.2])
+    bands = [((span[0] - verdict.began, span[1] - verdict.began), label) for span, label in trainings]
+    landed = [at - verdict.began for at in drops]
+    _draw_lanes(lanes, verdict, landed, bands)
+    _draw_dots(dots, verdict)
+    _draw_moments(dots, verdict, landed, bands)
+    dots.set_xlim(0, max(verdict.duration_s, 1))
+    return figure
 
 
 def _for_the_page(svg: str) -> str:

@@ -59,6 +59,10 @@ class Timeline:
     batches: Sequence[BatchRow] = ()
     versions: Sequence[VersionRow] = ()
 
+    def drops(self) -> list[float]:
+        """When a batch landed (seconds since 1970)."""
+        return [event.time for event in self.events if event.kind == DROP]
+
     def trainings(self) -> list[tuple[Span, str]]:
         """From each drop to the next finished training, and how long that was."""
         trainings: list[tuple[Span, str]] = []
@@ -82,12 +86,11 @@ def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"ms": as_ms, "number": as_number, "clock": chart.clock}
-    drops = [event.time for event in timeline.events if event.kind == DROP]
     page = environment.get_template("report.html.j2").render(
         verdict=verdict,
         timeline=timeline,
         problems=problems(verdict, len(timeline.versions) or 1),
-        chart=chart.draw(verdict, drops, timeline.trainings()),
+        chart=chart.draw(verdict, timeline.drops(), timeline.trainings()),
         latencies=_latencies(verdict, timeline),
         metrics=sorted({name for version in timeline.versions for name in version.metrics}),
         machine=_machine(),
@@ -141,11 +144,12 @@ def table(verdict: Verdict) -> Table:
     silence = verdict.silence
     where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
+    compared = f"{verdict.compared:,} compared with what their versions predict" if verdict.compared else ""
     rows = [
         ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
         ("answered", f"{verdict.answered:,}", f"{verdict.rejected:,} of them rejected, {verdict.repeats:,} repeats"),
-        ("missing", _good_if_none(len(verdict.missing)), ""),
-        ("wrong", _good_if_none(len(verdict.wrong)), f"{verdict.compared:,} compared with what their versions predict"),
+        ("missing", _good_if_none(len(verdict.missing)) if verdict.acked else "nothing sent", ""),
+        ("wrong", _good_if_none(len(verdict.wrong)) if verdict.compared else "not compared", compared),
         ("p50", as_ms(spread.p50_ms), f"p95 {as_ms(spread.p95_ms)}"),
         ("p99", as_ms(spread.p99_ms), f"p99.9 {as_ms(spread.p999_ms)}, worst {as_ms(spread.worst_ms)}"),
         ("silence", as_ms(verdict.longest_silence_ms), f"the longest: {where}" if where else ""),

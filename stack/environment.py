@@ -46,7 +46,11 @@ PROGRAMS = {  # what leads each program that Baton calls to its daemon, its clus
         *("UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_KEYRING_PROVIDER", "PIP_INDEX_URL", "NETRC"),
     ),
 }
-PERSON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ")  # how a person is shown things
+DESKTOP = (  # how a person is shown a page
+    *("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"),
+    *("XDG_CURRENT_DESKTOP", "XDG_DATA_DIRS", "XDG_CONFIG_HOME"),
+)
+PERSON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", *DESKTOP)  # and everything else
 OWN = "BATON_"
 
 # What turns an app into another program than the one the supervisor runs; each stands for all that begin so.
@@ -111,6 +115,17 @@ def _direct(asked: Iterable[str]) -> str:
 def shell_settings() -> dict[str, str]:
     """The variables of the shell that an app run by hand would take, and that no stack takes."""
     return {k: v for k, v in os.environ.items() if k.startswith("BATON_")}  # noqa: TID251 - to say that they are not used
+
+
+def has_display() -> bool:
+    """Whether a window can be opened from the shell that Baton was started in."""
+    shell = os.environ  # noqa: TID251 - of the person, not of a service
+    return sys.platform == "darwin" or any(shell.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+
+
+def debugging() -> bool:
+    """Whether a person asked for tracebacks by BATON_DEBUG."""
+    return os.environ.get("BATON_DEBUG", "0") not in ("", "0")  # noqa: TID251 - of the person, not of a service
 
 
 def app_environment(stack: StackSpec, state: Path, spark_jars: Path, settings: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from apps.orchestrator.port import Orchestrator
 from stack.preflight import Check
 from stack.services import Service
 
+GONE = "its process is gone"  # the error of a service that ended while nobody was there to write it down
 UP_STATES = ("ready", "running", "scheduled")  # nothing more is to be waited for
 
 
@@ -34,7 +35,7 @@ class ServiceStatus:
         return self.state in UP_STATES
 
 
-Report = Callable[[ServiceStatus, float], None]  # a service whose state changed, and the seconds since ``up`` began
+Report = Callable[[ServiceStatus, float], None]  # a service as it is now, and the seconds since ``up`` began
 
 
 class Apps(Protocol):
@@ -77,8 +78,8 @@ class Runtime(Protocol):
         """
         Start ``services`` and return when each is ready; a service that runs already stays as it is.
 
-        ``report`` hears of each service whose state or error changes, and of a pseudo-service for the machine
-        itself. Raises BatonError that names what is not ready and shows its last log lines.
+        ``report`` is called for each service at each look, a few times a second, and for a pseudo-service that stands
+        for the machine itself. Raises BatonError that names what is not ready and shows its last log lines.
         """
 
     def down(self) -> None:

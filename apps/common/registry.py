@@ -12,6 +12,7 @@ import requests
 from apps.common.errors import ModelRefused, Unavailable
 
 CHAMPION = "champion"
+TRAINING_SECONDS = "training_seconds"  # metric of a version's run: fit, cross-validate, stack and test
 TIMEOUT_S = 10
 PAGE = "1000"
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST"})

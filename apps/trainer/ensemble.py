@@ -4,6 +4,7 @@ The stacked ensemble: learners fitted fold by fold, and a stacker fitted on thei
 The result is one native PipelineModel that takes raw strings.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -14,6 +15,7 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
+from apps.common.registry import TRAINING_SECONDS
 from apps.datasets.declaration import Dataset
 from apps.trainer import learners
 from apps.trainer.cleaning import INTERNAL, LABEL, input_columns, request_sql
@@ -62,10 +64,12 @@ class Ensemble:
     stacker: dict[str, float]
     out_of_fold: dict[str, float]
     test: dict[str, float]
+    training_seconds: float  # fit, cross-validate, stack and test
 
     def metrics(self) -> dict[str, float]:
         """What MLflow shows: the whole on the test rows, and the stacker on the out-of-fold rows it was fitted on."""
         return {
+            TRAINING_SECONDS: self.training_seconds,
             **_prefixed("test", self.test),
             **_prefixed("out_of_fold", self.out_of_fold),
             **_prefixed("stacker", self.stacker),
@@ -78,6 +82,7 @@ def _prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
 
 def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensemble:
     """Train on ``rows``: the raw input columns as strings, ``_b_label`` and ``_b_fold`` (-1 for the test rows)."""
+    began = time.monotonic()
     clean = SQLTransformer(statement=request_sql(dataset))
     cleaned = clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset))).persist()
     transform = TargetTransform.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), LEARNED_TARGET)
@@ -99,6 +104,7 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
             stacker=_coefficients(results, stacker),
             out_of_fold=score(dataset.task, oof_scored, context.prediction(STACKED)),
             test=test.result(),
+            training_seconds=time.monotonic() - began,
         )
     stacked_oof.unpersist()
     cleaned.unpersist()

@@ -1,14 +1,17 @@
-"""``python -m stack.cli``: the CLI; an error that a person can mend is one clear message, and Ctrl-C ends cleanly."""
+"""``python -m stack.cli``: the CLI; each error is one clear message, and Ctrl-C and a closed pipe end it cleanly."""
 
+import os
 import sys
+import traceback
 
 from apps.common.errors import BatonError
 from stack.cli import os_errors
 from stack.cli.commands import app
 from stack.cli.console import err
-from stack.environment import clean_own_process
+from stack.environment import clean_own_process, debugging
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141  # as a program that the signal SIGPIPE ended
 
 
 def main() -> int:
@@ -16,21 +19,50 @@ def main() -> int:
     try:
         clean_own_process()
         app(prog_name="./baton")
+    except SystemExit as ended:  # how typer ends; a Ctrl-C has no words of its own there
+        if ended.code == INTERRUPTED:
+            err.print("interrupted")
+        return _flushed(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
     except BatonError as error:
         return _refuse(str(error))
-    except OSError as error:
-        if sentence := os_errors.explain(error):
-            return _refuse(sentence)
-        raise
     except KeyboardInterrupt:
         err.print("interrupted")
         return INTERRUPTED
-    return 0
+    except BrokenPipeError:
+        return _flushed(PIPE_CLOSED)
+    except Exception as error:  # noqa: BLE001 - the edge: a fault of Baton's own is told in one sentence too
+        sentence = os_errors.explain(error) if isinstance(error, OSError) else None
+        return _refuse(sentence) if sentence else _unexpected(error)
+    return _flushed(0)
 
 
 def _refuse(sentence: str) -> int:
     err.print("[red]error:[/] ", end="")
     err.print(sentence, markup=False)
+    return 1
+
+
+def _flushed(code: int) -> int:
+    """``code``, once what was printed is gone; a reader that closed its pipe early is no error worth a word."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it ends
+        return PIPE_CLOSED
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    """Say that it is Baton's fault, and how to report it; the traceback is kept for the bundle."""
+    from stack.cli import bundle  # noqa: PLC0415 - needed only here
+
+    bundle.keep_error(error)
+    if debugging():
+        traceback.print_exception(error)
+    _refuse(
+        f"this is a fault of Baton: {type(error).__name__}: {error}\nPlease report it with the file that this writes:"
+    )
+    err.print("  ./baton bundle")
     return 1
 
 

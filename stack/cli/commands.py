@@ -13,12 +13,17 @@ from rich.table import Table
 from apps.common.errors import BatonError
 from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
-from stack.cli.console import out, step
+from stack.cli.console import err, out, show, step
+from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
+from stack.cli.options import DatasetOption, JsonOption, ModeOption, OwnModeOption, RateOption, SetOption, SourceOption
 from stack.cli.stack import Mode, Stack
-from stack.cli.status import snapshot, table
+from stack.cli.wait import Condition, wait_for
 
 app = typer.Typer(
+    cls=GroupedCommands,
     help="Trains a model each time a batch lands, and hands serving over without dropping a prediction.",
+    epilog="A command's own help: ./baton COMMAND --help. Exit codes: 0 well, 1 an error with its reason, "
+    "2 a wrong command line, 3 not up (status), 130 Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -33,52 +38,100 @@ class Watcher(StrEnum):
     NEW_MODEL = "new-model"
 
 
-ModeOption = Annotated[Mode, typer.Option(help="Local processes, or a kind cluster.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-DatasetOption = Annotated[str, typer.Option(help="A dataset of apps/datasets/.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of ./baton settings; repeatable.")
-]
-SourceOption = Annotated[Path | None, typer.Option(help="Your own CSV file instead of the dataset's rows.")]
-RateOption = Annotated[float, typer.Option(min=0.1, max=5000, help="Requests per second.")]
+class Page(StrEnum):
+    """What a browser can show."""
+
+    MLFLOW = "mlflow"
+    HDFS = "hdfs"
 
 
-@app.command("demo")
+def _print_version(value: bool) -> None:
+    if value:
+        from stack.cli import version
+
+        out.print(version.line())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print versions, and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    "demo",
+    rich_help_panel=RUN,
+    epilog=examples(
+        "./baton demo",
+        "./baton demo --dataset boston_housing",
+        "./baton demo --source used_cars_data.csv --rate 50",
+    ),
+)
 def demo_command(
     dataset: DatasetOption = "used_cars",
     source: SourceOption = None,
     set_: SetOption = None,
     rate: RateOption = 100,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json-file", help="Write the figures to this file too.", show_default="none")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("baton-report.html"),
-    mode: ModeOption = Mode.EMBEDDED,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Write the report's chart to this .png file too.", show_default="none"),
+    ] = None,
+    as_json: JsonOption = False,
+    mode: OwnModeOption = Mode.EMBEDDED,
 ) -> None:
-    """The whole story: two batches, two versions, a hand-over under traffic, and a report of what was lost."""
+    """The whole story, with a report of what was lost."""
     from stack.cli import demo
 
-    demo.run(mode, dataset, source, settings.parse(set_ or []), rate, report, json_file)
+    outputs = demo.Outputs(report, json_file, picture, as_json=as_json)
+    demo.run(mode, dataset, source, settings.parse(set_ or []), rate, outputs)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RUN,
+    epilog=examples("./baton up", "./baton up --source used_cars_data.csv", "./baton up --mode cluster"),
+)
 def up(
     dataset: DatasetOption = "used_cars",
     source: SourceOption = None,
     set_: SetOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each change of a service.")] = False,
+    as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """Start everything, and wait until it is ready."""
-    Stack(mode=mode).up(dataset, source, **settings.parse(set_ or []))
-    out.print("Ready. Next: ./baton drop, ./baton traffic, ./baton status; ./baton down ends it.")
+    from stack.cli import addresses
+
+    stack = Stack(mode=mode)
+    ran = stack.running()
+    try:
+        stack.up(dataset, source, quiet=quiet, **settings.parse(set_ or []))
+    except KeyboardInterrupt:
+        if not ran:
+            stack.down()
+        raise
+    if as_json:
+        print(json.dumps(addresses.as_json(stack), indent=1))
+    else:
+        show(addresses.table(stack))
+        out.print("Ready. Next: ./baton drop, ./baton traffic, ./baton status; ./baton down ends it.")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def down(mode: ModeOption = Mode.EMBEDDED) -> None:
     """End everything that up started; data stays."""
-    with step("down"):
-        Stack(mode=mode).runtime.down()
+    Stack(mode=mode).down()
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, mode: ModeOption = Mode.EMBEDDED
 ) -> None:
@@ -87,65 +140,105 @@ def reset(
     if stack.running():
         raise BatonError("the stack must be down; it runs; run ./baton down first")
     if not stack.runtime.has_data():
+        shutil.rmtree(stack.state, ignore_errors=True)
         out.print("Nothing to remove.")
         return
     if not yes:
         typer.confirm(f"Remove all data of {stack.state}?", abort=True)
     stack.runtime.wipe()
     shutil.rmtree(stack.state, ignore_errors=True)
+    out.print("Removed.")
 
 
-@app.command("status")
+@app.command(
+    "status",
+    rich_help_panel=RUN,
+    epilog="Exit code: 0 when all is up and answers, 3 when it is down or something is not well (as systemctl's).",
+)
 def status_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
-    """Services, batches, versions, and what serves."""
-    found = snapshot(Stack(mode=mode))
+    """What runs, batches, versions, what serves, and where."""
+    from stack.cli import addresses, status
+
+    stack = Stack(mode=mode)
+    known = status.snapshot(stack)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(known, indent=1))
     else:
-        for part in table(found):
-            out.print(part)
+        for part in status.tables(known):
+            show(part)
+        if "addresses" in known:
+            out.print()
+            show(addresses.table(stack))
+        for problem in known["problems"]:
+            out.print(f"! {problem}", markup=False)
+    if known["problems"]:
+        raise typer.Exit(status.NOT_UP)
 
 
-@app.command("settings")
-def settings_command(
-    app_name: Annotated[str, typer.Argument(metavar="[APP]", help="An app; all of them when left out.")] = "",
+@app.command("open", rich_help_panel=RUN)
+def open_command(
+    page: Annotated[Page, typer.Argument(help="What to show.")] = Page.MLFLOW,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
-    """What the apps can be told by --set: name, default, unit and meaning, and what this stack was told."""
-    chosen, values = settings.choose(app_name), Stack(mode=mode).settings
+    """Show MLflow, or the folders of HDFS, in the browser."""
+    from stack.cli import addresses
+
+    url = addresses.page_url(Stack(mode=mode), page)
     if as_json:
-        print(json.dumps(settings_page.rows(chosen, values), indent=1))
-    else:
-        for part in settings_page.tables(chosen, values):
-            out.print(part)
+        print(json.dumps({"url": url}))
+        return
+    out.print(url)
+    if not addresses.show(url):
+        err.print("no browser can be opened from here; open that address yourself")
 
 
-@app.command("doctor")
-def doctor_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
-    """What this machine lacks, and what to do about it."""
-    checked = Stack(mode=mode).runtime.check()
+@app.command(
+    rich_help_panel=RUN,
+    epilog=examples(
+        "./baton wait ready --timeout 120",
+        "./baton wait version 2",
+        "./baton wait batch used_cars-0002 && echo it serves",
+    )
+    + "\n\nExit code: 0 when it is so, 1 when it is not in time or cannot be, 2 for a wrong command line.",
+)
+def wait(
+    condition: Annotated[Condition, typer.Argument(help="Every service is ready; a version, or a batch's, serves.")],
+    name: Annotated[str, typer.Argument(help="The number of the version, or the batch.", show_default=False)] = "",
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 300,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """Wait until the stack is ready, or a version serves."""
+    if bool(name) is (condition is Condition.READY):
+        wrong = "ready takes no name" if name else f"name the {condition}: ./baton wait {condition} NAME"
+        raise typer.BadParameter(wrong)
+    try:
+        reached = wait_for(Stack(mode=mode), condition, name, timeout)
+    except BatonError as error:
+        if as_json:
+            print(json.dumps({"condition": condition, "name": name, "reached": False, "reason": str(error)}))
+        raise
     if as_json:
-        print(json.dumps([vars(one) for one in checked], indent=1))
+        print(json.dumps({"reached": True, **reached}))
     else:
-        shown = Table("", "check", "found", "what to do", box=None)
-        for one in checked:
-            shown.add_row("✓" if one.ok else "✗", one.name, one.got, "" if one.ok else one.remedy)
-        out.print(shown)
-    if not all(one.ok for one in checked):
-        sys.exit(1)
+        out.print(f"{condition} {name}".strip(), "after", f"{reached['seconds']} s", markup=False)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=WORK,
+    epilog=examples("./baton drop --wait", "./baton drop my_cars.csv", "./baton drop --json"),
+)
 def drop(
     file: Annotated[
-        Path | None, typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.")
+        Path | None,
+        typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.", show_default=False),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until its version serves.")] = False,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
-    """Drop a batch into HDFS landing/; the watchers do the rest."""
+    """Drop a batch; the watchers train on it and roll it out."""
     pipeline = Stack(mode=mode).pipeline()
     with step("batch dropped") as dropped:
         batch = pipeline.drop_batch(file)
@@ -160,66 +253,117 @@ def drop(
         print(json.dumps({**vars(batch), "version": version}))
 
 
-@app.command()
+@app.command(rich_help_panel=WORK)
 def traffic(
     rate: RateOption = 50,
-    seconds: Annotated[float, typer.Option(min=0, help="0: until Ctrl-C.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="How long; 0 is until Ctrl-C.")] = 0,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
-    """Replay the test part as requests, and keep the ledger."""
+    """Send requests, and keep the ledger of what was answered."""
     from stack.cli import demo
 
     sys.exit(demo.traffic(Stack(mode=mode), rate, seconds, as_json=as_json))
 
 
-@app.command("logs")
+@app.command("logs", rich_help_panel=WORK)
 def logs_command(
-    service: Annotated[str, typer.Argument(help="A service; all of them when left out.")] = "",
+    service: Annotated[str, typer.Argument(help="A service; all of them when left out.", show_default=False)] = "",
     lines: Annotated[int, typer.Option("-n", help="Lines of each.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """The newest lines of the services' logs."""
     for name, line in Stack(mode=mode).runtime.logs(service, lines, follow=follow):
-        out.print(f"{name:20} ", style="dim", end="")
-        out.print(line, markup=False)
+        if as_json:
+            print(json.dumps({"service": name, "line": line}), flush=follow)
+        else:
+            out.print(f"{name:20} ", style="dim", end="")
+            out.print(line, markup=False)
 
 
-@app.command("env")
+@app.command("env", rich_help_panel=WORK, epilog=examples('eval "$(./baton env)"'))
 def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
-    """Print the apps' environment: eval "$(./baton env)"."""
+    """Print the apps' environment, for eval."""
     print(shell.script(Stack(mode=mode).environment() | {"BATON_CACHE": str(cache.place())}))
 
 
-@app.command()
-def tick(watcher: Watcher, mode: ModeOption = Mode.EMBEDDED) -> None:
-    """One tick of a watcher, now."""
+@app.command(rich_help_panel=WORK)
+def tick(watcher: Annotated[Watcher, typer.Argument(help="Which one.")], mode: ModeOption = Mode.EMBEDDED) -> None:
+    """Let a watcher look once, now."""
     pipeline = Stack(mode=mode).pipeline()
     with step(f"{watcher} tick"):
         pipeline.apps.tick(f"{watcher}-watcher")
 
 
-@app.command()
+@app.command("settings", rich_help_panel=LOOK)
+def settings_command(
+    app_name: Annotated[
+        str, typer.Argument(metavar="[APP]", help="An app; all of them when left out.", show_default=False)
+    ] = "",
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """What --set can change: name, default, unit and meaning."""
+    chosen, values = settings.choose(app_name), Stack(mode=mode).settings
+    if as_json:
+        print(json.dumps(settings_page.rows(chosen, values), indent=1))
+    else:
+        for part in settings_page.tables(chosen, values):
+            show(part)
+
+
+@app.command("doctor", rich_help_panel=LOOK)
+def doctor_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
+    """What this machine lacks, and what to do."""
+    checks_made = Stack(mode=mode).runtime.check()
+    if as_json:
+        print(json.dumps([vars(check) for check in checks_made], indent=1))
+    else:
+        table = Table("", "check", "got", "what to do", box=None)
+        for check in checks_made:
+            table.add_row("✓" if check.ok else "✗", check.name, check.got, "" if check.ok else check.remedy)
+        show(table)
+    if not all(check.ok for check in checks_made):
+        sys.exit(1)
+
+
+@app.command("bundle", rich_help_panel=LOOK)
+def bundle_command(
+    target: Annotated[
+        Path | None, typer.Argument(help="A .tar.gz file.", show_default="baton-bundle-DATE.tar.gz here")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack what a report of a fault needs, without secrets."""
+    from stack.cli import bundle
+
+    with step("bundle"):
+        written = bundle.write(target or bundle.default_target())
+    print(json.dumps({"bundle": str(written)}) if as_json else written)
+
+
+@app.command(rich_help_panel=DEVELOP)
 def check() -> None:
-    """Format, lint, types, import contracts and unit tests; under a minute, no services."""
+    """Format, lint, types, unit tests: no services."""
     sys.exit(checks.check())
 
 
-@app.command()
-def test(mode: ModeOption = Mode.EMBEDDED) -> None:
-    """Check, then the adapters and the end-to-end story on real services."""
+@app.command(rich_help_panel=DEVELOP)
+def test(mode: OwnModeOption = Mode.EMBEDDED) -> None:
+    """Everything that proves it, on real services."""
     sys.exit(checks.test(mode))
 
 
-app.add_typer(cluster.app, name="cluster")
+app.add_typer(cluster.app, name="cluster", rich_help_panel=CLUSTER)
 
-bench_app = typer.Typer(help="Measure; never a test.", no_args_is_help=True)
-app.add_typer(bench_app, name="bench")
+bench_app = typer.Typer(help="Measure this machine; never a test.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench", rich_help_panel=LOOK)
 
 
 @bench_app.command("up")
-def bench_up(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
+def bench_up(as_json: JsonOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
     """Seconds of a first and of a warm up, and the memory of the idle stack; of a cluster also docs/budget.md."""
     from stack.cli import bench
 
@@ -238,4 +382,4 @@ def bench_serve(
     """Latency of the whole stacked model at each rate."""
     from stack.cli import bench
 
-    bench.serve([float(one) for one in rate.split(",")], seconds, as_json=as_json)
+    bench.serve([float(part) for part in rate.split(",")], seconds, as_json=as_json)

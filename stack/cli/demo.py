@@ -10,18 +10,21 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.common.errors import BatonError
+from apps.common.registry import TRAINING_SECONDS
 from apps.common.waiting import pause
+from loadtest import chart
 from loadtest.ledger import Verdict, problems
 from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, render, table
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
-from stack.cli.console import err, out, step
+from stack.cli.console import err, out, show, step
 from stack.cli.pipeline import Pipeline
-from stack.cli.stack import Mode, Stack
+from stack.cli.stack import Mode, Stack, uninterrupted
 
 if TYPE_CHECKING:
     from apps.common.batches import Batch
@@ -35,29 +38,27 @@ def stack_of_its_own(
     name: str, dataset: str, source: Path | None, mode: Mode = Mode.EMBEDDED, **settings: str
 ) -> Iterator[Stack]:
     """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
-    session = Stack(name, mode)
+    stack = Stack(name, mode)
     require_free_ports()
-    session.runtime.wipe()
-    shutil.rmtree(session.state, ignore_errors=True)
+    stack.runtime.wipe()
+    shutil.rmtree(stack.state, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = False
     try:
-        session.up(dataset, source, **settings)
-        yield session
+        stack.up(dataset, source, quiet=True, **settings)
+        yield stack
     except Exception:
-        kept = session.state.exists()  # a failure keeps its data and logs until the next start
+        kept = stack.state.exists()  # a failure keeps its data and logs until the next start
         if kept:
-            err.print(f"the logs are in {session.state / 'logs'}")
+            err.print(f"the logs are in {stack.state / 'logs'}")
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
-        with step("everything that was started is ended"):
+        with uninterrupted(), step("everything that was started is ended"):
             if kept:
-                session.runtime.down()
+                stack.runtime.down()
             else:
-                session.runtime.wipe()
-                shutil.rmtree(session.state, ignore_errors=True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+                stack.runtime.wipe()
+                shutil.rmtree(stack.state, ignore_errors=True)
 
 
 def require_free_ports() -> None:
@@ -105,19 +106,21 @@ class Chronicle:
         versions, quarantined = [], {}
         for version in self.pipeline.versions():
             metrics = self.pipeline.metrics(version)
-            shown = {name: value for name, value in metrics.items() if name.startswith("test_")}
+            tested = {name: value for name, value in metrics.items() if name.startswith("test_")}
             batch = version.tags.get("batch", "")
-            versions.append(VersionRow(version.version, batch, shown, metrics.get("training_seconds")))
+            versions.append(VersionRow(version.version, batch, tested, metrics.get(TRAINING_SECONDS)))
             quarantined[batch] = int(metrics.get("batch_quarantined", 0))
-        rows = [BatchRow(one.name, one.rows, one.content_hash, quarantined.get(one.name)) for one in self.batches]
+        rows = [
+            BatchRow(batch.name, batch.rows, batch.content_hash, quarantined.get(batch.name)) for batch in self.batches
+        ]
         return Timeline(self.pipeline.dataset, self.events, rows, versions)
 
 
-def tell(session: Stack, rate: float) -> tuple[Verdict, Timeline]:
+def tell(stack: Stack, rate: float) -> tuple[Verdict, Timeline]:
     """The story on a running stack; return the checker's verdict and what the report needs."""
-    pipeline = session.pipeline()
+    pipeline = stack.pipeline()
     chronicle = Chronicle(pipeline)
-    ledger = LiveLedger(pipeline.environment, session.state / "ledger")
+    ledger = LiveLedger(pipeline.environment, stack.state / "ledger")
     versions = [chronicle.cycle()]
     with ledger.traffic(rate):
         with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
@@ -130,44 +133,65 @@ def tell(session: Stack, rate: float) -> tuple[Verdict, Timeline]:
     return verdict, chronicle.story()
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """Where the outcome of a demo goes, beside the terminal."""
+
+    report: Path
+    json_file: Path | None = None
+    picture: Path | None = None
+    as_json: bool = False  # to stdout, in place of the table
+
+    def require_writable(self) -> None:
+        """Raise BatonError when a file has no folder: better now than after five minutes."""
+        for file in filter(None, (self.report, self.json_file, self.picture)):
+            if not file.resolve().parent.is_dir():
+                raise BatonError(f"a file to write must be in a folder that is there; got {file}; make its folder")
+        if self.picture and self.picture.suffix != ".png":
+            raise BatonError(f"--picture must end in .png; got {self.picture}; rename it")
+
+
 def run(
-    mode: Mode,
-    dataset: str,
-    source: Path | None,
-    settings: Mapping[str, str],
-    rate: float,
-    report: Path,
-    json_file: Path | None,
+    mode: Mode, dataset: str, source: Path | None, settings: Mapping[str, str], rate: float, outputs: Outputs
 ) -> None:
     """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
+    outputs.require_writable()
     started = time.monotonic()
-    with stack_of_its_own("demo", dataset, source, mode, **settings) as session:
-        verdict, story = tell(session, rate)
-        out.print(table(verdict))
-        render(verdict, story, report)
-        if json_file:
-            json_file.write_text(json.dumps(verdict.to_json()) + "\n")
-        calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
-        if calm.p50_ms is not None and calm.p99_ms is not None:
-            out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
-        out.print(f"report: {report}  ({time.monotonic() - started:.0f} s in all)")
-        found = problems(verdict, MIN_VERSIONS, must_compare=True)
-        if found:
-            raise BatonError("\n".join(found))
+    with stack_of_its_own("demo", dataset, source, mode, **settings) as stack:
+        verdict, story = tell(stack, rate)
+        render(verdict, story, outputs.report)
+        if outputs.picture:
+            chart.write_png(verdict, story.drops(), story.trainings(), outputs.picture)
+        if outputs.json_file:
+            outputs.json_file.write_text(json.dumps(verdict.to_json()) + "\n")
+        if outputs.as_json:
+            print(json.dumps(verdict.to_json()))
+        else:
+            _print_outcome(verdict, story, outputs.report, time.monotonic() - started)
+        if wrong := problems(verdict, MIN_VERSIONS, must_compare=True):
+            raise BatonError("\n".join(wrong))
 
 
-def traffic(session: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
+def _print_outcome(verdict: Verdict, story: Timeline, report: Path, seconds: float) -> None:
+    show(table(verdict))
+    calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
+    if calm.p50_ms is not None and calm.p99_ms is not None:
+        out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
+    out.print(f"report: {report}  ({seconds:.0f} s in all)", markup=False)
+
+
+def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
     """Send requests to a running stack until Ctrl-C (or for ``seconds``); return the exit code."""
-    pipeline = session.pipeline()
+    pipeline = stack.pipeline()
     if pipeline.served_version() is None:
         raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
-    ledger = LiveLedger(pipeline.environment, session.state / "ledger" / time.strftime("%Y%m%d-%H%M%S"))
+    ledger = LiveLedger(pipeline.environment, stack.state / "ledger" / time.strftime("%Y%m%d-%H%M%S"))
     until = f"for {seconds:g} s" if seconds else "until Ctrl-C"
-    with step(f"{rate:g} requests/s {until}") as shown, ledger.traffic(rate, seconds), suppress(KeyboardInterrupt):
-        ledger.watch(shown.update)
+    with step(f"{rate:g} requests/s {until}") as line, ledger.traffic(rate, seconds), suppress(KeyboardInterrupt):
+        ledger.watch(line.update)
     verdict = ledger.verdict([])
     if as_json:
         print(json.dumps(verdict.to_json()))
     else:
-        out.print(table(verdict))
+        show(table(verdict))
     return 1 if problems(verdict) else 0

@@ -103,6 +103,6 @@ class Pipeline:
         """What each version predicts for every request in the topic, computed afresh by a batch job."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "expected.jsonl"
-            told = {"BATON_VERSIONS": ",".join(versions), "BATON_OUT": str(out), "BATON_SCRATCH": folder}
-            self.apps.run("prediction_server.rescore", told)
+            settings = {"BATON_VERSIONS": ",".join(versions), "BATON_OUT": str(out), "BATON_SCRATCH": folder}
+            self.apps.run("prediction_server.rescore", settings)
             return read_expected(out)

@@ -1,6 +1,9 @@
 """One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
 
 import json
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -11,9 +14,13 @@ from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
 from stack.cli.pipeline import Pipeline
+from stack.cli.progress import Progress
 from stack.cli.settings import differences, unused
 from stack.environment import ROOT, shell_settings
-from stack.runtime import Runtime, ServiceStatus
+from stack.runtime import Runtime
+from stack.services import ServiceKind
+
+SETTINGS_FILE = "settings.json"
 
 
 class Mode(StrEnum):
@@ -21,6 +28,11 @@ class Mode(StrEnum):
 
     EMBEDDED = "embedded"
     CLUSTER = "cluster"
+
+
+def kept_modes() -> list[Mode]:
+    """The modes of the user's own stacks that this checkout has: brought up at some time, and not reset since."""
+    return [mode for mode in Mode if (Stack(mode=mode).state / SETTINGS_FILE).exists()]
 
 
 class Stack:
@@ -32,11 +44,11 @@ class Stack:
         self.mode = mode
         self.state = ROOT / ".baton" / (f"{mode}-{name}" if name else str(mode))
         self.ready_after: dict[str, float] = {}  # service -> seconds, of the last up
-        self._settings_file = self.state / "settings.json"
+        self._settings_file = self.state / SETTINGS_FILE
 
     @property
     def settings(self) -> dict[str, str]:
-        """What ``up`` was told, as the apps' variables."""
+        """What ``up`` was given, as the apps' variables."""
         if not self._settings_file.exists():
             return {}
         settings: dict[str, str] = json.loads(self._settings_file.read_text())
@@ -62,34 +74,56 @@ class Stack:
         """The environment of an app of this stack on this machine."""
         return self.runtime.environment()
 
-    def up(self, dataset: str, source: Path | None, **settings: str) -> None:
-        """Start everything and wait until it is ready; a stack that runs already must have the same settings."""
+    def up(self, dataset: str, source: Path | None, *, quiet: bool = False, **settings: str) -> None:
+        """
+        Start everything and wait until it is ready; a stack that runs already must have the same settings.
+
+        ``quiet`` leaves out the line for each change of a service.
+        """
         datasets.get(dataset)
         if source is not None and not source.is_file():
             raise BatonError(f"--source must be a CSV file; got {source}; check the path")
-        wanted = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
+        given = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
         self._mention_unused_variables()
-        if changed := self.settings not in ({}, wanted):  # {}: an empty cluster, or nothing at all
-            changes = ", ".join(differences(self.settings, wanted))
-            if self.running():
-                down = f"./baton down{'' if self.mode is Mode.EMBEDDED else f' --mode {self.mode}'}"
-                raise BatonError(f"a stack that runs must keep its settings; got {changes}; first run {down}")
-            _say(f"other settings than at the last up: {changes}")
-        self.state.mkdir(parents=True, exist_ok=True)
-        self._settings_file.write_text(json.dumps(wanted))
-        stack = services.load()
-        with step("stack up") as shown:
-            self.ready_after = {}
-
-            def report(status: ServiceStatus, seconds: float) -> None:
-                if status.state == "ready":
-                    self.ready_after.setdefault(status.service, seconds)
-                ready = f"{len(self.ready_after)} ready: {', '.join(self.ready_after)}"
-                shown.update(ready if status.service in {one.name for one in stack.services} else status.state)
-
-            self.runtime.up(stack.services, report)
+        if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
+            self._announce_changes(given)
+        with self._kept_if_started(given), step("stack up") as line:
+            stack = services.load()
+            awaited = {service.name for service in stack.services if service.kind is not ServiceKind.ON_REQUEST}
+            progress = Progress(line, awaited, quiet=quiet)
+            self.ready_after = progress.ready_after
+            self.runtime.up(stack.services, progress.report)
         if changed:
             retry_failed_release(self.runtime.attach().orchestrator)
+
+    def _announce_changes(self, given: Mapping[str, str]) -> None:
+        """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""
+        changes = ", ".join(differences(self.settings, given))
+        if self.running():
+            down = f"./baton down{'' if self.mode is Mode.EMBEDDED else f' --mode {self.mode}'}"
+            raise BatonError(f"a stack that runs must keep its settings; got {changes}; first run {down}")
+        _say(f"other settings than at the last up: {changes}")
+
+    def down(self) -> None:
+        """End everything that ``up`` started; data stays. A Ctrl-C meanwhile has no effect."""
+        with uninterrupted(), step("down"):
+            self.runtime.down()
+
+    @contextmanager
+    def _kept_if_started(self, settings: dict[str, str]) -> Iterator[None]:
+        """Keep ``settings`` with the state; when the block fails and leaves nothing running, the ones before."""
+        before = self._settings_file.read_text() if self._settings_file.exists() else None
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._settings_file.write_text(json.dumps(settings))
+        try:
+            yield
+        except BaseException:
+            if not self.running():
+                if before is None:
+                    self._settings_file.unlink(missing_ok=True)
+                else:
+                    self._settings_file.write_text(before)
+            raise
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
@@ -105,11 +139,21 @@ class Stack:
 
 def retry_failed_release(orchestrator: Orchestrator) -> None:
     """Ask once more for a release that failed: other settings may be what it lacked."""
-    if wanted := orchestrator.served().wanted:
-        orchestrator.roll_out(wanted.version)  # does nothing for one that did not fail
+    if newest := orchestrator.served().wanted:
+        orchestrator.roll_out(newest.version)  # does nothing for a release that did not fail
 
 
 @cache
 def _say(line: str) -> None:
     """Print a line, the same one once."""
     err.print(line, markup=False)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let no Ctrl-C end the block: it ends processes, and must not leave any behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

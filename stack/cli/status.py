@@ -1,19 +1,30 @@
-"""``./baton status``: services, batches, versions and what serves, as one dictionary and as tables."""
+"""
+``./baton status``: services, batches, versions and what serves, as one dictionary and as tables.
 
-from collections.abc import Callable, Mapping
+It works on a stack that is half dead: each question has a deadline, and each problem names the command that mends it.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.markup import escape
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
 from rich.table import Table
 
-from apps.common.errors import BatonError
+from apps.common.errors import BatonError, Unavailable
 from apps.orchestrator.port import Release
+from stack.cli import addresses
+from stack.cli.deadline import ask_all
 from stack.cli.pipeline import Pipeline
 from stack.cli.settings import shown
-from stack.cli.stack import Stack
+from stack.cli.stack import Mode, Stack
+from stack.runtime import GONE, ServiceStatus
 
 SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
+ANSWER_S = 5
+NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemctl's
+SUPERVISOR = "supervisor"
 
 
 def _release(release: Release | None) -> dict[str, Any] | None:
@@ -56,75 +67,148 @@ def _champion(pipeline: Pipeline) -> str | None:
     return champion.version if champion else None
 
 
-def snapshot(session: Stack) -> dict[str, Any]:
-    """Everything that is known now; ``problems`` names what could not be asked."""
-    found: dict[str, Any] = {
-        "state": str(session.state),
-        "services": [asdict(status) for status in session.runtime.status()],
+def _topics(bootstrap: str) -> int:
+    """The number of topics, as the sign that the broker answers."""
+    limit = ANSWER_S * 1000
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=limit, request_timeout_ms=limit)
+        try:
+            return len(admin.list_topics())
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise Unavailable(f"Kafka must answer at {bootstrap}; got {type(error).__name__}") from error
+
+
+# Which service answers which question.
+ASKED_OF = {"champion": "mlflow", "versions": "mlflow", "batches": "namenode", "topics": "kafka"}
+
+
+def snapshot(stack: Stack) -> dict[str, Any]:
+    """Everything that is known now; ``problems`` says what is not well, and what mends it."""
+    answers, failures = ask_all(
+        {"services": stack.runtime.status, "running": stack.runtime.running, "data": stack.runtime.has_data}, ANSWER_S
+    )
+    services: list[ServiceStatus] = answers.get("services", [])
+    known: dict[str, Any] = {
+        "mode": str(stack.mode),
+        "state": str(stack.state),
+        "set": {name: value for name, value in shown(stack.settings).items() if name != "dataset"},
+        "services": [asdict(status) for status in services],
         "problems": [],
     }
-    if not session.running():
-        found["problems"].append("the stack is down; ./baton up starts it")
-        return found
-    pipeline = session.pipeline()
-    served = pipeline.served()
-    found |= {
-        "dataset": pipeline.dataset,
-        "set": {name: value for name, value in shown(session.settings).items() if name != "dataset"},
-        "serving": _release(served.serving),
-        "wanted": _release(served.wanted),
-    }
-    asked: dict[str, Callable[[], Any]] = {
+    if not answers.get("running"):
+        known["problems"].append(_why_down(stack, services, failures))
+        return known
+    known |= addresses.as_json(stack)
+    known["problems"] += problems_of(services, stack.mode)
+    known["problems"] += [f"{name}: {text}" for name, text in failures.items()]
+    _ask_services(stack, known, {status.service for status in services if status.is_up})
+    return known
+
+
+def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
+    """Add what the services answer to ``known``; only those that are ``up`` are named when they do not."""
+    answers, failures = ask_all({"pipeline": stack.pipeline}, ANSWER_S)
+    if failures:
+        known["problems"].append(f"the stack must answer; {failures['pipeline']}; ./baton doctor{_mode(stack.mode)}")
+        return
+    pipeline: Pipeline = answers["pipeline"]
+    questions: dict[str, Callable[[], Any]] = {
+        "served": pipeline.served,
         "champion": lambda: _champion(pipeline),
         "versions": lambda: _versions(pipeline),
         "batches": lambda: _batches(pipeline),
+        "topics": lambda: _topics(pipeline.environment["BATON_KAFKA"]),
     }
-    for name, ask in asked.items():
-        try:
-            found[name] = ask()
-        except BatonError as error:
-            found["problems"].append(f"{name}: {error}")
-    return found
+    answers, failures = ask_all(questions, ANSWER_S)
+    known["dataset"] = pipeline.dataset
+    if served := answers.pop("served", None):
+        known |= {"serving": _release(served.serving), "wanted": _release(served.wanted)}
+    known |= answers
+    for service in sorted({ASKED_OF[name] for name in failures if name in ASKED_OF} & up):
+        reasons = {text for name, text in failures.items() if ASKED_OF.get(name) == service}
+        mend = f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
+        known["problems"].append(f"{service} runs and does not answer: {'; '.join(sorted(reasons))}; {mend}")
+    if "served" in failures:
+        known["problems"].append(f"what serves is not known: {failures['served']}")
 
 
-def _facts(found: Mapping[str, Any]) -> list[str]:
-    """What serves, which version should, and what ``up`` was told."""
-    if "serving" not in found:
-        return []
-    serving, wanted = found["serving"], found["wanted"]
+def _mode(mode: Mode) -> str:
+    return "" if mode is Mode.EMBEDDED else f" --mode {mode}"
+
+
+def _why_down(stack: Stack, services: Sequence[ServiceStatus], failures: dict[str, str]) -> str:
+    """Why nothing runs, and what starts it."""
+    up = f"./baton up{_mode(stack.mode)}"
+    if failures:
+        return f"whether the stack is up is not known: {'; '.join(failures.values())}; then {up}"
+    if any(status.error == GONE for status in services):
+        return f"the stack is down, though nobody ran ./baton down: was this machine restarted? {up} starts it again"
+    return f"the stack is down; {up} starts it"
+
+
+def problems_of(services: Sequence[ServiceStatus], mode: Mode) -> list[str]:
+    """What is not well with services of which at least one runs, each with the command that mends it."""
+    supervisor = next((status for status in services if status.service == SUPERVISOR), None)
+    if supervisor is not None and not supervisor.instances:
+        left = sum(1 for status in services if status.instances)
+        return [f"the supervisor is gone, and what crashes stays down; {left} services still run; mend it: ./baton up"]
+    late = [status for status in services if not status.is_up]
+    late = [status for status in late if status.state != "waiting"] or late  # those that wait do so for the others
+    return [
+        f"{status.service} is {status.state}{f': {status.error}' if status.error else ''}; "
+        f"it is started again by itself: ./baton wait ready, ./baton logs {status.service}{_mode(mode)}"
+        for status in late
+    ]
+
+
+def tables(known: dict[str, Any]) -> list[Table | str]:
+    """The snapshot as tables for a terminal."""
+    parts: list[Table | str] = []
+    if "addresses" in known or any(service["error"] == GONE for service in known["services"]):
+        parts.append(_services_table(known["services"]))
+    if "serving" in known:
+        parts.append(_serving_line(known))
+    if known["set"]:
+        parts.append("set: " + ", ".join(f"{name}={value}" for name, value in known["set"].items()))
+    if known.get("versions"):
+        versions = Table("version", "batch", "test metrics", box=None, title="\nVersions", title_justify="left")
+        for version in known["versions"]:
+            metrics = "  ".join(f"{key} {value:,.4g}" for key, value in sorted(version["metrics"].items()))
+            versions.add_row(version["version"], version["batch"], metrics)
+        parts.append(versions)
+    if any(known.get("batches", {}).values()):
+        parts.append(_batches_table(known["batches"]))
+    return parts
+
+
+def _services_table(services: Sequence[dict[str, Any]]) -> Table:
+    table = Table("service", "state", "process or pod", "restarts", box=None, title="Services", title_justify="left")
+    for service in services:
+        table.add_row(
+            service["service"], service["state"], " ".join(service["instances"]), str(service["restarts"] or "")
+        )
+    return table
+
+
+def _serving_line(known: dict[str, Any]) -> str:
+    serving, wanted = known["serving"], known["wanted"]
+    champion = (known["champion"] or "none yet") if "champion" in known else "not known"
     line = (
         f"serving: version {serving['version']} (release {serving['release']})" if serving else "serving: nothing yet"
     )
     if wanted and wanted != serving:
         line += f"; release {wanted['release']} of version {wanted['version']} is {wanted['state']}"
-    lines = [f"\n{line}; champion: {found.get('champion') or 'none yet'}"]
-    if found["set"]:
-        lines.append(escape("set: " + ", ".join(f"{name}={value}" for name, value in found["set"].items())))
-    return lines
+    return f"\n{line}; champion: {champion}"
 
 
-def table(found: dict[str, Any]) -> list[Table | str]:
-    """The snapshot as tables for a terminal."""
-    services = Table("service", "state", "process or pod", "restarts", box=None, title="Services", title_justify="left")
-    for service in found["services"]:
-        restarts = str(service["restarts"] or "")
-        services.add_row(service["service"], service["state"], " ".join(service["instances"]), restarts)
-    parts: list[Table | str] = [services]
-    parts += _facts(found)
-    if found.get("versions"):
-        versions = Table("version", "batch", "test metrics", box=None, title="\nVersions", title_justify="left")
-        for version in found["versions"]:
-            shown = "  ".join(f"{key} {value:,.4g}" for key, value in sorted(version["metrics"].items()))
-            versions.add_row(version["version"], version["batch"], shown)
-        parts.append(versions)
-    if any(found.get("batches", {}).values()):
-        batches = Table("batch", "where", "", box=None, title="\nBatches", title_justify="left")
-        for batch in found["batches"]["used"]:
-            batches.add_row(batch, "used", "")
-        for batch in found["batches"]["landing"]:
-            batches.add_row(batch["batch"], "landing", f"training: {batch['training']}")
-        for batch in found["batches"]["refused"]:
-            batches.add_row(batch["batch"], "refused", batch["reason"])
-        parts.append(batches)
-    parts += [f"! {problem}" for problem in found["problems"]]
-    return parts
+def _batches_table(batches: dict[str, Any]) -> Table:
+    table = Table("batch", "where", "", box=None, title="\nBatches", title_justify="left")
+    for batch in batches["used"]:
+        table.add_row(batch, "used", "")
+    for batch in batches["landing"]:
+        table.add_row(batch["batch"], "landing", f"training: {batch['training']}")
+    for batch in batches["refused"]:
+        table.add_row(batch["batch"], "refused", batch["reason"])
+    return table

@@ -3,7 +3,7 @@ One process that the supervisor started, or finds alive from the supervisor befo
 
 Each runs in a session of its own: the terminal's Ctrl-C does not reach it, and whatever it starts in turn (a JVM, a
 worker) can be found and ended with it, even when the process itself is gone. Each also carries the stack's state
-folder in its environment, so that one which a killed supervisor had no time to write down is found as well.
+folder in its environment, so that a process which a killed supervisor had no time to write down is found as well.
 """
 
 import os
@@ -36,15 +36,15 @@ class Identity:
     def process(self) -> psutil.Process | None:
         """The process, if it lives."""
         with suppress(psutil.Error):
-            found = psutil.Process(self.pid)
-            same = abs(found.create_time() - self.created) < SAME_S
-            if same and found.status() != psutil.STATUS_ZOMBIE:
-                return found
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < SAME_S
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
         return None
 
 
 class Child:
-    """A process in its own session; adopted ones have no exit code, because only a parent is told it."""
+    """A process in its own session; adopted ones have no exit code, because only a parent gets it."""
 
     def __init__(self, identity: Identity, started: subprocess.Popen[bytes] | None = None) -> None:
         """Use ``start`` or ``adopt``."""
@@ -95,11 +95,11 @@ class Child:
         leader = self.identity.process()
         if leader is None and psutil.pid_exists(self.pid) and not self._is_zombie():
             return []  # the number belongs to a stranger now
-        found = {process.pid: process for process in _session(self.pid)}
+        members = {process.pid: process for process in _session(self.pid)}
         if leader:
             with suppress(psutil.Error):
-                found |= {process.pid: process for process in [leader, *leader.children(recursive=True)]}
-        return list(found.values())
+                members |= {process.pid: process for process in [leader, *leader.children(recursive=True)]}
+        return list(members.values())
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process itself."""
@@ -133,9 +133,9 @@ def _session(number: int) -> Iterator[psutil.Process]:
 
 def marked(state: Path) -> list[psutil.Process]:
     """Every process that carries the mark of the stack in ``state``, whoever its parent is now."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == str(state) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes

@@ -33,6 +33,7 @@ DOWN_S = 60
 HOPELESS = 5  # restarts while coming up
 SHOWN_LINES = 12
 LOOK_EVERY_S = 0.1
+DOWN = "  ./baton down"
 
 
 class EmbeddedRuntime:
@@ -52,11 +53,12 @@ class EmbeddedRuntime:
         Raises BatonError that names what is not ready and shows its last log lines; what runs then goes on running.
         """
         began = time.monotonic()
-        wanted = self._stack.start_order([one.name for one in services if one.kind is not ServiceKind.ON_REQUEST])
-        plan = RunPlan(tuple(one.name for one in wanted), self.settings)
+        names = [service.name for service in services if service.kind is not ServiceKind.ON_REQUEST]
+        ordered = self._stack.start_order(names)
+        plan = RunPlan(tuple(service.name for service in ordered), self.settings)
         known = self._records.status()
         if not (self._supervisor() and known.plan == plan):
-            doctor.require(self.state, wanted)
+            doctor.require(self.state, ordered)
             self._replace_supervisor(plan)
         self._await_ready(plan, report, began)
 
@@ -67,7 +69,7 @@ class EmbeddedRuntime:
             self._await_end(supervisor)
         self._end_leftovers()
         if left := self.processes():
-            names = ", ".join(f"{one.pid} {' '.join(one.cmdline())[:80]}" for one in left)
+            names = ", ".join(f"{process.pid} {' '.join(process.cmdline())[:80]}" for process in left)
             raise BatonError(f"nothing of the stack must live after down; got {names}; end it by hand")
 
     def address(self, service: str) -> str:
@@ -123,12 +125,12 @@ class EmbeddedRuntime:
 
     def processes(self) -> list[psutil.Process]:
         """Every live process of the stack, with what it started."""
-        found = {process.pid: process for process in marked(self.state)}
+        processes = {process.pid: process for process in marked(self.state)}
         for record in self._records.status().records:
             if record.identity:
                 members = Child(record.identity).members()
-                found |= {process.pid: process for process in members}
-        return list(found.values())
+                processes |= {process.pid: process for process in members}
+        return list(processes.values())
 
     def _supervisor(self) -> psutil.Process | None:
         record = self._records.status().record(SUPERVISOR)
@@ -153,15 +155,13 @@ class EmbeddedRuntime:
         wait_until(announced, DOWN_S, lambda: f"the supervisor must start:\n{self._lines(SUPERVISOR)}", LOOK_EVERY_S)
 
     def _await_ready(self, plan: RunPlan, report: Report, began: float) -> None:
-        reported: dict[str, ServiceStatus] = {}
         first: dict[str, int] = {}
         while True:
-            records = {one.service: one for one in self._records.status().records if one.service in plan.services}
+            status = self._records.status()
+            records = {record.service: record for record in status.records if record.service in plan.services}
             for name, record in records.items():
                 first.setdefault(name, record.restarts)
-                if reported.get(name) != _status(record):
-                    reported[name] = _status(record)
-                    report(_status(record), time.monotonic() - began)
+                report(_status(record), time.monotonic() - began)
             if all(name in records and _status(records[name]).is_up for name in plan.services):
                 return
             late = {name: record for name, record in records.items() if not _status(record).is_up}
@@ -171,35 +171,36 @@ class EmbeddedRuntime:
             pause(LOOK_EVERY_S)
 
     def _not_ready(self, plan: RunPlan, records: Mapping[str, ServiceRecord]) -> BatonError:
+        """Name what is not ready, and show the cause: what crashed, or else what started and does not get ready."""
         missing = [name for name in plan.services if name not in records or not _status(records[name]).is_up]
-        lines = [f"every service must be ready; got {', '.join(missing)} not ready; ./baton down ends the rest"]
+        lines = [f"every service must be ready; got {', '.join(missing)} not ready"]
         if not self._supervisor():
             lines.append(f"the supervisor has ended:\n{self._lines(SUPERVISOR)}")
-        for name in missing:
-            record = records.get(name)
-            lines.append(f"{name}: {record.state if record else 'unknown'}: {record.error if record else ''}")
-            if record and record.state is not ServiceState.WAITING:
-                lines.append(self._lines(name))
-        return BatonError("\n".join(lines))
+        late = [records[name] for name in missing if name in records]
+        crashed = [record for record in late if record.state is ServiceState.CRASHED]
+        for record in crashed or [record for record in late if record.state is not ServiceState.WAITING]:
+            lines += [f"{record.service} is {record.state} ({record.restarts} restarts): {record.error}"]
+            lines += [self._lines(record.service)]
+        return BatonError("\n".join([*lines, "What is ready runs on; ./baton up tries again, and this ends it:", DOWN]))
 
     def _lines(self, name: str) -> str:
-        found = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)
-        return "\n".join(f"    {line[:200]}" for line in found)
+        lines = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)
+        return "\n".join(f"    {line[:200]}" for line in lines)
 
     def _await_end(self, process: psutil.Process) -> None:
         identity = Identity.of(process)
         wait_until(lambda: identity.process() is None, DOWN_S, f"process {process.pid} must end", LOOK_EVERY_S)
 
     def _end_leftovers(self) -> None:
-        """What a supervisor would have ended, had it not been killed."""
+        """End what a supervisor that was killed left behind."""
         children: dict[str, list[Child]] = {}
         for record in self._records.status().records:
             if record.service != SUPERVISOR and record.identity:
                 children.setdefault(record.service.removesuffix(NEXT), []).append(Child(record.identity))
         if children:
             context = StackContext(self.state, self._stack, inherited())
-            wanted = [self._stack.service(name) for name in children]
-            end_services(self._stack, children, specs(wanted, context, {}))
+            services = [self._stack.service(name) for name in children]
+            end_services(self._stack, children, specs(services, context, {}))
         end_strays(self.state)
 
 

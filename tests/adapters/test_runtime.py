@@ -18,6 +18,8 @@ from apps.common.errors import SettingsError
 from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.waiting import wait_until
 from stack import services
+from stack.cli.addresses import addresses
+from stack.cli.stack import Stack
 from stack.embedded import doctor
 from stack.embedded.process import MARK, Child, marked
 from stack.embedded.runtime import EmbeddedRuntime
@@ -112,6 +114,15 @@ def test_no_process_has_more_of_the_shell_than_is_named(runtime):
     assert {name for environ in found for name in environ} <= named
     assert all(HOST in environ["no_proxy"].split(",") for environ in found)
     assert all("/nonexistent" not in environ.values() for environ in found)
+
+
+def test_every_page_that_open_shows_is_there(runtime):
+    """The pages of MLflow and HDFS answer, as a browser asks for them."""
+    pages = {address.page: address.url for address in addresses(Stack()) if address.page}
+
+    assert {"mlflow", "hdfs"} == set(pages)
+    assert all(requests.get(url, timeout=10).ok for url in pages.values())
+    assert "FileStatus" in requests.get(pages["hdfs"], timeout=10).json()["FileStatuses"]
 
 
 def test_everything_listens_on_loopback_only(runtime):

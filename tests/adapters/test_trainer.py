@@ -113,6 +113,7 @@ def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers,
     assert version.tags == {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
     assert registry.champion(trainers.mlflow, NAME) == version
     assert trainers.runs(content) == ["KILLED", "KILLED", "FINISHED"]
+    assert registry.metrics(trainers.mlflow, version.run_id)[registry.TRAINING_SECONDS] > 0
     assert trainers.store.names("landing") == []
     assert trainers.store.names("used") == [f"{NAME}-0001"]
     assert [one.name for one in trainers.store.files.listing(trainers.store.folder("train-sets"))] == [version.version]

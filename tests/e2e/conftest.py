@@ -1,6 +1,7 @@
 """The stack under test: one for the whole run, with a state of its own, ended and removed afterwards."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -19,8 +20,11 @@ def pytest_addoption(parser):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """What only a cluster can show is asked of a cluster only."""
-    if collection_path.name == "test_4_cluster.py" and config.getoption("--mode") != Mode.CLUSTER:
+    """What only one mode can show is asked of that mode; only Linux can put processes into a network of their own."""
+    mode = config.getoption("--mode")
+    if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
+        return True
+    if collection_path.name == "test_0_offline.py" and (mode != Mode.EMBEDDED or sys.platform != "linux"):
         return True
     return None
 

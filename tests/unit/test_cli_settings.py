@@ -2,14 +2,12 @@
 
 import ast
 import importlib
-import io
 import json
 import pkgutil
 import re
 
 import pytest
 import typer.testing
-from rich.console import Console
 
 import apps
 from apps.common.errors import SettingsError
@@ -19,6 +17,7 @@ from apps.orchestrator.port import Release, ReleaseState
 from apps.trainer.settings import TrainerSettings
 from stack.cli import settings_page, status
 from stack.cli.commands import app
+from stack.cli.console import show
 from stack.cli.settings import OWN, catalogue, choose, differences, models, parse, unused
 from stack.cli.stack import Stack, _say, retry_failed_release
 from stack.environment import ROOT
@@ -232,17 +231,16 @@ def test_a_line_about_the_shell_is_said_once(capsys):
     assert "BATON_X [/red] of the shell is not used\n" == capsys.readouterr().err
 
 
-def test_status_shows_what_was_set():
+def test_status_shows_what_was_set(capsys):
     """
     Settings are a line of their own, whatever characters they have.
     """
     found = {"services": [], "problems": [], "serving": None, "wanted": None, "set": {"trees": "40", "heap": "[/x]"}}
-    console = Console(width=200, file=io.StringIO(), markup=True)
 
-    for part in status.table(found):
-        console.print(part)
+    for part in status.tables(found):
+        show(part)
 
-    assert "set: trees=40, heap=[/x]\n" in console.file.getvalue()
+    assert "set: trees=40, heap=[/x]\n" in capsys.readouterr().out
 
 
 def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would():

@@ -1,6 +1,7 @@
 """What the report and the table say of a run, good or bad."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -130,6 +131,36 @@ def test_the_table_says_the_same_in_a_few_lines():
     assert "worst 800 ms" in lines["p99"]
     assert "4, 5" in lines["versions"]
     assert "version 5" in lines["release"]
+
+
+def not_compared(verdict: Verdict) -> Verdict:
+    """The same run, for which nobody computed what the versions predict."""
+    return replace(verdict, compared=0)
+
+
+def test_a_verdict_without_a_comparison_shows_no_zero(page):
+    """Where nothing was compared, table, page and figures for programs say so; none counts 0 wrong answers."""
+    verdict = not_compared(run())
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table(verdict))
+    lines = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
+    text = text_of(page(verdict))
+
+    assert "not compared" in lines["wrong"]
+    assert "0" not in lines["wrong"].split()
+    assert "wrong not compared" in text
+    assert "nothing was wrong" not in text
+    assert verdict.to_json()["wrong"] is None
+
+
+def test_a_verdict_without_a_request_shows_no_zero(page):
+    """Where nothing was sent nothing can be missing: table and page say that nothing was sent."""
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table(check([], [], [])))
+    lines = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
+
+    assert "nothing sent" in lines["missing"]
+    assert "missing nothing sent" in text_of(page(check([], [], []), Timeline("used_cars")))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The supervisor's decisions, as functions of what it sees."""
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.orchestrator.port import Release, ReleaseState
 from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
 from stack.embedded.supervisor.rollout_rules import ATTEMPTS, READY_S, Action, Seen, next_action
-from stack.embedded.supervisor.service import START_S, NextStep, next_step
+from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.logs import contains, last_lines, worst_line
 
@@ -42,7 +43,7 @@ SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited":
         (ServiceState.PREPARING, {}, NextStep.NOTHING),
         (ServiceState.PREPARING, {"task": True}, NextStep.LAUNCH),
         (ServiceState.PREPARING, {"task": False}, NextStep.CRASH),
-        (ServiceState.STARTING, {"task": True}, NextStep.ARRIVE),
+        (ServiceState.STARTING, {"task": True}, NextStep.MARK_READY),
         (ServiceState.STARTING, {"task": True, "alive": False}, NextStep.CRASH),
         (ServiceState.STARTING, {"task": False}, NextStep.PROBE),
         (ServiceState.STARTING, {"due": False}, NextStep.NOTHING),
@@ -157,3 +158,19 @@ def test_a_log_is_searched_from_where_the_process_began(tmp_path):
     assert contains(log, 0, "watching")
     assert not contains(log, 9, "watching")
     assert contains(log, 9999, "watching")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (requests.ConnectionError, "no connection to http://127.0.0.1:1/health"),
+        (requests.ConnectTimeout, "no answer in time from http://127.0.0.1:1/health"),
+        (ValueError, "as it is"),
+    ],
+)
+def test_a_failed_probe_is_told_by_what_a_person_can_use(kind, text):
+    """The address that did not answer, not the innards of the HTTP client; any other error as it is."""
+    request = requests.Request("GET", "http://127.0.0.1:1/health?q=1").prepare()
+    error = kind("as it is") if kind is ValueError else kind("Max retries exceeded", request=request)
+
+    assert text == error_text(error)

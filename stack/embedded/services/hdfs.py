@@ -19,6 +19,7 @@ ANSWER_S = 2
 # A DataNode puts the whole path of its blocks into a pattern of Java's, where a % means something: Linux has a short
 # name for the folder in which a process runs.
 HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path())
+WEBHDFS = "--add-opens=java.base/java.lang=ALL-UNNAMED"  # its REST library defines classes by reflection
 
 LOGGING = """\
 log4j.rootLogger=INFO,out
@@ -83,7 +84,7 @@ def _write_configuration(context: StackContext, folder: Path, names: str) -> Non
 
 def _daemon(name: str, configuration: Path, main: str) -> list[str]:
     """The command line of a daemon, which runs in the folder above its configuration."""
-    return java_command(HEAPS[name], [configuration.name, f"{jars('hdfs')}/*"], main, configuration)
+    return java_command(HEAPS[name], [configuration.name, f"{jars('hdfs')}/*"], main, configuration, WEBHDFS)
 
 
 def _bean(address: str, name: str) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def datanode(context: StackContext) -> ProcessSpec:
         _write_configuration(context, folder / DATANODE, "names")
 
     def probe() -> None:
-        actors = json.loads(_bean(address, "service=DataNode,name=DataNodeInfo")["BPServiceActorInfo"])
+        actors = json.loads(_bean(address, "service=DataNode,name=DataNodeInfo").get("BPServiceActorInfo", "[]"))
         if not any(actor["ActorState"] == "RUNNING" for actor in actors):
             raise Unavailable("the DataNode must be registered; got no NameNode; see the log of namenode")
 

@@ -18,12 +18,12 @@ class Stopping:
 
     def __init__(self) -> None:
         """From now on SIGTERM and SIGINT are caught."""
-        self.told = False
+        self.asked_to_end = False
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
+            signal.signal(number, self._end)
 
-    def _tell(self, *_: object) -> None:
-        self.told = True
+    def _end(self, *_: object) -> None:
+        self.asked_to_end = True
 
 
 @contextmanager
@@ -40,11 +40,11 @@ def _alone(state: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run until told to end."""
+    """Run until a signal asks for the end."""
     state = Path(sys.argv[1]).resolve()
     stopping = Stopping()
     with _alone(state):
-        Supervisor(state).run(lambda: stopping.told)
+        Supervisor(state).run(lambda: stopping.asked_to_end)
     return 0
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 FIRST_S = 0.5
 LONGEST_S = 10.0
-HEALTHY_S = 30.0  # one that lived this long after it was ready has recovered
+HEALTHY_S = 30.0  # a service that lived this long after it was ready has recovered
 
 
 @dataclass

@@ -1,5 +1,5 @@
 """
-The supervisor: keeps the services of one stack running until it is told to end.
+The supervisor: keeps the services of one stack running until it is asked to end.
 
 It is built to be killed: everything it knows is on disk, and its successor takes over the processes it left.
 """
@@ -55,22 +55,24 @@ class Supervisor:
         stack = services.load()
         self._context = StackContext(state, stack, inherited())
         environment = app_environment(stack, state, jars("spark-kafka"), self._plan.settings)
-        wanted = [service for service in stack.services if service.name in self._plan.services]
-        self._specs = specs(wanted, self._context, environment)
+        planned = [service for service in stack.services if service.name in self._plan.services]
+        self._specs = specs(planned, self._context, environment)
         pool = ThreadPoolExecutor(PROBES)
         self._supervised = [
             SupervisedService(service.name, service.needs, self._specs[service.name], self._context, pool)
-            for service in wanted
+            for service in planned
             if service.name in self._specs
         ]
         orchestrator = EmbeddedOrchestrator(state)
         self._training = [
-            TrainerProcess(one, self._context, environment, orchestrator)
-            for one in wanted
-            if one.kind is ServiceKind.JOB
+            TrainerProcess(service, self._context, environment, orchestrator)
+            for service in planned
+            if service.kind is ServiceKind.JOB
         ]
         self._serving = [
-            Rollout(one, self._context, environment, orchestrator) for one in wanted if one.kind is ServiceKind.SERVER
+            Rollout(service, self._context, environment, orchestrator)
+            for service in planned
+            if service.kind is ServiceKind.SERVER
         ]
         self._own = self._own_record()
         self._written: tuple[ServiceRecord, ...] = ()
@@ -94,8 +96,8 @@ class Supervisor:
         """Supervise until ``is_over``; then end every process."""
         self._take_over()
         while not is_over():
-            for one in self._all:
-                self._advance(one)
+            for service in self._all:
+                self._advance(service)
             self._write()
             pause(LOOK_EVERY_S)
         self._log.info("ending")
@@ -103,9 +105,9 @@ class Supervisor:
 
     def _take_over(self) -> None:
         for record in self._records.status().records:
-            for one in self._all:
-                if record.service in (one.name, one.name + NEXT):
-                    one.adopt(record)
+            for service in self._all:
+                if record.service in (service.name, service.name + NEXT):
+                    service.adopt(record)
         for training in self._training:
             training.reconcile()
         self._write()
@@ -113,28 +115,29 @@ class Supervisor:
         for serving in self._serving:
             serving.clean()
 
-    def _advance(self, one: Advancing) -> None:
+    def _advance(self, service: Advancing) -> None:
         ready = {record.service for record in self._snapshot() if record.state is ServiceState.READY}
         try:
-            one.advance(ready)
-            self._faults.pop(one.name, None)
+            service.advance(ready)
+            self._faults.pop(service.name, None)
         except Exception as error:  # noqa: BLE001 - the fault of one service is not the others'
-            if self._faults.get(one.name) != repr(error):  # said once, not at each look
-                self._log.error("the step failed", service=one.name, exc_info=error)
-            self._faults[one.name] = repr(error)
+            if self._faults.get(service.name) != repr(error):  # logged once, not at each look
+                self._log.error("the step failed", service=service.name, exc_info=error)
+            self._faults[service.name] = repr(error)
 
     def _snapshot(self) -> list[ServiceRecord]:
-        found = [self._own, *(one.record for one in self._supervised), *(one.record for one in self._training)]
-        return [*found, *(record for serving in self._serving for record in serving.records)]
+        records = [service.record for service in self._supervised]
+        records += [training.record for training in self._training]
+        return [self._own, *records, *(record for serving in self._serving for record in serving.records)]
 
     def _children(self) -> dict[str, list[Child]]:
-        found = {one.name: [one.child] for one in self._supervised if one.child}
-        found |= {one.name: [one.child] for one in self._training if one.child}
-        return found | {one.name: one.children for one in self._serving}
+        children = {service.name: [service.child] for service in self._supervised if service.child}
+        children |= {training.name: [training.child] for training in self._training if training.child}
+        return children | {serving.name: serving.children for serving in self._serving}
 
     def _write(self) -> None:
         now = tuple(self._snapshot())
-        for record in [one for one in now if one not in self._written]:
+        for record in [record for record in now if record not in self._written]:
             self._log.info(record.state, service=record.service, pid=record.pid, error=record.error or None)
         if now != self._written:
             self._records.write_status(now, self._plan)
@@ -146,4 +149,4 @@ class Supervisor:
             training.interrupt()
         end_strays(self._context.state)
         stopped = [replace(r, state=ServiceState.STOPPED, pid=None, created=None) for r in self._snapshot()]
-        self._records.write_status([one for one in stopped if not one.service.endswith(NEXT)], self._plan)
+        self._records.write_status([record for record in stopped if not record.service.endswith(NEXT)], self._plan)

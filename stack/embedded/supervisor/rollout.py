@@ -35,7 +35,7 @@ class Rollout:
         environment: Mapping[str, str],
         orchestrator: EmbeddedOrchestrator,
     ) -> None:
-        """``environment`` is what every app is told."""
+        """``environment`` is every app's."""
         self.name = service.name
         self._needs = set(service.needs)
         self._launch = Launch(service, context, environment)
@@ -50,7 +50,7 @@ class Rollout:
 
     @property
     def records(self) -> list[ServiceRecord]:
-        """The one that serves first, then the next one."""
+        """The server that serves first, then the next one."""
         first = self._serving.record if self._serving else self._waiting
         return [first, self._next.record] if self._next else [first]
 
@@ -71,14 +71,14 @@ class Rollout:
 
     def clean(self) -> None:
         """Remove the folders of servers that are long gone."""
-        kept = {record.folder for record in self.records}
+        in_use = {record.folder for record in self.records}
         for folder in self._launch.folder.iterdir():
-            if str(folder) not in kept:
+            if str(folder) not in in_use:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def advance(self, ready: set[str]) -> None:
-        """Take the next step; none needs to wait for another process."""
-        self._see_off()
+        """Take the next step; no step waits for another process."""
+        self._reap_leaving()
         if not self._needs <= ready and not self.children:
             return
         self._note_death()
@@ -94,9 +94,9 @@ class Rollout:
         if action is Action.RESTART:
             self._restart()
         elif action is Action.REPLACE and self._serving:
-            self._serving.bury()
-        elif action is Action.BEGIN and (wanted := self._orchestrator.wanted_release()):
-            self._next = self._launch.start(self.name + NEXT, wanted.release, wanted.version)
+            self._serving.discard()
+        elif action is Action.BEGIN and (release := self._orchestrator.wanted_release()):
+            self._next = self._launch.start(self.name + NEXT, release.release, release.version)
         elif self._next and action in (Action.ABANDON, Action.RETRY, Action.GIVE_UP):
             self._end_next(self._next, action)
         elif self._next and action is Action.SWITCH:
@@ -107,7 +107,7 @@ class Rollout:
         before = self._serving
         release, version = (served.release, served.version) if served else (0, "")
         if before:
-            before.bury()
+            before.discard()
         self._serving = self._launch.start(self.name, release, version, before.record if before else None)
 
     def _note_death(self) -> None:
@@ -126,7 +126,7 @@ class Rollout:
             )
 
     def _end_next(self, server: ServerProcess, action: Action) -> None:
-        server.bury()
+        server.discard()
         self._next = None
         if action is Action.RETRY:
             failed = replace(server.record, error=worst_line(self._log))
@@ -147,9 +147,9 @@ class Rollout:
         self._serving, self._next = server, None
         self._backoff = Backoff()
 
-    def _see_off(self) -> None:
+    def _reap_leaving(self) -> None:
         for leaving in list(self._leaving):
             server, deadline = leaving
             if server.child is None or not server.child.alive() or time.monotonic() > deadline:
-                server.bury()
+                server.discard()
                 self._leaving.remove(leaving)

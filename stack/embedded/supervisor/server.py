@@ -35,7 +35,7 @@ class Launch:
         """Start a server of ``release``; ``before`` is the record of the same release, which died."""
         folder = self.folder / f"{release}-{time.time_ns()}"
         (folder / "scratch").mkdir(parents=True)
-        told = {
+        variables = {
             **self.environment,
             "BATON_MODEL_VERSION": version,
             "BATON_RELEASE": str(release),
@@ -44,7 +44,7 @@ class Launch:
         }
         command = [sys.executable, "-m", self.service.module]
         log = self.context.log(self.service.name)
-        child = Child.start(command, self.context.marked(told), log, ROOT)
+        child = Child.start(command, self.context.marked(variables), log, ROOT)
         record = ServiceRecord(
             name,
             ServiceState.STARTING,
@@ -64,7 +64,7 @@ class ServerProcess:
     """A server that was started; it may have died since."""
 
     def __init__(self, record: ServiceRecord, child: Child | None) -> None:
-        """``child`` is None for one found dead in the records of the supervisor before."""
+        """``child`` is None for a server of the supervisor before that is dead by now."""
         self.record = record
         self.child = child
         self._began = time.monotonic()
@@ -85,7 +85,7 @@ class ServerProcess:
         return self.record.version or ""
 
     def seen(self, tries: int) -> Seen:
-        """How it looks now, and in its record too."""
+        """How the server looks now; its record is brought up to date."""
         alive = self.child is not None and self.child.alive()
         if alive and self.record.state is ServiceState.STARTING and self._says_ready():
             self.record = replace(self.record, state=ServiceState.READY, since=time.time(), error="")
@@ -96,8 +96,8 @@ class ServerProcess:
         ready = ReadyFile.read(Path(self.record.folder or "") / READY_FILE)
         return ready is not None and ready.release == self.release
 
-    def bury(self) -> None:
-        """End whatever is left of it, and remove its folder."""
+    def discard(self) -> None:
+        """Kill what is left of the server, and remove its folder."""
         if self.child:
             self.child.kill()
         if self.record.folder:

@@ -1,5 +1,5 @@
 """
-One service under supervision: a small state machine that is asked to take its next step a few times a second.
+One service under supervision: a small state machine that takes its next step a few times a second.
 
 No step waits: preparations and probes run in a pool of threads, and the machine looks whether they are done.
 """
@@ -10,6 +10,8 @@ from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 
+import requests
+
 from apps.common.errors import BatonError, Unavailable
 from stack.embedded.process import Child
 from stack.embedded.services.spec import ProcessSpec, StackContext
@@ -17,8 +19,9 @@ from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.logs import contains, worst_line
 
-START_S = 120  # one that is not ready by then hangs, and is started again
+START_S = 120  # a service that is not ready by then hangs, and is started again
 PROBE_EVERY_S = 0.3
+ERROR_KEPT = 300  # characters
 
 
 class NextStep(Enum):
@@ -28,7 +31,7 @@ class NextStep(Enum):
     PREPARE = auto()
     LAUNCH = auto()
     PROBE = auto()
-    ARRIVE = auto()
+    MARK_READY = auto()
     CRASH = auto()
 
 
@@ -49,11 +52,22 @@ def next_step(  # noqa: PLR0911 - rules, the first one holds
         return NextStep.CRASH
     if state is ServiceState.STARTING:
         if task:
-            return NextStep.ARRIVE
+            return NextStep.MARK_READY
         if waited > START_S:
             return NextStep.CRASH
         return NextStep.PROBE if due else NextStep.NOTHING
     return NextStep.NOTHING
+
+
+def error_text(error: BaseException) -> str:
+    """What a person is to read of a failed probe; the texts of HTTP clients tell of sockets and not of the service."""
+    if isinstance(error, requests.RequestException) and error.request is not None:
+        address = str(error.request.url).partition("?")[0]
+        if isinstance(error, requests.Timeout):
+            return f"no answer in time from {address}"
+        if isinstance(error, requests.ConnectionError):
+            return f"no connection to {address}"
+    return str(error).strip()
 
 
 class SupervisedService:
@@ -82,7 +96,7 @@ class SupervisedService:
         return self.context.log(self.name)
 
     def adopt(self, record: ServiceRecord) -> None:
-        """Take over the process of the supervisor before, if it lives; it is asked anew whether it is ready."""
+        """Take over the process of the supervisor before, if it lives; it is probed anew."""
         self.record = replace(self.record, restarts=record.restarts)
         child = Child.adopt(record.identity) if record.identity else None
         if child:
@@ -106,8 +120,8 @@ class SupervisedService:
                 self._launch()
             case NextStep.PROBE:
                 self._probe()
-            case NextStep.ARRIVE:
-                self._arrive()
+            case NextStep.MARK_READY:
+                self._mark_ready()
             case NextStep.CRASH:
                 self._crash()
             case NextStep.NOTHING:
@@ -120,7 +134,7 @@ class SupervisedService:
 
     def _error(self) -> str:
         failed = self._task.exception() if self._task and self._task.done() else None
-        return str(failed or "").strip()[:300]
+        return error_text(failed)[:ERROR_KEPT] if failed else ""
 
     def _enter(self, state: ServiceState, error: str | None = None) -> None:
         identity = self.child.identity if self.child else None
@@ -163,7 +177,7 @@ class SupervisedService:
             raise Unavailable(f"the log must say {self.spec.says!r}; it does not yet; wait")
         self.spec.probe()
 
-    def _arrive(self) -> None:
+    def _mark_ready(self) -> None:
         self._task = None
         self._enter(ServiceState.READY, error="")
 

@@ -1,4 +1,4 @@
-"""Ending processes in order: apps before what they need, each asked first and killed when it does not listen."""
+"""Ending processes in order: apps before what they need, each asked first and killed when it does not answer."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,10 @@ def end_services(stack: StackSpec, children: Mapping[str, list[Child]], specs: M
     """End every service; ``children`` may hold several of one name."""
     apps = [name for name in children if stack.service(name).kind is not ServiceKind.PLATFORM]
     platform = [name for name in children if name not in apps]
-    waves = [apps, *([one.name for one in wave if one.name in platform] for wave in reversed(stack.waves(platform)))]
+    waves = [
+        apps,
+        *([service.name for service in wave if service.name in platform] for wave in reversed(stack.waves(platform))),
+    ]
     for wave in waves:
         _end_together([(child, specs.get(name)) for name in wave for child in children[name]])
 
@@ -43,8 +46,8 @@ def _end_together(wave: list[tuple[Child, ProcessSpec | None]]) -> None:
 
 def end_strays(state: Path, known: Iterable[Child] = ()) -> None:
     """Kill what carries the mark of this stack and belongs to no known child: its supervisor died unawares."""
-    kept = {process.pid for child in known for process in child.members()}
+    spared = {process.pid for child in known for process in child.members()}
     for process in marked(state):
-        if process.pid not in kept:
+        if process.pid not in spared:
             with suppress(psutil.Error):
                 process.kill()

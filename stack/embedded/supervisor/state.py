@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.embedded.process import Identity
+from stack.runtime import GONE
 
 NAME = "supervisor"  # as a service of its own
 
@@ -52,7 +53,7 @@ class ServiceRecord:
     def as_found(self) -> "ServiceRecord":
         """The record, corrected when its process died without anyone to write it down."""
         if self.identity and self.identity.process() is None:
-            return replace(self, state=ServiceState.STOPPED, pid=None, created=None)
+            return replace(self, state=ServiceState.STOPPED, error=GONE, pid=None, created=None)
         return self
 
 
@@ -73,7 +74,7 @@ class SupervisorStatus:
 
     def record(self, service: str) -> ServiceRecord | None:
         """The record of a service."""
-        return next((one for one in self.records if one.service == service), None)
+        return next((record for record in self.records if record.service == service), None)
 
 
 class SupervisorRecords:
@@ -94,14 +95,16 @@ class SupervisorRecords:
 
     def write_status(self, records: Iterable[ServiceRecord], plan: RunPlan) -> None:
         """Say what runs."""
-        self._write("status.json", {"plan": asdict(plan), "services": [asdict(one) for one in records]})
+        self._write("status.json", {"plan": asdict(plan), "services": [asdict(record) for record in records]})
 
     def status(self) -> SupervisorStatus:
         """What ran when it was last written."""
         raw = self._read("status.json")
         if raw is None:
             return SupervisorStatus()
-        records = tuple(ServiceRecord(**{**one, "state": ServiceState(one["state"])}) for one in raw["services"])
+        records = tuple(
+            ServiceRecord(**{**record, "state": ServiceState(record["state"])}) for record in raw["services"]
+        )
         return SupervisorStatus(records, RunPlan(tuple(raw["plan"]["services"]), raw["plan"]["settings"]))
 
     def _read(self, name: str) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ class TrainerProcess:
         environment: Mapping[str, str],
         orchestrator: EmbeddedOrchestrator,
     ) -> None:
-        """``environment`` is what every app is told."""
+        """``environment`` is every app's."""
         self.name = service.name
         self.child: Child | None = None
         self.record = ServiceRecord(service.name, ServiceState.WAITING, time.time())
@@ -44,7 +44,7 @@ class TrainerProcess:
         self._request: TrainingRequest | None = None
 
     def adopt(self, record: ServiceRecord) -> None:
-        """Take over the trainer of the supervisor before; one that is gone failed."""
+        """Take over the trainer of the supervisor before; the training of a trainer that is gone failed."""
         self.record = replace(self.record, restarts=record.restarts, error=record.error)
         self.reconcile()
 
@@ -84,9 +84,9 @@ class TrainerProcess:
         scratch = self._context.folder("scratch") / "trainer"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        told = {**self._environment, "BATON_BATCH": request.batch, "BATON_SCRATCH": str(scratch)}
+        variables = {**self._environment, "BATON_BATCH": request.batch, "BATON_SCRATCH": str(scratch)}
         command = [*BEHIND, sys.executable, "-m", self._service.module]
-        self.child = Child.start(command, self._context.marked(told), self._context.log(self.name), ROOT)
+        self.child = Child.start(command, self._context.marked(variables), self._context.log(self.name), ROOT)
         self._request = request
         identity = self.child.identity
         self._orchestrator.mark_training(

@@ -1,0 +1,84 @@
+"""``./baton wait``: one contract for scripts, CI and Tilt: return when something is so, or fail in time."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from apps.common.errors import BatonError
+from apps.common.waiting import wait_until
+from stack.cli.stack import Stack
+from stack.runtime import ServiceStatus
+
+LOOK_EVERY_S = 0.5
+SUPERVISOR = "supervisor"
+
+
+class Condition(StrEnum):
+    """What can be waited for."""
+
+    READY = "ready"
+    VERSION = "version"
+    BATCH = "batch"
+
+
+def wait_for(stack: Stack, condition: Condition, name: str, seconds: float) -> dict[str, object]:
+    """
+    Return when the condition holds, with the figures for ``--json``; nothing need run yet when it is called.
+
+    Raises DeadlineMissed after ``seconds``, with the last state, and BatonError at once when it cannot come true.
+    """
+    looks = {Condition.READY: _not_ready, Condition.VERSION: _version_missing, Condition.BATCH: _batch_missing}
+    began = time.monotonic()
+    last = ["nothing was seen"]
+
+    def look() -> bool:
+        last[0] = _look(lambda: looks[condition](stack, name))
+        return not last[0]
+
+    wait_until(look, seconds, lambda: last[0], every=LOOK_EVERY_S)
+    return {"condition": str(condition), "name": name, "seconds": round(time.monotonic() - began, 1)}
+
+
+class Hopeless(BatonError):
+    """What is waited for cannot come true."""
+
+
+def _look(missing: Callable[[], str]) -> str:
+    """What is still missing, "" when nothing is; a service that does not answer yet is missing too."""
+    try:
+        return missing()
+    except Hopeless:
+        raise
+    except BatonError as error:
+        return str(error)
+
+
+def _not_ready(stack: Stack, _: str) -> str:
+    statuses = {status.service: status for status in stack.runtime.status()}
+    if not stack.running():
+        return "every service must be ready; got none; run ./baton up"
+    late = [status for status in statuses.values() if not status.is_up]
+    late = [status for status in late if status.state != "waiting"] or late
+    if SUPERVISOR in {status.service for status in late}:
+        return "the supervisor must run; it is gone; run ./baton up"
+    return f"every service must be ready; {'; '.join(map(_words, late))}" if late else ""
+
+
+def _words(status: ServiceStatus) -> str:
+    return f"{status.service} is {status.state}{f' ({status.error})' if status.error else ''}"
+
+
+def _version_missing(stack: Stack, version: str) -> str:
+    served = stack.pipeline().served_version()
+    return "" if served == version else f"version {version} must serve; got {served or 'none'}"
+
+
+def _batch_missing(stack: Stack, batch: str) -> str:
+    pipeline = stack.pipeline()
+    if reason := pipeline.refusal(batch):
+        raise Hopeless(f"batch {batch} must be trained on; it was refused: {reason}")
+    versions = [version.version for version in pipeline.versions() if version.tags.get("batch") == batch]
+    served = pipeline.served_version()
+    if not versions:
+        return f"batch {batch} must become a version; there is none yet; ./baton status shows its training"
+    return "" if served in versions else f"version {versions[-1]} of batch {batch} must serve; got {served or 'none'}"

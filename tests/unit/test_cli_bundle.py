@@ -1,0 +1,90 @@
+"""What a bundle holds, and what it must not."""
+
+import json
+import tarfile
+
+import pytest
+
+from stack.cli.bundle import HIDDEN, scrub
+
+SECRETS = [
+    "password=hunter2",
+    '"db_password": "hunter2"',
+    "MY_API_KEY: hunter2",
+    "AWS_SECRET_ACCESS_KEY=hunter2/abc",
+    "postgresql://baton:hunter2@db:5432/x",
+    "https://hunter2@proxy.example:3128",
+    "Authorization: Basic hunter2hunter2",
+    "header authorization=Bearer hunter2hunter2",
+    "Bearer hunter2.hunter2-hunter2",
+    "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
+    "token='hunter2'",
+    "curl -H 'X-Auth-Token: hunter2'",
+]
+HARMLESS = [
+    "2026-01-01 INFO kafka ready in 3.2 s",
+    "http://127.0.0.1:15000/health answered 200",
+    "the tokenizer split 12 words",
+    "keys=() rows=12000 mode=embedded",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_secret_gets_into_a_bundle(text):
+    """Passwords, tokens, keys and credentials of addresses are replaced, whatever stands around them."""
+    cleaned = scrub(f"before {text} after")
+
+    assert "hunter2" not in cleaned
+    assert HIDDEN in cleaned
+    assert cleaned.startswith("before ")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_stays(text):
+    """A line without a secret is not touched."""
+    assert text == scrub(text)
+
+
+def content(archive):
+    """The files of a bundle, by their path below its folder."""
+    with tarfile.open(archive) as opened:
+        return {
+            member.name.partition("/")[2]: opened.extractfile(member).read().decode() for member in opened.getmembers()
+        }
+
+
+def test_a_bundle_of_a_stack_that_is_down_has_all_that_is_known(checkout):
+    """Nothing runs: status, doctor, settings, versions, the names of variables and the end of each log are there."""
+    state = checkout.keep("embedded")
+    (state / "logs").mkdir()
+    (state / "logs" / "kafka.log").write_text("started\n" * 1000 + "password=hunter2\nthe last line\n")
+    code, out, _ = checkout.run("bundle", "--json", HOME=str(checkout.root), MY_TOKEN=f"hunter{2}")
+    files = content(checkout.root / json.loads(out)["bundle"])
+
+    assert 0 == code
+    assert {"README.txt", "versions.json", "environment.txt", "embedded/status.json"} <= set(files)
+    assert "the stack is down" in files["embedded/status.json"]
+    assert "Java must be" in files["embedded/doctor.txt"]
+    assert files["embedded/logs/kafka.log"].endswith("the last line")
+    assert files["embedded/logs/kafka.log"].count("\n") < 400
+    assert "HOME" in files["environment.txt"].split()
+    assert not [name for name, text in files.items() if "hunter2" in text or str(checkout.root) in text]
+
+
+def test_an_unexpected_error_names_the_bundle_and_is_in_it(checkout):
+    """A fault of Baton's own is one sentence and the command; its traceback is in the bundle, and shown on request."""
+    state = checkout.keep("embedded")
+    (state / "settings.json").write_text("half a fi")
+    code, out, err = checkout.run("status")
+    debugged = checkout.run("status", BATON_DEBUG="1")
+    bundled = checkout.run("bundle", "out.tar.gz")
+    files = content(checkout.root / "out.tar.gz")
+
+    assert (1, "") == (code, out)
+    assert "this is a fault of Baton: JSONDecodeError" in err
+    assert err.splitlines()[-1].strip() == "./baton bundle"
+    assert "Traceback" not in err
+    assert "Traceback" in debugged[2]
+    assert 0 == bundled[0]
+    assert "Traceback" in files["last-error.log"]
+    assert "could not be found out" in files["embedded/status.json"]

@@ -1,0 +1,41 @@
+"""How a command ends that is interrupted, or whose reader has gone."""
+
+import signal
+
+
+def logged(checkout, lines):
+    """A log of ``lines`` lines."""
+    folder = checkout.keep("embedded") / "logs"
+    folder.mkdir()
+    (folder / "kafka.log").write_text("".join(f"line {number} {'x' * 200}\n" for number in range(lines)))
+
+
+def test_a_reader_that_goes_early_is_no_error(checkout):
+    """``./baton logs | head``: nothing on standard error, whether much or little was left to print."""
+    logged(checkout, 20_000)
+    for arguments in (["-n", "20000"], ["-n", "20000", "--json"], ["-n", "3"]):
+        process = checkout.start("logs", *arguments)
+        process.stdout.close()
+        _, err = process.communicate(timeout=60)
+
+        assert ("", True) == (err, process.returncode != 0), arguments
+
+
+def test_ctrl_c_is_one_word_and_exit_code_130(checkout):
+    """A command that follows a log ends at Ctrl-C with 130 and nothing but ``interrupted``."""
+    logged(checkout, 1)
+    process = checkout.start("logs", "-f", PYTHONUNBUFFERED="1")
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert (130, "interrupted\n") == (process.returncode, err)
+
+
+def test_output_to_a_file_has_no_colours(checkout):
+    """Neither a pipe nor NO_COLOR gets escape codes."""
+    logged(checkout, 3)
+    _, out, err = checkout.run("logs")
+    _, coloured, _ = checkout.run("logs", FORCE_COLOR="1", NO_COLOR="1")
+
+    assert "\x1b[3" not in out + err + coloured

@@ -1,0 +1,50 @@
+"""Which mode a command means: --mode, then BATON_MODE, then the stack that is here; never a guess."""
+
+import pytest
+
+from apps.common.errors import SettingsError
+from stack.cli.options import choose_mode
+from stack.cli.stack import Mode
+
+EMBEDDED, CLUSTER = Mode.EMBEDDED, Mode.CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "mode", "announced"),
+    [
+        (None, [], EMBEDDED, False),
+        (None, [EMBEDDED], EMBEDDED, False),
+        (None, [CLUSTER], CLUSTER, True),
+        (EMBEDDED, [CLUSTER], EMBEDDED, False),
+        (CLUSTER, [EMBEDDED, CLUSTER], CLUSTER, False),
+    ],
+)
+def test_a_given_mode_wins_over_the_stack_that_is_here(given, kept, mode, announced):
+    """What is given is taken; else the only stack of the checkout decides, and is announced when not the default."""
+    chosen, why = choose_mode(given, kept)
+
+    assert mode is chosen
+    assert announced is bool(why)
+
+
+def test_two_stacks_and_no_choice_are_refused():
+    """With stacks of both modes nothing is guessed: the error names both ways to say which."""
+    with pytest.raises(SettingsError, match="embedded and cluster mode, and no choice; add --mode, or set BATON_MODE"):
+        choose_mode(None, [EMBEDDED, CLUSTER])
+
+
+def test_the_commands_take_the_mode_in_that_order(checkout):
+    """The real command: the kept stack decides and is announced, BATON_MODE wins over it, --mode over both."""
+    checkout.keep("cluster")
+    kept = checkout.run("env")
+    variable = checkout.run("env", BATON_MODE="embedded")
+    option = checkout.run("env", "--mode", "embedded", BATON_MODE="cluster")
+    checkout.keep("embedded")
+    both = checkout.run("env")
+
+    assert "export BATON_MODE=cluster" in kept[1]
+    assert "cluster mode: this checkout's stack runs so" in kept[2]
+    assert "export BATON_MODE=embedded" in variable[1]
+    assert ("export BATON_MODE=embedded" in option[1], option[2]) == (True, "")
+    assert 1 == both[0]
+    assert "the mode must be given" in both[2]
