@@ -86,8 +86,12 @@ def up(*, as_json: bool) -> None:
     out.print(f"machine: {figures['machine']}")
 
 
-def cluster_up() -> None:
-    """Seconds until each service of a new cluster is ready; memory and CPU when idle; written to docs/budget.md."""
+def cluster_up(*, as_json: bool, write: bool) -> None:
+    """
+    Seconds until each service of a new cluster is ready; memory and CPU when idle.
+
+    With ``write`` it becomes the budget that doctor reads, and docs/budget.md; both are tracked files.
+    """
     from stack.cluster import budget, images  # noqa: PLC0415 - a second to import, which nobody else here needs
     from stack.cluster.kind_config import NAME  # noqa: PLC0415
     from stack.cluster.node import Node  # noqa: PLC0415
@@ -100,8 +104,14 @@ def cluster_up() -> None:
         with step("idle"):
             pause(SETTLED_S)
         figures = budget.measure(Node(f"{NAME}-bench"), ready, machine(), SETTLED_S)
-    budget.save(figures)
+    if write:
+        budget.save(figures)
+    if as_json:
+        print(json.dumps(asdict(figures), indent=1))
+        return
     out.print(budget.page(figures), markup=False)
+    if not write:
+        out.print(f"{budget.FILE.name} and docs/budget.md are as they were; with --write they get these figures.")
 
 
 def serve(rates: list[float], seconds: float, *, as_json: bool) -> None:

@@ -15,7 +15,16 @@ from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
 from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
-from stack.cli.options import DatasetOption, JsonOption, ModeOption, OwnModeOption, RateOption, SetOption, SourceOption
+from stack.cli.options import (
+    DatasetOption,
+    JsonOption,
+    ModeOption,
+    OwnModeOption,
+    RateOption,
+    SetOption,
+    SourceOption,
+    WriteOption,
+)
 from stack.cli.stack import Mode, Stack
 from stack.cli.wait import Condition, wait_for
 
@@ -363,12 +372,14 @@ app.add_typer(bench_app, name="bench", rich_help_panel=LOOK)
 
 
 @bench_app.command("up")
-def bench_up(as_json: JsonOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
-    """Seconds of a first and of a warm up, and the memory of the idle stack; of a cluster also docs/budget.md."""
+def bench_up(as_json: JsonOption = False, write: WriteOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
+    """Seconds of a first and of a warm up, and the memory of the idle stack."""
     from stack.cli import bench
 
     if mode is Mode.CLUSTER:
-        bench.cluster_up()
+        bench.cluster_up(as_json=as_json, write=write)
+    elif write:
+        raise BatonError("--write must come with --mode cluster; got embedded, which no file keeps; leave it out")
     else:
         bench.up(as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""What the cluster takes: measured by ``./baton bench up --mode cluster``, kept as data, shown in docs/budget.md."""
+"""What the cluster takes: by ``./baton bench up --mode cluster --write``, kept as data, shown in docs/budget.md."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from stack.services import StackSpec
 FILE = Path(__file__).with_name("budget.yaml")
 PAGE = ROOT / "docs" / "budget.md"
 MIB = 2**20
-HEAD = "# Measured by ./baton bench up --mode cluster, which writes this file and docs/budget.md; doctor reads it.\n"
+HEAD = "# Measured by ./baton bench up --mode cluster --write, which writes docs/budget.md too; doctor reads it.\n"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def page(found: Budget) -> str:
     table = "\n".join(rows)
     return f"""# What the cluster takes
 
-Measured by `./baton bench up --mode cluster`, which writes this page, with a version loaded and nothing to do,
+Measured by `./baton bench up --mode cluster --write`, which writes this page, with a version loaded and nothing to do,
 {found.idle_after_s} s after its roll-out (a JVM goes on compiling for a while).
 Machine: {told}. From no cluster and built images everything was ready after
 {max(found.ready_s.values(), default=0):.0f} s. The node as a whole, Kubernetes included, took {found.node_mib} MiB.

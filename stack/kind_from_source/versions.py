@@ -27,7 +27,7 @@ class Versions:
 
     @property
     def staging(self) -> str:
-        """The version of Kubernetes' own libraries: 1.34.4 has them as 0.34.4."""
+        """The version of Kubernetes' own libraries: 1.2.3 has them as 0.2.3."""
         return "0." + self.kubernetes.split(".", 1)[1]
 
 

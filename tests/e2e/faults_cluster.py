@@ -38,6 +38,11 @@ class ClusterFaults:
         self.node.execute("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", "SIGKILL", container)
         return container
 
+    def kill_pod(self, name):
+        """End the container of one pod as a crash would."""
+        pod = self.core.read_namespaced_pod(name, NAMESPACE)
+        self._kill(pod.status.container_statuses[0].container_id.removeprefix("containerd://"))
+
     def kill_keeper(self):
         """End what makes pods of Jobs and Deployments, and wait until it is back."""
         selector = f"component={KEEPER}"

@@ -252,6 +252,34 @@ def test_training_and_serving_scale_out_to_executors(pipeline, first_version, sc
     assert [] == problems(verdict, 1, must_compare=True)
 
 
+@pytest.fixture
+def three_datanodes(stack):
+    """HDFS with three DataNodes, each of which has a copy of what is written now."""
+    values = {"hdfs": {"datanode": {"replicas": 3}, "replication": 3}}
+    wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
+    wide.up(services.load().services, lambda *_: None)
+    yield wide
+    stack.runtime.up(services.load().services, lambda *_: None)
+
+
+def test_a_file_with_three_copies_is_read_after_two_datanodes_are_gone(three_datanodes, faults):
+    """
+    Each copy is on another DataNode, so the last one answers.
+    """
+    files, data = three_datanodes.attach().apps.files(), secrets.token_bytes(5 * 2**20)
+    path = f"/three-copies-{secrets.token_hex(3)}"
+    files.upload(path, [data[:1000], data[1000:]])
+    try:
+        copies = files.client.get_file_info(path).replication
+        for number in (1, 2):
+            faults.kill_pod(f"datanode-{number}")
+        read = files.read(path)
+    finally:
+        files.delete(path)
+
+    assert (copies, read == data) == (3, True)
+
+
 def executors(node):
     """The pods of Spark's executors."""
     return node.core().list_namespaced_pod(NAMESPACE, label_selector="spark-role=executor").items

@@ -12,6 +12,7 @@ from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
 from stack import services
+from stack.cli import bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 
 
@@ -181,6 +182,13 @@ def test_the_budgets_page_is_what_the_data_says():
     docs/budget.md is written from budget.yaml and never by hand.
     """
     assert budget.PAGE.read_text() == budget.page(budget.load())
+
+
+def test_the_budget_was_taken_as_long_after_the_roll_out_as_bench_waits():
+    """
+    What the page says of its figures is how they are taken.
+    """
+    assert bench.SETTLED_S == budget.load().idle_after_s
 
 
 def test_a_bent_budget_is_refused(tmp_path):
