@@ -365,7 +365,9 @@ def test(mode: OwnModeOption = Mode.EMBEDDED) -> None:
     sys.exit(checks.test(mode))
 
 
-app.add_typer(cluster.app, name="cluster", rich_help_panel=CLUSTER)
+app.add_typer(
+    cluster.app, name="cluster", rich_help_panel=CLUSTER, short_help="The kind cluster by itself, as for Tilt."
+)
 
 bench_app = typer.Typer(help="Measure this machine; never a test.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench", rich_help_panel=LOOK)
