@@ -1,6 +1,7 @@
 """What this machine lacks for the cluster mode, and what to do about each; ``up`` refuses in the same words."""
 
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +15,16 @@ from stack.cluster.node import Node
 from stack.preflight import GIB, Check, answers, free_memory
 from stack.services import StackSpec
 
-SOURCE_TWICE = 2.1  # as it is, and split into slices and a test part
+TWICE = 2.1  # a source as it is, and split into slices and a test part
+UNPACKED = 11  # times the size of a compressed one
+HELM = (3, 17)  # the first that takes over what another program put there
 DISK_GIB = 20  # images in Docker and again in the node, jars, wheels, and where there is no registry a Go build cache
 
 
 def check(node: Node, stack: StackSpec) -> list[Check]:
     """Look at the machine."""
     running = node.running()
-    found = [*_docker(), *map(_program, ("kind", "helm", "kubectl"))]
+    found = [*_docker(), *map(_program, ("kind", "kubectl")), _helm()]
     return [*found, _memory(stack, running=running), _disk(), *([] if running else _ports(stack))]
 
 
@@ -46,6 +49,18 @@ def _program(name: str) -> Check:
         return Check(f"{name} must be there", ok=False, got="none", remedy=remedy)
 
 
+def _helm() -> Check:
+    """Whether helm can make its own what Tilt put into the cluster."""
+    there = _program("helm")
+    if not there.ok:
+        return there
+    said = programs.run("helm", "version", "--template", "{{.Version}}")
+    version = tuple(map(int, re.findall(r"\d+", said)[:2]))
+    rule = f"helm must be {HELM[0]}.{HELM[1]} or newer"
+    remedy = "install a newer one, or have it made: ./baton cluster from-source"
+    return Check(rule, version >= HELM, f"{said} at {there.got}", remedy)
+
+
 def _memory(stack: StackSpec, *, running: bool) -> Check:
     need = budget.load().training_mib(stack) / 1024
     free = free_memory() / GIB
@@ -59,9 +74,10 @@ def _disk() -> Check:
     return Check(f"free disk must be {DISK_GIB} GiB", free >= DISK_GIB, f"{free:.1f} GiB at {place}", "make room")
 
 
-def room(source: int, volume: str) -> Check:
-    """Whether the dropper's volume, of a size such as ``1Gi``, holds a source of so many bytes and its slices."""
-    need = SOURCE_TWICE * source / GIB
+def room(source: Path, volume: str) -> Check:
+    """Whether the dropper's volume, of a size such as ``1Gi``, holds a person's file and the slices of it."""
+    factor = 1 + UNPACKED if source.suffix in (".gz", ".zip") else TWICE
+    need = factor * source.stat().st_size / GIB
     held = float(parse_quantity(volume)) / GIB
     remedy = (
         f"set dropper.persistence.size in charts/pipeline/values.yaml to {math.ceil(need)}Gi; a cluster that is there "

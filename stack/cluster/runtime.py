@@ -144,7 +144,7 @@ class ClusterRuntime:
     def _room_for_source(self) -> Iterator[Check]:
         if source := self.settings.get(SOURCE):
             size = charts.value("pipeline", "dropper.persistence.size", self.values)
-            yield doctor.room(Path(source).stat().st_size, str(size))
+            yield doctor.room(Path(source), str(size))
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}

@@ -12,7 +12,6 @@ from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
 from stack import services
-from stack.cli import bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 
 
@@ -184,13 +183,6 @@ def test_the_budgets_page_is_what_the_data_says():
     assert budget.PAGE.read_text() == budget.page(budget.load())
 
 
-def test_the_budget_was_taken_as_long_after_the_roll_out_as_bench_waits():
-    """
-    What the page says of its figures is how they are taken.
-    """
-    assert bench.SETTLED_S == budget.load().idle_after_s
-
-
 def test_a_bent_budget_is_refused(tmp_path):
     """
     The file is named, with what to do.
@@ -288,13 +280,23 @@ def test_nothing_of_a_checkouts_umask_is_in_an_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "volume", "ok"), [(400 * 2**20, "1Gi", True), (500 * 2**20, "1Gi", False), (10 * 2**30, "22Gi", True)]
+    ("name", "size", "volume", "ok"),
+    [
+        ("rows.csv", 400 * 2**20, "1Gi", True),
+        ("rows.csv", 500 * 2**20, "1Gi", False),
+        ("rows.csv", 10 * 2**30, "22Gi", True),
+        ("rows.csv.gz", 60 * 2**20, "1Gi", True),
+        ("rows.csv.gz", 100 * 2**20, "1Gi", False),
+    ],
 )
-def test_a_source_must_fit_into_the_droppers_volume_twice(source, volume, ok):
+def test_a_source_must_fit_into_the_droppers_volume_twice(tmp_path, name, size, volume, ok):
     """
     As it is and as slices; the remedy says which size to set, and that a volume that is there stays as it is.
     """
-    check = doctor.room(source, volume)
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(size)
+
+    check = doctor.room(tmp_path / name, volume)
 
     assert check.ok is ok
     assert ok or "set dropper.persistence.size in charts/pipeline/values.yaml to 2Gi" in str(check)
