@@ -37,6 +37,7 @@ LIGHT = {  # as in report.html.j2
 }
 SETTINGS = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in a version is a $
     "svg.hashsalt": "baton",
     "font.size": 11,
     "text.color": INK,

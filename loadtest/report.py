@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
+from rich.text import Text
 
 from loadtest import chart
 from loadtest.ledger import Verdict, problems
@@ -145,7 +146,7 @@ def table(verdict: Verdict) -> Table:
     where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
     compared = f"{verdict.compared:,} compared with what their versions predict" if verdict.compared else ""
-    rows = [
+    rows: list[tuple[str | Text, ...]] = [
         ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
         ("answered", f"{verdict.answered:,}", f"{verdict.rejected:,} of them rejected, {verdict.repeats:,} repeats"),
         ("missing", _good_if_none(len(verdict.missing)) if verdict.acked else "nothing sent", ""),
@@ -162,9 +163,9 @@ def table(verdict: Verdict) -> Table:
     lines.add_column(justify="right")
     lines.add_column(style="dim")
     for row in rows:
-        lines.add_row(*row)
+        lines.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))  # a version may hold a [
     return lines
 
 
-def _good_if_none(count: int) -> str:
-    return f"[{'red' if count else 'green'}]{count:,}[/]"
+def _good_if_none(count: int) -> Text:
+    return Text(f"{count:,}", "red" if count else "green")

@@ -37,8 +37,8 @@ def main() -> int:
 
 
 def _refuse(sentence: str) -> int:
-    err.print("[red]error:[/] ", end="")
-    err.print(sentence, markup=False)
+    err.print("error: ", style="red", end="")
+    err.print(sentence)
     return 1
 
 

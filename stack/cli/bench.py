@@ -109,7 +109,7 @@ def cluster_up(*, as_json: bool, write: bool) -> None:
     if as_json:
         print(json.dumps(asdict(figures), indent=1))
         return
-    out.print(budget.page(figures), markup=False)
+    out.print(budget.page(figures))
     if not write:
         out.print(f"{budget.FILE.name} and docs/budget.md are as they were; with --write they get these figures.")
 

@@ -52,7 +52,7 @@ def _show_evidence() -> None:
     for test in sorted(FAILURES.glob("*")):
         err.print(f"logs of {test.name}: {test}")
         for log in sorted(test.rglob("*.log")):
-            err.print(f"  {log.relative_to(test)}: {worst_line(log)}", markup=False)
+            err.print(f"  {log.relative_to(test)}: {worst_line(log)}")
 
 
 def check() -> int:

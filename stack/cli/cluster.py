@@ -24,7 +24,7 @@ def create() -> None:
 
     with step("cluster") as shown:
         Node().up(shown.update)
-    out.print(NEXT, markup=False)
+    out.print(NEXT)
 
 
 @app.command()

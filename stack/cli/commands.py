@@ -179,7 +179,7 @@ def status_command(as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED
             out.print()
             show(addresses.table(stack))
         for problem in known["problems"]:
-            out.print(f"! {problem}", markup=False)
+            out.print(f"! {problem}")
     if known["problems"]:
         raise typer.Exit(status.NOT_UP)
 
@@ -231,7 +231,7 @@ def wait(
     if as_json:
         print(json.dumps({"reached": True, **reached}))
     else:
-        out.print(f"{condition} {name}".strip(), "after", f"{reached['seconds']} s", markup=False)
+        out.print(f"{condition} {name}".strip(), "after", f"{reached['seconds']} s")
 
 
 @app.command(
@@ -289,7 +289,7 @@ def logs_command(
             print(json.dumps({"service": name, "line": line}), flush=follow)
         else:
             out.print(f"{name:20} ", style="dim", end="")
-            out.print(line, markup=False)
+            out.print(line)
 
 
 @app.command("env", rich_help_panel=WORK, epilog=examples('eval "$(./baton env)"'))

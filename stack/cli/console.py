@@ -1,33 +1,57 @@
-"""What the CLI shows: steps with their seconds, a spinner on a terminal and plain lines everywhere else."""
+"""
+What the CLI shows: steps with their seconds, a spinner on a terminal and plain lines everywhere else.
 
+Reasons, names, log lines come from files, requests and other programs. So a string is shown as it stands, in a table
+too: no ``[markup]``, no ``:emoji:``, no code that moves a terminal's cursor. What shall have a colour is a ``Text``.
+"""
+
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 WIDE = 1000  # columns where no terminal folds a line
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+
+
+class PlainConsole(Console):
+    """Shows every string as it stands, and a control code in it by its number."""
+
+    def __init__(self, **more: Any) -> None:
+        """``more`` is what any console may be told."""
+        super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **more)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The pieces of which rich writes each; those that steer the terminal are rich's own."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else CONTROL.sub(lambda code: repr(code[0])[1:-1], text), style, control)
+
+
+out = PlainConsole()
+err = PlainConsole(stderr=True)
 
 
 def show(part: Table | str) -> None:
     """Print a table or a text: folded on a terminal, however narrow, and one line per row into a pipe."""
     if isinstance(part, str):
-        out.print(part, markup=False)
+        out.print(part)
         return
     for column in part.columns:
         column.overflow = "fold"
-    console = out if out.is_terminal else Console(file=out.file, highlight=False, width=WIDE)
+    console = out if out.is_terminal else PlainConsole(file=out.file, width=WIDE)
     console.print(part, soft_wrap=False)
 
 
 class StepLine:
     """A step under way: its line says ``note`` beside the title."""
 
-    def __init__(self, title: str, show: Callable[[str], None]) -> None:
+    def __init__(self, title: str, show: Callable[[Text], None]) -> None:
         """``show`` redraws the line of a step that is still under way."""
         self.title = title
         self.note = ""
@@ -36,7 +60,7 @@ class StepLine:
     def update(self, note: str) -> None:
         """Say how far the step is, or what came of it."""
         self.note = note
-        self._show(f"{escape(self.title)}  [dim]{escape(note)}[/]")
+        self._show(Text.assemble(self.title, "  ", (note, "dim")))
 
 
 @contextmanager
@@ -45,7 +69,7 @@ def step(title: str) -> Iterator[StepLine]:
     started = time.monotonic()
     try:
         if err.is_terminal:
-            with err.status(escape(title)) as status:
+            with err.status(Text(title)) as status:
                 current = StepLine(title, status.update)
                 yield current
         else:
@@ -53,7 +77,11 @@ def step(title: str) -> Iterator[StepLine]:
             current = StepLine(title, lambda _: None)
             yield current
     except BaseException:
-        err.print(f"[red]✗[/] {escape(title)}  [dim]{time.monotonic() - started:.1f} s[/]")
+        err.print(_outcome(("✗", "red"), title, started))
         raise
     note = f"  {current.note}" if current.note else ""
-    err.print(f"[green]✓[/] {escape(title + note)}  [dim]{time.monotonic() - started:.1f} s[/]")
+    err.print(_outcome(("✓", "green"), f"{title}{note}", started))
+
+
+def _outcome(mark: tuple[str, str], line: str, started: float) -> Text:
+    return Text.assemble(mark, f" {line}  ", (f"{time.monotonic() - started:.1f} s", "dim"))

@@ -177,7 +177,7 @@ def _print_outcome(verdict: Verdict, story: Timeline, report: Path, seconds: flo
     calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
     if calm.p50_ms is not None and calm.p99_ms is not None:
         out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
-    out.print(f"report: {report}  ({seconds:.0f} s in all)", markup=False)
+    out.print(f"report: {report}  ({seconds:.0f} s in all)")
 
 
 def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:

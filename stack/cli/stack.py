@@ -146,7 +146,7 @@ def retry_failed_release(orchestrator: Orchestrator) -> None:
 @cache
 def _say(line: str) -> None:
     """Print a line, the same one once."""
-    err.print(line, markup=False)
+    err.print(line)
 
 
 @contextmanager

@@ -6,15 +6,15 @@ from loadtest.ledger import Verdict, check
 BEGAN = 1_000_000.0
 
 
-def run(*, lost: int = 0, altered: int = 0, slow: int = -1) -> Verdict:
-    """600 requests in 6 s; release 2 (version 5) answers from the 400th on."""
+def run(*, lost: int = 0, altered: int = 0, slow: int = -1, second: str = "5") -> Verdict:
+    """600 requests in 6 s; release 2 (version ``second``) answers from the 400th on."""
     sends = [Send(f"r{n}", n % 2, n // 2, BEGAN + n / 100, BEGAN + n / 100) for n in range(600)]
     answers = [
         Answer(
             request_id=send.request_id,
             in_partition=n % 2,
             in_offset=n // 2,
-            model_version="4" if n < 400 else "5",
+            model_version="4" if n < 400 else second,
             release=1 if n < 400 else 2,
             prediction=100.0 + (n < altered),
             rejection=None,
@@ -22,5 +22,5 @@ def run(*, lost: int = 0, altered: int = 0, slow: int = -1) -> Verdict:
         )
         for n, send in enumerate(sends)
     ]
-    expected = [Expected(version, n % 2, n // 2, 100.0, None) for version in "45" for n in range(600)]
+    expected = [Expected(version, n % 2, n // 2, 100.0, None) for version in ("4", second) for n in range(600)]
     return check(sends, answers[: 600 - lost], expected)

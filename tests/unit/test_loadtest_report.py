@@ -1,5 +1,6 @@
 """What the report and the table say of a run, good or bad."""
 
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -104,6 +105,19 @@ def test_text_from_elsewhere_cannot_become_markup(page):
     assert "script" not in Tags(html).open
     assert "&lt;script&gt;" in html
     assert "&lt;i&gt;" in html
+
+
+def test_a_version_of_any_name_is_shown_in_report_and_table(page):
+    """Who answered is read from a header that anybody may write: markup, a formula and HTML are letters."""
+    odd = "[/b] $x_{$ <script>"
+    verdict = run(second=odd)
+    html = page(verdict)
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(table(verdict))
+
+    assert "script" not in Tags(html).open
+    assert "[/b] $x_{$ &lt;script&gt;" in html
+    assert f"4, {odd}" in console.export_text()
 
 
 def test_an_empty_run_still_makes_a_report(page):
