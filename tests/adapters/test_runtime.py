@@ -19,7 +19,8 @@ from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.waiting import wait_until
 from stack import services
 from stack.cli.addresses import addresses
-from stack.cli.stack import Stack
+from stack.cli.stack import Mode, Stack
+from stack.cli.status import problems_of
 from stack.embedded import doctor
 from stack.embedded.process import MARK, Child, marked
 from stack.embedded.runtime import EmbeddedRuntime
@@ -158,13 +159,16 @@ def test_a_service_that_is_killed_comes_back(runtime, service):
 
 
 def test_a_supervisor_that_is_killed_leaves_its_processes_to_the_next_one(runtime):
-    """Kill -9 of the supervisor, then up: the same processes, another supervisor."""
+    """Kill -9 of the supervisor: status says that up mends it, and up does: the same processes, another supervisor."""
     before = {one.service: one.instances for one in runtime.status()}
     os.kill(int(before["supervisor"][0]), signal.SIGKILL)
     wait_until(lambda: record(runtime, "supervisor").instances == (), 5, "the supervisor must die")
+    advice = problems_of(runtime.status(), Mode.EMBEDDED)
     runtime.up(PLATFORM, ignore)
     after = {one.service: one.instances for one in runtime.status()}
 
+    assert ["supervisor is gone" in text and text.endswith("./baton up") for text in advice] == [True]
+    assert [] == problems_of(runtime.status(), Mode.EMBEDDED)
     assert before.pop("supervisor") != after.pop("supervisor")
     assert before == after
 

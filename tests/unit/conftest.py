@@ -28,7 +28,7 @@ class Checkout:
     def start(self, *arguments, **environment):
         """./baton on its way, without the launcher."""
         command = [sys.executable, "-m", "stack.cli", *arguments]
-        shell = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}  # noqa: TID251
+        shell = {name: value for name, value in os.environ.items() if not name.startswith(("BATON_", "PYTHON"))}  # noqa: TID251
         pipe = subprocess.PIPE
         own = {"PYTHONPATH": str(self.root), "COLUMNS": "80", **environment}
         return subprocess.Popen(command, cwd=self.root, env=shell | own, stdout=pipe, stderr=pipe, text=True)

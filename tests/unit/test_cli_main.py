@@ -13,7 +13,7 @@ def logged(checkout, lines):
 def test_a_reader_that_goes_early_is_no_error(checkout):
     """``./baton logs | head``: nothing on standard error, whether much or little was left to print."""
     logged(checkout, 20_000)
-    for arguments in (["-n", "20000"], ["-n", "20000", "--json"], ["-n", "3"]):
+    for arguments in (["-n", "20000"], ["-n", "20000", "--json"], ["-n", "3"], ["-n", "3", "--json"]):
         process = checkout.start("logs", *arguments)
         process.stdout.close()
         _, err = process.communicate(timeout=60)

@@ -48,3 +48,13 @@ def test_the_commands_take_the_mode_in_that_order(checkout):
     assert ("export BATON_MODE=embedded" in option[1], option[2]) == (True, "")
     assert 1 == both[0]
     assert "the mode must be given" in both[2]
+
+
+def test_a_start_that_left_nothing_running_is_not_remembered(checkout):
+    """An up that fails before anything runs leaves no stack here: the next command does not take its mode."""
+    failed = checkout.run("up", "--mode", "cluster", DOCKER_HOST="unix:///nonexistent")
+    after = checkout.run("env")
+
+    assert 1 == failed[0]
+    assert "Docker" in failed[2]
+    assert "export BATON_MODE=embedded" in after[1]

@@ -2,8 +2,10 @@
 
 from xml.etree import ElementTree as ET
 
+from matplotlib import image
+
 from apps.common.messages import Answer
-from loadtest.chart import DOTS_PER_SLICE, SLICES, draw, thinned
+from loadtest.chart import DOTS_PER_SLICE, INK, LIGHT, SLICES, draw, thinned, write_png
 from loadtest.timing import RequestWait
 from tests.unit.sample_run import BEGAN, run
 
@@ -21,6 +23,17 @@ def test_the_picture_shows_what_happened():
     assert "release 2, version 5" in svg
     assert "#0a0a0" not in svg
     assert "#0b0b0" not in svg
+
+
+def test_the_chart_for_a_page_without_colours_of_its_own_has_light_ones(tmp_path):
+    """The PNG is small, and every stand-in colour has become one that can be seen."""
+    write_png(run(lost=3), [BEGAN + 1], [((BEGAN + 1, BEGAN + 3), "2 s")], tmp_path / "chart.png")
+    pixels = (image.imread(tmp_path / "chart.png")[:, :, :3] * 255).round().astype(int).reshape(-1, 3)
+    colours = {"#{:02x}{:02x}{:02x}".format(*pixel) for pixel in pixels}
+
+    assert (tmp_path / "chart.png").stat().st_size < 100_000
+    assert LIGHT[INK] in colours
+    assert not set(LIGHT) & colours
 
 
 def test_thinning_keeps_every_peak():
