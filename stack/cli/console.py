@@ -73,7 +73,7 @@ def step(title: str) -> Iterator[StepLine]:
                 current = StepLine(title, status.update)
                 yield current
         else:
-            err.print(f"… {escape(title)}")
+            err.print(f"… {title}")
             current = StepLine(title, lambda _: None)
             yield current
     except BaseException:

@@ -9,7 +9,7 @@ from apps.common.errors import BatonError
 from stack.cli import __main__ as cli
 from stack.cli import console
 from stack.cli.console import PlainConsole, step
-from stack.cli.status import table
+from stack.cli.status import tables
 
 NASTY = "[/price] [red]x[/] [link=http://x]:car: $a^{b$ <b>"
 CODES = "clear\x1b[2J \x9b1m bell\a back\b return\r"
@@ -28,7 +28,7 @@ def snapshot(text):
     """A stack whose every name is ``text``."""
     release = {"release": 1, "version": text, "state": text}
     return {
-        "services": [{"service": text, "state": text, "instances": [text], "restarts": 0}],
+        "services": [{"service": text, "state": text, "instances": [text], "restarts": 0, "error": text}],
         "serving": release,
         "wanted": {**release, "release": 2},
         "champion": text,
@@ -40,13 +40,14 @@ def snapshot(text):
             "refused": [{"batch": text, "reason": text}],
         },
         "problems": [text],
+        "addresses": [],
     }
 
 
 def test_status_shows_names_and_reasons_as_they_stand(shown):
     """A column called [/price] in a refused file, and whatever else a reason or a name holds, breaks no table."""
     known = snapshot(NASTY)
-    for part in table(known):
+    for part in tables(known):
         console.out.print(part)
 
     assert shown.getvalue().count(NASTY) >= 12

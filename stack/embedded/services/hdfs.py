@@ -9,16 +9,13 @@ from xml.sax.saxutils import escape
 import requests
 
 from apps.common.errors import Unavailable
-from stack.embedded.services.spec import ProcessSpec, StackContext
+from stack.embedded.services.spec import HERE, ProcessSpec, StackContext
 from stack.environment import HOST
 from stack.java import jars, java_command
 
 NAMENODE, DATANODE = "namenode", "datanode"
 HEAPS = {NAMENODE: "-Xmx160m", DATANODE: "-Xmx128m"}
 ANSWER_S = 2
-# A DataNode puts the whole path of its blocks into a pattern of Java's, where a % means something: Linux has a short
-# name for the folder in which a process runs.
-HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path())
 WEBHDFS = "--add-opens=java.base/java.lang=ALL-UNNAMED"  # its REST library defines classes by reflection
 
 LOGGING = """\
@@ -40,7 +37,8 @@ def _settings(context: StackContext, names: str) -> dict[str, object]:
         "dfs.datanode.address": f"{HOST}:{data.ports['data']}",
         "dfs.datanode.http.address": f"{HOST}:{data.ports['http']}",
         "dfs.datanode.ipc.address": f"{HOST}:{data.ports['ipc']}",
-        "dfs.datanode.data.dir": HERE / "blocks",
+        "dfs.datanode.data.dir": HERE
+        / "blocks",  # the whole path goes into a pattern of Java's, where a % means something
         # Nothing is resolved by name: a laptop's own name often leads nowhere.
         "dfs.datanode.hostname": HOST,
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",

@@ -6,16 +6,26 @@ The MLflow server: its web application under uvicorn, started as ``mlflow server
 """
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import requests
 
-from apps.common.errors import Unavailable
-from stack.embedded.services.spec import ProcessSpec, StackContext
+from apps.common.errors import SettingsError, Unavailable
+from stack.embedded.services.spec import HERE, ProcessSpec, StackContext
 from stack.environment import HOST
 
 NAME = "mlflow"
 HEALTH_S = 2
 FIRST_QUESTION_S = 90  # it makes the tables of a new database
+
+
+def _packages() -> Path:
+    """The folder that MLflow is installed in."""
+    found = find_spec("mlflow")
+    if found is None or found.origin is None:
+        raise SettingsError("mlflow must be installed; got none; remove .venv and start ./baton")
+    return Path(found.origin).parent.parent
 
 
 def spec(context: StackContext) -> ProcessSpec:
@@ -25,7 +35,7 @@ def spec(context: StackContext) -> ProcessSpec:
 
     def command() -> list[str]:
         where = ["--host", HOST, "--port", str(service.ports["http"])]
-        return [sys.executable, "-m", "uvicorn", *where, "--no-access-log", "mlflow.server.fastapi_app:app"]
+        return [sys.executable, "-P", "-m", "uvicorn", *where, "--no-access-log", "mlflow.server.fastapi_app:app"]
 
     def probe() -> None:
         address = service.address_at(HOST)
@@ -36,6 +46,7 @@ def spec(context: StackContext) -> ProcessSpec:
             raise Unavailable(f"MLflow must answer from its database; got {answer.status_code}; see its log")
 
     environment = {
+        "PYTHONPATH": str(HERE),  # it puts the path of its own package into a configuration where a % means something
         "_MLFLOW_SERVER_FILE_STORE": database,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": context.folder("mlartifacts").as_uri(),
@@ -45,4 +56,4 @@ def spec(context: StackContext) -> ProcessSpec:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }
-    return ProcessSpec(command, probe=probe, environment=environment, grace_s=5)
+    return ProcessSpec(command, _packages(), probe=probe, environment=environment, grace_s=5)

@@ -12,6 +12,8 @@ from stack.environment import ROOT
 from stack.services import Service, StackSpec
 
 PREPARE_S = 120
+# The folder in which a process runs, by the short name that Linux has for it, whatever characters its path has.
+HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path())
 
 
 @dataclass(frozen=True)
