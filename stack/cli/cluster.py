@@ -31,7 +31,7 @@ def create() -> None:
 def images(
     load: Annotated[bool, typer.Option("--load", help="Put the platform's into the cluster, ready for Tilt.")] = False,
 ) -> None:
-    """Build the images of the cluster mode, and print their names as JSON."""
+    """Build the images, and print their names as JSON."""
     from stack.cluster import charts, loading
     from stack.cluster import images as stack_images
     from stack.cluster.node import Node
@@ -51,7 +51,7 @@ def from_source(
     if_needed: Annotated[bool, typer.Option("--if-needed", help="Images only when no registry answers.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the Docker that this command started.")] = False,
 ) -> None:
-    """Make what a cluster needs from package registries alone: Docker, kind, helm, kubectl and the base images."""
+    """Make what a cluster needs from package registries. That is Docker, kind, helm, kubectl and the base images."""
     from stack import kind_from_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an ended run sweeps up too

@@ -375,7 +375,7 @@ app.add_typer(bench_app, name="bench", rich_help_panel=LOOK)
 
 @bench_app.command("up")
 def bench_up(as_json: JsonOption = False, write: WriteOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
-    """Seconds of a first and of a warm up, and the memory of the idle stack."""
+    """Seconds of a first and a warm up; memory when idle."""
     from stack.cli import bench
 
     if mode is Mode.CLUSTER:
