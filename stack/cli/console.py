@@ -5,6 +5,7 @@ Reasons, names, log lines come from files, requests and other programs. So a str
 too: no ``[markup]``, no ``:emoji:``, no code that moves a terminal's cursor. What shall have a colour is a ``Text``.
 """
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -44,8 +45,12 @@ def show(part: Table | str) -> None:
         return
     for column in part.columns:
         column.overflow = "fold"
-    console = out if out.is_terminal else PlainConsole(file=out.file, width=WIDE)
-    console.print(part, soft_wrap=False)
+    if out.is_terminal:
+        out.print(part, soft_wrap=False)
+        return
+    text = io.StringIO()
+    PlainConsole(width=WIDE, file=text).print(part, soft_wrap=False)
+    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=out.file)
 
 
 class StepLine:

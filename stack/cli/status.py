@@ -153,7 +153,7 @@ def problems_of(services: Sequence[ServiceStatus], mode: Mode) -> list[str]:
     supervisor = next((status for status in services if status.service == SUPERVISOR), None)
     if supervisor is not None and not supervisor.instances:
         left = sum(1 for status in services if status.instances)
-        return [f"the supervisor is gone, and what crashes stays down; {left} services still run; mend it: ./baton up"]
+        return [f"the supervisor is gone, and what crashes stays down ({left} services run on); mend it: ./baton up"]
     late = [status for status in services if not status.is_up]
     late = [status for status in late if status.state != "waiting"] or late  # those that wait do so for the others
     return [

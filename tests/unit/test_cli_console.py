@@ -40,4 +40,5 @@ def test_a_pipe_gets_one_line_per_row(printed):
     text = printed()
 
     assert 2 == len(text.splitlines())
+    assert all(line == line.rstrip() for line in text.splitlines())
     assert LONG in text

@@ -50,7 +50,7 @@ def test_a_supervisor_that_is_gone_is_named_first(checkout):
     code, out, _ = checkout.run("status")
 
     assert 3 == code
-    assert "! the supervisor is gone, and what crashes stays down; 1 services still run; mend it: ./baton up" in out
+    assert "! the supervisor is gone, and what crashes stays down (1 services run on); mend it: ./baton up" in out
 
 
 def test_a_stack_without_docker_is_told_by_its_cause(checkout):
