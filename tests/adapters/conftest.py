@@ -140,6 +140,9 @@ def mlflow(tmp_path_factory):
     """The address of an MLflow server on a database file of its own."""
     context = free_context(tmp_path_factory.mktemp("mlflow"))
     spec = mlflow_specs.spec(context)
-    on_a_file = {**spec.environment, "_MLFLOW_SERVER_FILE_STORE": "sqlite:///mlflow.db"}
-    with running(context, {"mlflow": replace(spec, folder=context.state, environment=on_a_file)}):
+    packages = context.folder("packages")  # as those of a checkout in a folder with this name
+    (packages / "mlflow").symlink_to(spec.folder / "mlflow")
+    database = tmp_path_factory.factory.mktemp("database") / "mlflow.db"
+    on_a_file = {**spec.environment, "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{database}"}
+    with running(context, {"mlflow": replace(spec, folder=packages, environment=on_a_file)}):
         yield context.service("mlflow").address_at(HOST)

@@ -37,8 +37,7 @@ def _settings(context: StackContext, names: str) -> dict[str, object]:
         "dfs.datanode.address": f"{HOST}:{data.ports['data']}",
         "dfs.datanode.http.address": f"{HOST}:{data.ports['http']}",
         "dfs.datanode.ipc.address": f"{HOST}:{data.ports['ipc']}",
-        "dfs.datanode.data.dir": HERE
-        / "blocks",  # the whole path goes into a pattern of Java's, where a % means something
+        "dfs.datanode.data.dir": HERE / "blocks",  # its whole path goes into a pattern of Java's
         # Nothing is resolved by name: a laptop's own name often leads nowhere.
         "dfs.datanode.hostname": HOST,
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",

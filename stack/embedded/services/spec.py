@@ -12,7 +12,7 @@ from stack.environment import ROOT
 from stack.services import Service, StackSpec
 
 PREPARE_S = 120
-# The folder in which a process runs, by the short name that Linux has for it, whatever characters its path has.
+# Linux's name for the folder in which a process runs: for a program that takes a % in a path for something else.
 HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path())
 
 
