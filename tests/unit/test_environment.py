@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.cli import __main__ as cli
 from stack.cli.shell import script
 from stack.environment import app_environment, clean_own_process, for_program, inherited
 from stack.services import load
@@ -165,3 +166,13 @@ def test_env_turns_any_shell_into_one_for_the_apps(program, tmp_path):
     assert not {"SPARK_HOME", "HADOOP_CONF_DIR", "PYTHONPATH", "BATON_DATASET", "JAVA_TOOL_OPTIONS"} & found.keys()
     assert "TMPDIR" not in found
     assert found["EDITOR"] == "vi"
+
+
+def test_every_command_runs_in_a_cleaned_process(shell):
+    """So do the tests that ``./baton test`` starts: they inherit it."""
+    seen = {}
+    shell.setattr(cli, "app", lambda **_: seen.update(os.environ))  # noqa: TID251
+    cli.main()
+
+    assert not {"SPARK_HOME", "JAVA_TOOL_OPTIONS", "PGHOST"} & seen.keys()
+    assert "127.0.0.1" in seen["no_proxy"].split(",")
