@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apps.common.errors import DeadlineMissed, Unavailable
-from apps.common.messages import Answer, Expected, Send
+from apps.common.messages import Answer, Expected, Send, first_answers
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import Verdict, check, missing, read_sends
 from loadtest.reader import AnswerReader
 
 STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
 SETTLE_S = 60
+ANSWERED_BY_S = 60
 
 
 class LiveLedger:
@@ -113,9 +114,19 @@ class LiveLedger:
         return set(missing(self.sends(), self.answers()))
 
     def versions_seen(self) -> set[str]:
-        """The model versions that answered."""
+        """The model versions of the answers that count: the first ones to what was sent."""
         positions = {(send.partition, send.offset) for send in self.sends()}
-        return {answer.model_version for answer in self.answers() if answer.position in positions}
+        return {answer.model_version for answer in first_answers(self.answers()) if answer.position in positions}
+
+    def wait_until_answered_by(self, version: str, deadline: float = ANSWERED_BY_S) -> None:
+        """Wait, in seconds, until an answer that counts is of ``version``: in an overlap its first ones are repeats."""
+        wait_until(
+            lambda: version in self.versions_seen(),
+            deadline,
+            lambda: (
+                f"version {version} must answer; got answers of {sorted(self.versions_seen())}; see the server's log"
+            ),
+        )
 
     def verdict(self, expected: list[Expected]) -> Verdict:
         """The checker's judgement of everything so far."""

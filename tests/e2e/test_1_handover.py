@@ -13,6 +13,7 @@ def test_new_batch_becomes_new_model_without_losing_a_prediction(pipeline, first
         batch = pipeline.drop_batch()
         after = pipeline.wait_for_version_trained_on(batch)
         pipeline.wait_until_served(after)
+        ledger.wait_until_answered_by(after)
 
     assert set() == ledger.missing()
     assert {before, after} <= ledger.versions_seen()
