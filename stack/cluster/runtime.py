@@ -56,14 +56,19 @@ class ClusterRuntime:
         began = time.monotonic()
         wanted = self._stack.start_order([one.name for one in services])
 
+        last = ""
+
         def note(text: str) -> None:
-            report(ServiceStatus("cluster", text), time.monotonic() - began)
+            nonlocal last
+            if text != last:
+                last = text
+                report(ServiceStatus("cluster", text), time.monotonic() - began)
 
         checks = [*self.check(), *self._room_for_source()]
         if bad := [str(check) for check in checks if not check.ok]:
             raise SettingsError("\n".join(bad))
         note("images")
-        images.build(note)
+        images.build(lambda text: note(f"building {text.partition(':')[0]}"))
         self.node.up(note)
         charts.make_namespace(self.node)
         built, done = {image.name: image for image in images.images()}, set[str]()
