@@ -157,16 +157,17 @@ class EmbeddedRuntime:
     def _await_ready(self, plan: RunPlan, report: Report, began: float) -> None:
         first: dict[str, int] = {}
         while True:
-            status = self._records.status()
-            records = {record.service: record for record in status.records if record.service in plan.services}
+            found = [record.as_found() for record in self._records.status().records]
+            records = {record.service: record for record in found if record.service in plan.services}
             for name, record in records.items():
                 first.setdefault(name, record.restarts)
                 report(_status(record), time.monotonic() - began)
-            if all(name in records and _status(records[name]).is_up for name in plan.services):
+            supervised = self._supervisor() is not None  # without one the records tell what was true before
+            if supervised and all(name in records and _status(records[name]).is_up for name in plan.services):
                 return
             late = {name: record for name, record in records.items() if not _status(record).is_up}
             hopeless = any(record.restarts - first[name] >= HOPELESS for name, record in late.items())
-            if hopeless or time.monotonic() - began > UP_S or not self._supervisor():
+            if hopeless or time.monotonic() - began > UP_S or not supervised:
                 raise self._not_ready(plan, records)
             pause(LOOK_EVERY_S)
 

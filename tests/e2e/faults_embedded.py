@@ -32,6 +32,7 @@ class EmbeddedFaults:
     def kill_keeper(self):
         """End the supervisor, and start it again as a person would."""
         os.kill(self.instance("supervisor"), signal.SIGKILL)
+        wait_until(lambda: self.instance("supervisor") is None, BACK_S, "the supervisor does not end")
         told = {name: value for name, value in self.stack.settings.items() if name != "BATON_DATASET"}
         self.stack.up("used_cars", None, **told)
 
