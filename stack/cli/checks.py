@@ -60,8 +60,13 @@ def check() -> int:
     return _run_all(CHECKS)
 
 
-def test(mode: Mode) -> int:
-    """Run the suites that start real services, in embedded mode after the checks; return the exit code."""
-    if mode is Mode.CLUSTER:
-        return _run_all(CLUSTER_SUITES)
-    return check() or _run_all(SUITES)
+def test(mode: Mode, *, long: bool) -> int:
+    """
+    Run the suites that start real services, in embedded mode after the checks; return the exit code.
+
+    ``long`` adds the tests that take minutes of their own.
+    """
+    suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
+    if long:
+        suites = suites | {"end to end": [*suites["end to end"], "--long"]}
+    return _run_all(suites) if mode is Mode.CLUSTER else check() or _run_all(suites)

@@ -360,9 +360,12 @@ def check() -> None:
 
 
 @app.command(rich_help_panel=DEVELOP)
-def test(mode: OwnModeOption = Mode.EMBEDDED) -> None:
+def test(
+    long: Annotated[bool, typer.Option("--long", help="The tests that take minutes of their own too.")] = False,
+    mode: OwnModeOption = Mode.EMBEDDED,
+) -> None:
     """Everything that proves it, on real services."""
-    sys.exit(checks.test(mode))
+    sys.exit(checks.test(mode, long=long))
 
 
 app.add_typer(

@@ -16,6 +16,7 @@ SMALL = {"BATON_SLICE_ROWS": "3000", "BATON_TEST_ROWS": "1000", "BATON_BATCH_GRA
 def pytest_addoption(parser):
     """The mode is given, never detected."""
     parser.addoption("--mode", choices=[str(mode) for mode in Mode], default=str(Mode.EMBEDDED))
+    parser.addoption("--long", action="store_true", help="the tests marked long too")
     parser.addoption("--running", action="store_true", help="use the stack of ./baton up, and leave it running")
 
 
@@ -27,6 +28,15 @@ def pytest_ignore_collect(collection_path, config):
     if collection_path.name == "test_0_offline.py" and (mode != Mode.EMBEDDED or sys.platform != "linux"):
         return True
     return None
+
+
+def pytest_collection_modifyitems(config, items):
+    """A long test runs when it is asked for."""
+    if not config.getoption("--long"):
+        skip = pytest.mark.skip(reason="takes minutes of its own; run it with --long")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

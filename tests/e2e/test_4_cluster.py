@@ -262,6 +262,7 @@ def three_datanodes(stack):
     stack.runtime.up(services.load().services, lambda *_: None)
 
 
+@pytest.mark.long
 def test_a_file_with_three_copies_is_read_after_two_datanodes_are_gone(three_datanodes, faults):
     """
     Each copy is on another DataNode, so the last one answers.
