@@ -155,9 +155,11 @@ def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
         {"kafka": {"image": {"repository": "baton/kafka", "tag": "absent"}}},
     )
 
-    with pytest.raises(BatonError, match=r"kafka: stuck: kafka-0: \w*Image"):
-        broken.up(services.load().services, lambda *_: None)
-    stack.runtime.up(services.load().services, lambda *_: None)
+    try:
+        with pytest.raises(BatonError, match=r"kafka: stuck: kafka-0: \w*Image"):
+            broken.up(services.load().services, lambda *_: None)
+    finally:  # the tests after this one need the broker
+        stack.runtime.up(services.load().services, lambda *_: None)
 
     assert all(one.state in ("ready", "scheduled") for one in stack.runtime.status())
 
