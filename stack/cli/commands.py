@@ -259,7 +259,7 @@ def drop(
         with step(f"version {version} serves"):
             pipeline.wait_until_served(version)
     if as_json:
-        print(json.dumps({**vars(batch), "version": version}))
+        print(json.dumps({**json.loads(batch.to_json()), "version": version}))
 
 
 @app.command(rich_help_panel=WORK)
