@@ -1,6 +1,6 @@
 """The runtime port: starts and ends services, whatever runs them. Adapters: embedded (processes), cluster (kind)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,12 @@ class ServiceStatus:
     def is_up(self) -> bool:
         """Whether nothing more is to be waited for."""
         return self.state in UP_STATES
+
+
+def late(statuses: Iterable[ServiceStatus]) -> list[ServiceStatus]:
+    """What is not up; those that only wait for others are left out, unless there is nothing else."""
+    missing = [status for status in statuses if not status.is_up]
+    return [status for status in missing if status.state != "waiting"] or missing
 
 
 Report = Callable[[ServiceStatus, float], None]  # a service as it is now, and the seconds since ``up`` began

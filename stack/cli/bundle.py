@@ -19,6 +19,7 @@ from stack.cli.status import snapshot
 from stack.cli.version import versions
 from stack.environment import ROOT, inherited
 from stack.logs import last_lines
+from stack.preflight import Check
 
 LAST_ERROR = ROOT / ".baton" / "last-error.log"
 ANSWER_S = 30
@@ -113,8 +114,8 @@ def _pod_logs(stack: Stack) -> str:
     return "\n".join(f"{service}  {line}" for service, line in lines)
 
 
-def _checked(check: object) -> str:
-    return f"{'ok ' if getattr(check, 'ok', False) else 'NOT'} {check}"
+def _checked(check: Check) -> str:
+    return f"{'ok ' if check.ok else 'NOT'} {check}"
 
 
 def _logs(stack: Stack) -> dict[str, str]:

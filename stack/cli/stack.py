@@ -29,6 +29,11 @@ class Mode(StrEnum):
     EMBEDDED = "embedded"
     CLUSTER = "cluster"
 
+    @property
+    def option(self) -> str:
+        """What to add to a command of ``./baton`` for this mode; the default needs nothing."""
+        return "" if self is Mode.EMBEDDED else f" --mode {self}"
+
 
 def kept_modes() -> list[Mode]:
     """The modes of the user's own stacks that this checkout has: brought up at some time, and not reset since."""
@@ -100,8 +105,9 @@ class Stack:
         """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""
         changes = ", ".join(differences(self.settings, given))
         if self.running():
-            down = f"./baton down{'' if self.mode is Mode.EMBEDDED else f' --mode {self.mode}'}"
-            raise BatonError(f"a stack that runs must keep its settings; got {changes}; first run {down}")
+            raise BatonError(
+                f"a stack that runs must keep its settings; got {changes}; first run ./baton down{self.mode.option}"
+            )
         _say(f"other settings than at the last up: {changes}")
 
     def down(self) -> None:

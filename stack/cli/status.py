@@ -19,12 +19,12 @@ from stack.cli.deadline import ask_all
 from stack.cli.pipeline import Pipeline
 from stack.cli.settings import shown
 from stack.cli.stack import Mode, Stack
-from stack.runtime import GONE, ServiceStatus
+from stack.embedded.supervisor.state import NAME as SUPERVISOR
+from stack.runtime import GONE, ServiceStatus, late
 
 SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
 ANSWER_S = 5
 NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemctl's
-SUPERVISOR = "supervisor"
 
 
 def _release(release: Release | None) -> dict[str, Any] | None:
@@ -111,7 +111,7 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
     """Add what the services answer to ``known``; only those that are ``up`` are named when they do not."""
     answers, failures = ask_all({"pipeline": stack.pipeline}, ANSWER_S)
     if failures:
-        known["problems"].append(f"the stack must answer; {failures['pipeline']}; ./baton doctor{_mode(stack.mode)}")
+        known["problems"].append(f"the stack must answer; {failures['pipeline']}; ./baton doctor{stack.mode.option}")
         return
     pipeline: Pipeline = answers["pipeline"]
     questions: dict[str, Callable[[], Any]] = {
@@ -134,13 +134,9 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
         known["problems"].append(f"what serves is not known: {failures['served']}")
 
 
-def _mode(mode: Mode) -> str:
-    return "" if mode is Mode.EMBEDDED else f" --mode {mode}"
-
-
 def _why_down(stack: Stack, services: Sequence[ServiceStatus], failures: dict[str, str]) -> str:
     """Why nothing runs, and what starts it."""
-    up = f"./baton up{_mode(stack.mode)}"
+    up = f"./baton up{stack.mode.option}"
     if failures:
         return f"whether the stack is up is not known: {'; '.join(failures.values())}; then {up}"
     if any(status.error == GONE for status in services):
@@ -154,12 +150,10 @@ def problems_of(services: Sequence[ServiceStatus], mode: Mode) -> list[str]:
     if supervisor is not None and not supervisor.instances:
         left = sum(1 for status in services if status.instances)
         return [f"the supervisor is gone, and what crashes stays down ({left} services run on); mend it: ./baton up"]
-    late = [status for status in services if not status.is_up]
-    late = [status for status in late if status.state != "waiting"] or late  # those that wait do so for the others
     return [
         f"{status.service} is {status.state}{f': {status.error}' if status.error else ''}; "
-        f"it is started again by itself: ./baton wait ready, ./baton logs {status.service}{_mode(mode)}"
-        for status in late
+        f"it is started again by itself: ./baton wait ready, ./baton logs {status.service}{mode.option}"
+        for status in late(services)
     ]
 
 

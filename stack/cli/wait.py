@@ -7,10 +7,10 @@ from enum import StrEnum
 from apps.common.errors import BatonError
 from apps.common.waiting import wait_until
 from stack.cli.stack import Stack
-from stack.runtime import ServiceStatus
+from stack.embedded.supervisor.state import NAME as SUPERVISOR
+from stack.runtime import ServiceStatus, late
 
 LOOK_EVERY_S = 0.5
-SUPERVISOR = "supervisor"
 
 
 class Condition(StrEnum):
@@ -54,14 +54,13 @@ def _look(missing: Callable[[], str]) -> str:
 
 
 def _not_ready(stack: Stack, _: str) -> str:
-    statuses = {status.service: status for status in stack.runtime.status()}
+    statuses = stack.runtime.status()
     if not stack.running():
         return "every service must be ready; got none; run ./baton up"
-    late = [status for status in statuses.values() if not status.is_up]
-    late = [status for status in late if status.state != "waiting"] or late
-    if SUPERVISOR in {status.service for status in late}:
+    missing = late(statuses)
+    if SUPERVISOR in {status.service for status in missing}:
         return "the supervisor must run; it is gone; run ./baton up"
-    return f"every service must be ready; {'; '.join(map(_words, late))}" if late else ""
+    return f"every service must be ready; {'; '.join(map(_words, missing))}" if missing else ""
 
 
 def _words(status: ServiceStatus) -> str:

@@ -155,7 +155,8 @@ def write_image(
 
     ``run`` is how a container of it is started: entry point, environment and the like.
     """
-    digest, size = _digest(layer), layer.seek(0, io.SEEK_END)
+    digest = f"sha256:{hashlib.file_digest(layer, 'sha256').hexdigest()}"  # type: ignore[arg-type]
+    size = layer.seek(0, io.SEEK_END)
     layer.seek(0)
     root = {"type": "layers", "diff_ids": [*base_config["rootfs"]["diff_ids"], digest]}
     config = json.dumps({**base_config, "config": run, "rootfs": root, "history": []}).encode()
@@ -190,13 +191,6 @@ def _entry(path: str, size: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(path)
     entry.size = size
     return entry
-
-
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _import(node: Node, archive: IO[bytes]) -> str:

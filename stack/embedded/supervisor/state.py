@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from apps.common.files import write_whole
 from stack.embedded.process import Identity
 from stack.runtime import GONE
 
@@ -115,7 +116,4 @@ class SupervisorRecords:
         return raw
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f".{name}.tmp"
-        unfinished.write_text(json.dumps(content, indent=1))
-        unfinished.replace(self.folder / name)
+        write_whole(self.folder / name, json.dumps(content, indent=1))
