@@ -21,7 +21,7 @@ from typing import IO, Any
 from docker.errors import DockerException
 
 from apps.common.errors import Unavailable
-from stack import cache
+from stack import cache, python_packages
 from stack.cluster import docker
 from stack.environment import ROOT, for_program
 from stack.java import jars
@@ -133,15 +133,13 @@ def make_packages(target: Path) -> None:
         wanted = folder / "requirements.txt"
         wanted.write_text(_without(LOCK.read_text(), LEFT_OUT))
         uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        uv += ["--index-strategy", "unsafe-best-match"]  # with hashes it does not matter where a package comes from
         whose = ["--python-platform", _platform(), "--python-version", PYTHON_VERSION, "--target", str(filling)]
-        index = for_program("uv").get("PIP_INDEX_URL", "")
-        variables = {
-            "UV_CACHE_DIR": str(cache.root() / "uv"),
-            **({"UV_DEFAULT_INDEX": index} if index else {}),
-        }
+        shell = for_program("uv")
+        where_from = python_packages.environment(shell, python_packages.configuration(shell))
         done = subprocess.run(
             [*uv, *whose, "-r", str(wanted)],
-            env=for_program("uv") | variables,
+            env=where_from | {"UV_CACHE_DIR": str(cache.root() / "uv")},
             capture_output=True,
             text=True,
             check=False,
