@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from apps import datasets
 from apps.batch_dropper import __main__ as dropper
 from apps.batch_dropper.dropping import drop_file, drop_slice
 from apps.batch_dropper.settings import DropperSettings
@@ -115,7 +116,7 @@ def test_a_file_without_rows_or_with_other_columns_is_not_dropped(store, dataset
 
 def run(monkeypatch, capsys, dataset, **settings):
     """The app's main; exit code, and what it printed as JSON."""
-    monkeypatch.setattr(dropper.datasets, "get", lambda _: dataset)
+    monkeypatch.setattr(datasets, "get", lambda _: dataset)
     for name, value in {"job": "drop", **settings}.items():
         monkeypatch.setenv(f"BATON_{name.upper()}", str(value))
     try:

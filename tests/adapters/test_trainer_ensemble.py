@@ -11,7 +11,7 @@ from pyspark.ml import PipelineModel
 
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer import artifacts, session, train_set
-from apps.trainer.cleaning import input_columns
+from apps.trainer.cleaning import CORRUPT, input_columns
 from apps.trainer.ensemble import train
 from apps.trainer.golden import golden
 from apps.trainer.settings import TrainerSettings
@@ -95,7 +95,7 @@ def frame(spark, rows, names):
 
 
 def kept(spark, dataset, rows):
-    names = [*dataset.column_names, train_set.CORRUPT, train_set.BATCH]
+    names = [*dataset.column_names, CORRUPT, train_set.BATCH]
     raw = frame(spark, [{**row, train_set.BATCH: "homes-0001"} for row in rows], names)
     return train_set.keep(dataset, train_set.check(dataset, raw), folds=3)
 

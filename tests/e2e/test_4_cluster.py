@@ -11,7 +11,7 @@ from apps.common.errors import BatonError, SettingsError
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import problems
 from stack import services
-from stack.cluster import images, programs
+from stack.cluster import docker, images, programs
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.cluster.runtime import ClusterRuntime
@@ -178,15 +178,15 @@ def test_a_cluster_of_the_same_name_that_is_not_ours_is_left_alone():
     """
     A node without our ports is named, with what to do, and stays.
     """
-    docker = images.client()
+    engine = docker.client()
     name = f"baton-other-{secrets.token_hex(3)}"
-    stranger = docker.containers.create(images.references()["baton/postgres"], name=f"{name}-control-plane")
+    stranger = engine.containers.create(images.references()["baton/postgres"], name=f"{name}-control-plane")
     try:
         with pytest.raises(SettingsError, match=f"kind delete cluster --name {name}"):
             Node(name).up(lambda _: None)
         with pytest.raises(SettingsError):
             Node(name).delete()
-        assert docker.containers.get(stranger.id)
+        assert engine.containers.get(stranger.id)
     finally:
         stranger.remove()
 

@@ -1,13 +1,13 @@
 """The commands of ./baton as a person meets them: groups, options, and words for what does not exist."""
 
 import pytest
-import typer.main
+from typer.main import get_group
 from typer.testing import CliRunner
 
 from stack.cli.commands import app
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK
 
-ROOT_COMMAND = typer.main.get_command(app)
+ROOT_COMMAND = get_group(app)
 
 
 def commands(group=ROOT_COMMAND, path=()):

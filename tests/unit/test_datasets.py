@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pandas._libs.parsers import STR_NA_VALUES  # what pandas' own documentation lists under na_values
+from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[import-not-found] # what pandas' own documentation lists under na_values
 
 from apps import datasets
 from apps.common.errors import SettingsError

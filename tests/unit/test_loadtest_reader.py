@@ -36,7 +36,7 @@ def recorder():
     return made
 
 
-def kept(recorder: Recorder) -> list[dict]:
+def kept(recorder) -> list[dict]:
     return [json.loads(line) for line in recorder.out.getvalue().splitlines()]
 
 

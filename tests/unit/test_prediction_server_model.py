@@ -5,7 +5,8 @@ import json
 import pytest
 
 from apps.common.errors import ModelRefused
-from apps.prediction_server.model import CONTRACT, GOLDEN, foreign_classes, read_checksums
+from apps.common.model_files import CONTRACT, GOLDEN
+from apps.prediction_server.model import foreign_classes, read_checksums
 
 
 def saved(folder, *classes):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import typer.main
+from typer.main import get_group
 
 from stack import services
 from stack.cli.commands import app
@@ -34,7 +34,7 @@ def test_every_command_in_the_readme_exists():
     """
     Each ``./baton COMMAND`` of the README is a command of the CLI.
     """
-    known = set(typer.main.get_command(app).commands)
+    known = set(get_group(app).commands)
     named = set(re.findall(r"\./baton ([a-z]+)", README.read_text()))
 
     assert named
