@@ -37,8 +37,10 @@ def _denied(place: Path) -> str:
     there, me = _there(place), os.geteuid()
     if there.stat().st_uid == me:
         return f"{place} must be open to you; got {there}, which is yours and closed; run chmod u+rwX {_quoted(there)}"
-    folder = next((own for own in _own() if there.is_relative_to(own)), there)
-    return f"{folder} must be yours; got {there} of {owner(there)}; run sudo chown -R {me} {_quoted(folder)}"
+    for folder in _own():
+        if there.is_relative_to(folder):
+            return f"{folder} must be yours; got {there} of {owner(there)}; run sudo chown -R {me} {_quoted(folder)}"
+    return f"{place} must be open to you; got {there} of {owner(there)}; choose another place"
 
 
 def _own() -> tuple[Path, ...]:
