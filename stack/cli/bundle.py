@@ -1,5 +1,5 @@
 """
-``./baton bundle``: what somebody needs to understand a fault, in one archive, without secrets.
+``./baton bundle``: what somebody needs to understand a fault, in one archive, without the secrets whose form is known.
 
 It works when nothing runs and on a stack that is half dead: a part that fails is replaced by the reason.
 """
@@ -24,6 +24,7 @@ from stack.preflight import Check
 LAST_ERROR = ROOT / ".baton" / "last-error.log"
 ANSWER_S = 30
 HIDDEN = "[hidden]"
+LONGEST = 2_000  # characters of a line
 LOG_LINES = 300
 POD_LOG_LINES = 100
 README = """\
@@ -32,33 +33,35 @@ versions.json     Baton, Python, Java, the system
 <mode>/           of each stack that was brought up here, status, settings, doctor and the newest lines of each log
 environment.txt   names of the shell's variables that services get; no values
 last-error.log    the last unexpected error of a command, if there was one
-Passwords, tokens, keys and credentials in addresses are replaced by [hidden], the home folder by ~.
-Look through it before you give it away.
+Passwords, tokens, keys and credentials in addresses are replaced by [hidden] where they have a known form, the home
+folder by ~. No list of forms is complete: look through it before you give it away.
 """
 
-_WORD = r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
-SECRETS = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@\"']+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
-    (
-        re.compile(r"\b(authorization|proxy-authorization|cookie|set-cookie)(\"?\s*[:=]\s*).+", re.IGNORECASE),
-        rf"\1\2{HIDDEN}",
-    ),
-    (re.compile(r"\b(bearer|basic)(\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1\2{HIDDEN}"),
-    (re.compile(rf"({_WORD}[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}]+)", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (
-        re.compile(
-            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bxox[abpr]-[\w-]{10,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
-        ),
-        HIDDEN,
-    ),
+_BLANK = r"[^\S\n]{0,8}"
+_NAME = (  # the part of a name that tells that its value is a secret; short ones only as a whole word of the name
+    r"(?:(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|(?:api|access|private)[_-]?key)[\w.-]{0,64}"
+    r"|(?:pass|(?<![a-z])pw|(?<![a-z])auth)(?![a-z]))"
 )
+_VALUE = r"""(?:\\?"(?:[^"\\]|\\.)*"?|\\?'(?:[^'\\]|\\.)*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,;&"'}]+)"""
+_FORMS = (  # a pattern, and what stands there instead
+    (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", HIDDEN),
+    (r"\b([a-z][a-z0-9+.-]{0,31}://)[^\s\"']*@", rf"\1{HIDDEN}@"),
+    (r"(?<![\w.%+-])[\w.%+-]{1,64}:(?!//)[^\s\"']{1,128}@(?=\w)", f"{HIDDEN}@"),
+    (r"\b(authorization|proxy-authorization|cookie|set-cookie)(\"?\s*[:=]\s*).+", rf"\1\2{HIDDEN}"),
+    (r"\b(bearer|basic)(\s+)[\w.~+/=-]{8,}", rf"\1\2{HIDDEN}"),
+    (rf"((?<!\S)--?[\w-]{{0,64}}?{_NAME}\s+)(?!-)\S+", rf"\1{HIDDEN}"),
+    (rf"({_NAME}(?:\\?[\"'])?{_BLANK}[:=]{_BLANK}){_VALUE}", rf"\1{HIDDEN}"),
+    (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*", HIDDEN),
+    (r"\b(?:gh[pousr]_|github_pat_|hf_|glpat-|sk-|xox[abpr]-)[\w-]{10,}", HIDDEN),
+)
+SECRETS = [(re.compile(pattern, re.IGNORECASE), shown) for pattern, shown in _FORMS]
 
 
 def scrub(text: str) -> str:
-    """``text`` without what looks like a secret, and without the name of the home folder."""
-    for pattern, replacement in SECRETS:
-        text = pattern.sub(replacement, text)
+    """``text`` without secrets in the forms known here, without the home folder's name, its long lines cut."""
+    text = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in text.split("\n"))
+    for pattern, shown in SECRETS:
+        text = pattern.sub(shown, text)
     home = str(Path.home())
     return text.replace(home, "~") if len(home) > 1 else text
 

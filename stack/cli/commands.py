@@ -345,7 +345,7 @@ def bundle_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack what a report of a fault needs, without secrets."""
+    """Pack what a report of a fault needs; look through it."""
     from stack.cli import bundle
 
     with step("bundle"):

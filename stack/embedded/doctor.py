@@ -20,7 +20,7 @@ import psutil
 from apps.common.errors import BatonError, SettingsError
 from stack import services
 from stack.embedded import places
-from stack.embedded.process import Child, Identity, marked
+from stack.embedded.process import Child, marked
 from stack.embedded.services import postgres
 from stack.embedded.supervisor.state import SupervisorRecords
 from stack.environment import inherited
@@ -171,8 +171,7 @@ def _holders(ports: set[int]) -> dict[int, int]:
 
 def _describe(pid: int) -> str:
     with suppress(psutil.Error):
-        identity = Identity.of(psutil.Process(pid))
-        return f"process {identity.pid}: {' '.join(psutil.Process(pid).cmdline())[:100]}"
+        return f"process {pid}, {psutil.Process(pid).name()}"  # its command line may hold a password
     return "a process of another user"
 
 

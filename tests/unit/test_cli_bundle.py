@@ -20,12 +20,35 @@ SECRETS = [
     "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
     "token='hunter2'",
     "curl -H 'X-Auth-Token: hunter2'",
+    "mysqld --password hunter2",
+    "serve --api-token hunter2 --port 1",
+    "DB_PASS=hunter2",
+    "PGPASS=hunter2",
+    "SMTP_PW=hunter2",
+    "passphrase: hunter2",
+    "auth=hunter2",
+    "HTTP_PROXY=user:hunter2@proxy:8080",
+    "http://user:pa/hunter2@proxy:3128",
+    "postgres://u:p@hunter2@host/db",
+    r'{"password": "a\"hunter2"}',
+    r'"{\"password\": \"hunter2\"}"',
+    '"secret": ["hunter2", "hunter2"]',
+    '"credentials": {"user": "hunter2"}',
+    "sk-proj-hunter2hunter2hunter2",
+    "hf_hunter2hunter2hunter2",
+    "glpat-hunter2hunter2-hunter2",
+    "github_pat_hunter2hunter2hunter2",
+    "AIzahunter2hunter2hunter2hunter2hunter2hunter2",
 ]
 HARMLESS = [
     "2026-01-01 INFO kafka ready in 3.2 s",
     "http://127.0.0.1:15000/health answered 200",
     "the tokenizer split 12 words",
     "keys=() rows=12000 mode=embedded",
+    "12 tests passed: 3 by the author: nobody",
+    "hadoop.security.authentication=simple",
+    "12:30:45,123 INFO 127.0.0.1:19092 answered user@host",
+    "./baton up --mode cluster --json",
 ]
 
 
@@ -43,6 +66,18 @@ def test_no_secret_gets_into_a_bundle(text):
 def test_what_is_no_secret_stays(text):
     """A line without a secret is not touched."""
     assert text == scrub(text)
+
+
+@pytest.mark.parametrize(
+    "line", ["a" * 200_000, "1234567890.-_" * 20_000, "a:" * 100_000, "://" * 70_000, "--pw" * 50_000]
+)
+def test_a_long_line_is_cut_and_costs_no_time(line):
+    """A log may hold a line of any length; its first 2,000 characters are kept, and the next line is whole."""
+    first, second = scrub(f"{line}\nthe next one").split("\n")
+
+    assert first.endswith(" ...")
+    assert len(first) < 2_010
+    assert "the next one" == second
 
 
 def content(archive):

@@ -7,6 +7,7 @@ import pytest
 
 from stack.embedded import doctor
 from stack.preflight import free_memory
+from stack.services import load
 
 MIB = 1024**2
 
@@ -100,3 +101,14 @@ def test_what_another_user_left_in_the_state_is_told(tmp_path, monkeypatch):
     assert not check.ok
     assert f"got {state}/kafka/logs, which " in str(check)
     assert str(check).endswith(f"sudo chown -R {me + 1} '{state}'")
+
+
+def test_of_a_strangers_process_only_the_program_is_shown(tmp_path, monkeypatch):
+    """
+    Whoever holds a port may have a password in its command line, and what the doctor says goes into a bundle.
+    """
+    port = load().service("kafka").ports["broker"]
+    monkeypatch.setattr(doctor, "_holders", lambda _: {port: os.getpid()})
+    check = outcome(tmp_path, f"port {port} ")
+
+    assert f"process {os.getpid()}, {psutil.Process().name()}" == check.got
