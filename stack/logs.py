@@ -14,14 +14,17 @@ TELLING = re.compile(r"error|exception|fatal|refused|failed|address already in u
 TRACE = re.compile(r"^\s+(at |File |\.\.\.)")
 
 
-def last_lines(log: Path, count: int) -> list[str]:
-    """The newest ``count`` lines of a log; none when there is no log."""
+def last_lines(log: Path, count: int, size: int = TAIL_BYTES) -> list[str]:
+    """The newest ``count`` lines in the last ``size`` bytes of a log, without a line cut in two; none of no log."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            begin = max(0, log.stat().st_size - size)
+            file.seek(begin)
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
+    if begin and len(lines) > 1:
+        del lines[0]
     return [line for line in lines if line.strip()][-count:]
 
 

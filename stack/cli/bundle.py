@@ -26,6 +26,7 @@ ANSWER_S = 30
 HIDDEN = "[hidden]"
 LONGEST = 2_000  # characters of a line
 LOG_LINES = 300
+LOG_BYTES = LOG_LINES * LONGEST
 POD_LOG_LINES = 100
 README = """\
 A bundle of Baton, to be attached to a report of a fault.
@@ -122,9 +123,9 @@ def _checked(check: Check) -> str:
 
 
 def _logs(stack: Stack) -> dict[str, str]:
-    """The newest lines of each log on this machine, without the first, whose beginning may be cut off."""
+    """The newest lines of each log on this machine."""
     files = sorted((stack.state / "logs").glob("*.log"))
-    return {f"{stack.mode}/logs/{file.name}": "\n".join(last_lines(file, LOG_LINES)[1:]) for file in files}
+    return {f"{stack.mode}/logs/{file.name}": "\n".join(last_lines(file, LOG_LINES, LOG_BYTES)) for file in files}
 
 
 def keep_error(error: BaseException) -> None:

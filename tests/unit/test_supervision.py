@@ -174,3 +174,16 @@ def test_a_failed_probe_is_told_by_what_a_person_can_use(kind, text):
     error = kind("as it is") if kind is ValueError else kind("Max retries exceeded", request=request)
 
     assert text == error_text(error)
+
+
+def test_the_newest_lines_are_whole(tmp_path):
+    """
+    A line whose beginning lies before the part that is read is left out; a log that is read from its beginning is
+    shown from its first line, and one line that is longer than that part is better than none.
+    """
+    log = tmp_path / "a.log"
+    log.write_text("first\nsecond\nthird\n")
+
+    assert ["first", "second", "third"] == last_lines(log, 9)
+    assert ["third"] == last_lines(log, 9, size=9)
+    assert ["ird"] == last_lines(log, 9, size=4)
