@@ -23,6 +23,7 @@ from stack.cli.options import (
     RateOption,
     SetOption,
     SourceOption,
+    UpDatasetOption,
     WriteOption,
 )
 from stack.cli.stack import Mode, Stack
@@ -106,10 +107,11 @@ def demo_command(
 
 @app.command(
     rich_help_panel=RUN,
-    epilog=examples("./baton up", "./baton up --source used_cars_data.csv", "./baton up --mode cluster"),
+    epilog=examples("./baton up", "./baton up --source used_cars_data.csv", "./baton up --mode cluster")
+    + "\n\nWith none of --dataset, --source and --set: as at the last up.",
 )
 def up(
-    dataset: DatasetOption = "used_cars",
+    dataset: UpDatasetOption = None,
     source: SourceOption = None,
     set_: SetOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each change of a service.")] = False,

@@ -67,6 +67,9 @@ ModeOption = Annotated[
 OwnModeOption = Annotated[Mode, typer.Option(help=_HELP, envvar=VARIABLE, callback=_own_mode)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout for programs.")]
 DatasetOption = Annotated[str, typer.Option(help="A dataset of apps/datasets/.")]
+UpDatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="A dataset of apps/datasets/.", show_default="used_cars")
+]
 WriteOption = Annotated[bool, typer.Option("--write", help="Of a cluster: into docs/budget.md.")]
 SourceOption = Annotated[
     Path | None, typer.Option(help="Your own CSV file instead of the dataset's rows.", show_default="the dataset's")

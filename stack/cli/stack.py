@@ -10,17 +10,19 @@ from pathlib import Path
 
 from apps import datasets
 from apps.common.errors import BatonError
+from apps.common.files import write_whole
 from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
 from stack.cli.pipeline import Pipeline
 from stack.cli.progress import Progress
-from stack.cli.settings import differences, unused
+from stack.cli.settings import differences, shown, unused
 from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime
 from stack.services import ServiceKind
 
 SETTINGS_FILE = "settings.json"
+DEFAULTS = {"BATON_DATASET": "used_cars"}
 
 
 class Mode(StrEnum):
@@ -54,10 +56,16 @@ class Stack:
     @property
     def settings(self) -> dict[str, str]:
         """What ``up`` was given, as the apps' variables."""
-        if not self._settings_file.exists():
+        try:
+            settings = json.loads(self._settings_file.read_bytes())
+        except FileNotFoundError:
             return {}
-        settings: dict[str, str] = json.loads(self._settings_file.read_text())
-        return settings
+        except ValueError:
+            settings = None
+        if isinstance(settings, dict):
+            return settings
+        _say(f"{self._settings_file} must hold the settings of the last up; it does not, and counts as none")
+        return {}
 
     @property
     def runtime(self) -> Runtime:
@@ -79,16 +87,26 @@ class Stack:
         """The environment of an app of this stack on this machine."""
         return self.runtime.environment()
 
-    def up(self, dataset: str, source: Path | None, *, quiet: bool = False, **settings: str) -> None:
+    def up(
+        self, dataset: str | None = None, source: Path | None = None, *, quiet: bool = False, **settings: str
+    ) -> None:
         """
         Start everything and wait until it is ready; a stack that runs already must have the same settings.
 
-        ``quiet`` leaves out the line for each change of a service.
+        With neither dataset, source nor settings it is started as at the last ``up``. ``quiet`` leaves out the line
+        for each change of a service.
         """
-        datasets.get(dataset)
-        if source is not None and not source.is_file():
-            raise BatonError(f"--source must be a CSV file; got {source}; check the path")
-        given = {"BATON_DATASET": dataset, **({"BATON_SOURCE": str(source.resolve())} if source else {}), **settings}
+        given = {
+            **({"BATON_DATASET": dataset} if dataset else {}),
+            **({"BATON_SOURCE": str(source.resolve())} if source else {}),
+            **settings,
+        }
+        if not given and (given := self.settings) not in ({}, DEFAULTS):
+            _say(f"as at the last up: {', '.join(f'{name} {value}' for name, value in shown(given).items())}")
+        given = DEFAULTS | given
+        datasets.get(given["BATON_DATASET"])
+        if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
+            raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
         if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
             self._announce_changes(given)
@@ -118,9 +136,8 @@ class Stack:
     @contextmanager
     def _kept_if_started(self, settings: dict[str, str]) -> Iterator[None]:
         """Keep ``settings`` with the state; when the block fails and leaves nothing running, the ones before."""
-        before = self._settings_file.read_text() if self._settings_file.exists() else None
-        self.state.mkdir(parents=True, exist_ok=True)
-        self._settings_file.write_text(json.dumps(settings))
+        before = self._settings_file.read_bytes() if self._settings_file.exists() else None
+        write_whole(self._settings_file, json.dumps(settings))
         try:
             yield
         except BaseException:
@@ -128,7 +145,7 @@ class Stack:
                 if before is None:
                     self._settings_file.unlink(missing_ok=True)
                 else:
-                    self._settings_file.write_text(before)
+                    write_whole(self._settings_file, before)
             raise
 
     def pipeline(self) -> Pipeline:

@@ -56,7 +56,7 @@ def _look(missing: Callable[[], str]) -> str:
 def _not_ready(stack: Stack, _: str) -> str:
     statuses = stack.runtime.status()
     if not stack.running():
-        return "every service must be ready; got none; run ./baton up"
+        return f"every service must be ready; got none; run ./baton up{stack.mode.option}"
     missing = late(statuses)
     if SUPERVISOR in {status.service for status in missing}:
         return "the supervisor must run; it is gone; run ./baton up"

@@ -110,18 +110,19 @@ def test_a_bundle_of_a_stack_that_is_down_has_all_that_is_known(checkout):
 
 def test_an_unexpected_error_names_the_bundle_and_is_in_it(checkout):
     """A fault of Baton's own is one sentence and the command; its traceback is in the bundle, and shown on request."""
-    state = checkout.keep("embedded")
-    (state / "settings.json").write_text("half a fi")
-    code, out, err = checkout.run("status")
-    debugged = checkout.run("status", BATON_DEBUG="1")
+    records = checkout.keep("embedded") / "supervisor" / "status.json"
+    records.parent.mkdir()
+    records.write_text('{"written by": "another program"}')
+    code, out, err = checkout.run("reset")
+    debugged = checkout.run("reset", BATON_DEBUG="1")
     bundled = checkout.run("bundle", "out.tar.gz")
     files = content(checkout.root / "out.tar.gz")
 
     assert (1, "") == (code, out)
-    assert "this is a fault of Baton: JSONDecodeError" in err
+    assert "this is a fault of Baton: KeyError" in err
     assert err.splitlines()[-1].strip() == "./baton bundle"
     assert "Traceback" not in err
     assert "Traceback" in debugged[2]
     assert 0 == bundled[0]
     assert "Traceback" in files["last-error.log"]
-    assert "could not be found out" in files["embedded/status.json"]
+    assert "could not be found out" in files["embedded/doctor.txt"]

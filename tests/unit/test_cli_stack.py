@@ -1,0 +1,106 @@
+"""What ``up`` gives a stack and keeps of it, over a runtime that starts nothing."""
+
+import json
+
+import pytest
+
+from apps.common.errors import BatonError
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from stack.cli.stack import Stack, _say
+from stack.runtime import RunningStack
+
+KEPT = {"BATON_DATASET": "boston_housing", "BATON_TREES": "40"}
+
+
+class StillRuntime:
+    """A runtime of which everything is as ``runs`` says; ``up`` fails where ``failure`` is set."""
+
+    def __init__(self, state, *, runs=False, failure=None):
+        """Nothing was started; what is wanted of a release is in ``state``."""
+        self.state = state
+        self.runs = runs
+        self.failure = failure
+        self.ups = 0
+
+    def running(self):
+        """Whether it runs."""
+        return self.runs
+
+    def up(self, _services, _report):
+        """Start nothing."""
+        self.ups += 1
+        if self.failure:
+            raise self.failure
+
+    def attach(self):
+        """Its orchestrator."""
+        return RunningStack({}, EmbeddedOrchestrator(self.state), apps=None)
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    """A stack in a folder of the test's own, brought up at some time with another dataset and a setting."""
+    monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
+    monkeypatch.setattr(Stack, "runtime", StillRuntime(tmp_path))
+    _say.cache_clear()
+    stack = Stack()
+    stack.state.mkdir(parents=True)
+    (stack.state / "settings.json").write_text(json.dumps(KEPT))
+    return stack
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_up_without_options_takes_those_of_the_last_up(stack, monkeypatch, capsys, runs):
+    """``status`` says ``mend it: ./baton up`` of a stack half dead, and after a restart of the machine: so it does."""
+    runtime = StillRuntime(stack.state, runs=runs)
+    monkeypatch.setattr(Stack, "runtime", runtime)
+    stack.up()
+
+    assert (1, KEPT) == (runtime.ups, stack.settings)
+    assert "as at the last up: dataset boston_housing, trees 40" in capsys.readouterr().err
+
+
+def test_up_with_any_option_takes_exactly_these(stack, capsys):
+    """What is said on the command line stands for itself: nothing of the last up is mixed in."""
+    stack.up(BATON_TREES="30")
+
+    assert {"BATON_DATASET": "used_cars", "BATON_TREES": "30"} == stack.settings
+    assert "dataset used_cars instead of boston_housing, trees 30 instead of 40" in capsys.readouterr().err
+
+
+def test_the_first_up_without_options_is_of_used_cars(stack, capsys):
+    """Where nothing is kept the default dataset is taken, without a word."""
+    (stack.state / "settings.json").unlink()
+    stack.up()
+
+    assert {"BATON_DATASET": "used_cars"} == stack.settings
+    assert "as at the last up" not in capsys.readouterr().err
+
+
+def test_the_file_of_the_last_up_must_still_be_there(stack):
+    """A source that was moved since is refused before anything starts."""
+    (stack.state / "settings.json").write_text(json.dumps(KEPT | {"BATON_SOURCE": "/nowhere/cars.csv"}))
+
+    with pytest.raises(BatonError, match=r"--source must be a CSV file; got /nowhere/cars\.csv"):
+        stack.up()
+    assert 0 == stack.runtime.ups
+
+
+@pytest.mark.parametrize("content", ["", "half a fi", "[]", "\x00" * 20])
+def test_settings_that_do_not_parse_count_as_none(stack, capsys, content):
+    """A file that a machine without power left stops no command; one sentence says what it was."""
+    (stack.state / "settings.json").write_text(content)
+
+    assert {} == stack.settings
+    assert "settings.json must hold the settings of the last up; it does not, and counts as none" in (
+        capsys.readouterr().err.replace("\n", "")
+    )
+
+
+def test_a_failed_up_that_left_nothing_running_keeps_the_settings_before(stack, monkeypatch):
+    """The next ``up`` without options starts what ran last, not what never did."""
+    monkeypatch.setattr(Stack, "runtime", StillRuntime(stack.state, failure=BatonError("no room")))
+    with pytest.raises(BatonError, match="no room"):
+        stack.up("used_cars")
+
+    assert KEPT == stack.settings
