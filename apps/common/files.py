@@ -45,6 +45,20 @@ def publish_folder(target: Path) -> Iterator[Path]:
     unfinished.rename(target)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, if it is there, and all in it; raise the OSError of the first thing that cannot be removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for place, _, names in os.walk(folder, topdown=False, onerror=_raise):
+            for name in names:
+                Path(place, name).unlink()
+            Path(place).rmdir()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file's content, 64 hex digits."""
     with path.open("rb") as file:

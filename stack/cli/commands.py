@@ -1,7 +1,6 @@
 """The commands of ``./baton``; each is a few lines over the runtime, the pipeline or the demo."""
 
 import json
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from rich.table import Table
 
 from apps.common.errors import BatonError
+from apps.common.files import remove_folder
 from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
 from stack.cli.console import err, out, show, step
@@ -151,13 +151,13 @@ def reset(
     if stack.running():
         raise BatonError("the stack must be down; it runs; run ./baton down first")
     if not stack.runtime.has_data():
-        shutil.rmtree(stack.state, ignore_errors=True)
+        remove_folder(stack.state)
         out.print("Nothing to remove.")
         return
     if not yes:
         typer.confirm(f"Remove all data of {stack.state}?", abort=True)
     stack.runtime.wipe()
-    shutil.rmtree(stack.state, ignore_errors=True)
+    remove_folder(stack.state)
     out.print("Removed.")
 
 

@@ -5,7 +5,6 @@ Batch, training, version, serving; then, under traffic, the next batch, its vers
 """
 
 import json
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.common.errors import BatonError
+from apps.common.files import remove_folder
 from apps.common.registry import TRAINING_SECONDS
 from apps.common.waiting import pause
 from loadtest import chart
@@ -41,7 +41,7 @@ def stack_of_its_own(
     stack = Stack(name, mode)
     require_free_ports()
     stack.runtime.wipe()
-    shutil.rmtree(stack.state, ignore_errors=True)
+    remove_folder(stack.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = False
     try:
@@ -58,7 +58,7 @@ def stack_of_its_own(
                 stack.runtime.down()
             else:
                 stack.runtime.wipe()
-                shutil.rmtree(stack.state, ignore_errors=True)
+                remove_folder(stack.state)
 
 
 def require_free_ports() -> None:

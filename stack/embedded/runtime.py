@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from apps.common.errors import BatonError
+from apps.common.files import remove_folder
 from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
@@ -106,7 +107,7 @@ class EmbeddedRuntime:
     def wipe(self) -> None:
         """Remove all data."""
         self.down()
-        shutil.rmtree(self.state, ignore_errors=True)
+        remove_folder(self.state)
 
     def check(self) -> list[Check]:
         """What this machine must have."""

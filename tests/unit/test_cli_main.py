@@ -1,6 +1,12 @@
 """How a command ends that is interrupted, or whose reader has gone."""
 
+import errno
+import os
 import signal
+import sys
+
+from stack.cli import __main__ as cli
+from stack.cli.stack import Stack
 
 
 def logged(checkout, lines):
@@ -39,3 +45,23 @@ def test_output_to_a_file_has_no_colours(checkout):
     _, coloured, _ = checkout.run("logs", FORCE_COLOR="1", NO_COLOR="1")
 
     assert "\x1b[3" not in out + err + coloured
+
+
+def test_reset_that_removes_nothing_does_not_say_removed(tmp_path, monkeypatch, capsys):
+    """What another user left in the state stays: the command fails, and names it."""
+
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
+    monkeypatch.setattr(cli, "clean_own_process", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["./baton", "reset", "--yes", "--mode", "embedded"])
+    state = Stack().state
+    (state / "kafka").mkdir(parents=True)
+    (state / "kafka" / "log").touch()
+    monkeypatch.setattr(os, "unlink", refuse)
+    code = cli.main()
+    out, err = capsys.readouterr()
+
+    assert (1, "") == (code, out)
+    assert str(state / "kafka" / "log") in err.replace("\n", "")

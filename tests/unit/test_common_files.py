@@ -1,10 +1,12 @@
 """Files and folders that are whole or absent, whatever happens while they are written."""
 
+import errno
 import hashlib
+import os
 
 import pytest
 
-from apps.common.files import publish_folder, sha256, whole_file, write_whole
+from apps.common.files import publish_folder, remove_folder, sha256, whole_file, write_whole
 
 
 class PowerCut(Exception):
@@ -65,3 +67,26 @@ def test_a_file_is_hashed_by_its_content(tmp_path):
     (tmp_path / "file").write_bytes(b"a,b\n" * 1_000_000)
 
     assert hashlib.sha256(b"a,b\n" * 1_000_000).hexdigest() == sha256(tmp_path / "file")
+
+
+def test_a_folder_is_removed_or_the_first_thing_that_stays_is_named(tmp_path, monkeypatch):
+    """
+    A folder that is not there is as good as removed; what another user left is an error with its whole path.
+    """
+    (tmp_path / "state" / "kafka").mkdir(parents=True)
+    kept = tmp_path / "state" / "kafka" / "log"
+    kept.touch()
+    with monkeypatch.context() as system:
+        system.setattr(os, "unlink", refuse)
+        with pytest.raises(PermissionError) as refused:
+            remove_folder(tmp_path / "state")
+    assert str(kept) == str(refused.value.filename)
+
+    for _ in range(2):
+        remove_folder(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def refuse(path, **_):
+    """What the system answers for a file in another user's folder."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
