@@ -26,7 +26,7 @@ from stack.cli.options import (
     UpDatasetOption,
     WriteOption,
 )
-from stack.cli.stack import Mode, Stack
+from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
 
 app = typer.Typer(
@@ -138,8 +138,11 @@ def up(
 
 @app.command(rich_help_panel=RUN)
 def down(mode: ModeOption = Mode.EMBEDDED) -> None:
-    """End everything that up started; data stays."""
+    """End everything that up started, or a demo left behind; data stays."""
     Stack(mode=mode).down()
+    for stack in named(mode):
+        if stack.running():
+            stack.down()
 
 
 @app.command(rich_help_panel=RUN)

@@ -22,9 +22,9 @@ from loadtest.ledger import Verdict, problems
 from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, render, table
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
-from stack.cli.console import err, out, show, step
+from stack.cli.console import err, out, show, silence_closed, step
 from stack.cli.pipeline import Pipeline
-from stack.cli.stack import Mode, Stack, uninterrupted
+from stack.cli.stack import Mode, Stack, named, uninterrupted
 
 if TYPE_CHECKING:
     from apps.common.batches import Batch
@@ -39,10 +39,12 @@ def stack_of_its_own(
 ) -> Iterator[Stack]:
     """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
     stack = Stack(name, mode)
-    require_free_ports()
+    require_free_ports(stack)
     stack.runtime.wipe()
     remove_folder(stack.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, _hang_up)
     kept = False
     try:
         stack.up(dataset, source, quiet=True, **settings)
@@ -53,22 +55,29 @@ def stack_of_its_own(
             err.print(f"the logs are in {stack.state / 'logs'}")
         raise
     finally:
-        with uninterrupted(), step("everything that was started is ended"):
-            if kept:
-                stack.runtime.down()
-            else:
-                stack.runtime.wipe()
-                remove_folder(stack.state)
+        with uninterrupted():
+            silence_closed()
+            with step("everything that was started is ended"):
+                if kept:
+                    stack.runtime.down()
+                else:
+                    stack.runtime.wipe()
+                    remove_folder(stack.state)
 
 
-def require_free_ports() -> None:
-    """Raise BatonError when the user's own stack runs, in whichever mode."""
+def _hang_up(*_: object) -> None:
+    """The terminal is closed, which ends the block as Ctrl-C does."""
+    silence_closed()
+    raise KeyboardInterrupt
+
+
+def require_free_ports(wanted: Stack) -> None:
+    """Raise BatonError when another stack of this checkout runs, in whichever mode."""
     for mode in Mode:
-        if Stack(mode=mode).running():
-            raise BatonError(
-                f"the ports must be free; a stack of ./baton up --mode {mode} uses them; "
-                f"run ./baton down --mode {mode} first"
-            )
+        for stack in (Stack(mode=mode), *named(mode)):
+            if stack.state != wanted.state and stack.running():
+                first = f"run ./baton down --mode {mode} first"
+                raise BatonError(f"the ports must be free; the stack in {stack.state} uses them; {first}")
 
 
 class Chronicle:

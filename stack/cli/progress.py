@@ -1,6 +1,6 @@
 """How an ``up`` gets on: a line for each change of a service, and soon a line about what does not move."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from rich.text import Text
 
@@ -16,11 +16,18 @@ TRYING = ("preparing", "starting")  # states whose error is of the try before
 class Progress:
     """The report callback of ``Runtime.up``; ``ready_after`` holds the seconds after which each service was ready."""
 
-    def __init__(self, step: StepLine, services: Collection[str], *, quiet: bool = False) -> None:
-        """``services`` are those that can get ready; ``quiet`` leaves out the changes, never what does not move."""
+    def __init__(
+        self, step: StepLine, services: Collection[str], log_of: Callable[[str], str], *, quiet: bool = False
+    ) -> None:
+        """
+        ``services`` are those that can get ready; ``log_of`` says where the log of one is read.
+
+        ``quiet`` leaves out the changes, never what does not move.
+        """
         self.ready_after: dict[str, float] = {}
         self._step = step
         self._services = services
+        self._log_of = log_of
         self._quiet = quiet
         self._known: dict[str, ServiceStatus] = {}
         self._since: dict[str, float] = {}  # the second at which a service entered its state
@@ -45,8 +52,8 @@ class Progress:
         return [self._describe(status, seconds) for status in active]
 
     def _describe(self, status: ServiceStatus, seconds: float) -> str:
-        error = f": {status.error[:ERROR_SHOWN]}" if status.error else f": no error; ./baton logs {status.service}"
-        return f"{status.service} ({status.state} {seconds - self._since[status.service]:.0f} s){error}"
+        error = status.error[:ERROR_SHOWN] or "; ".join(filter(None, ("no error", self._log_of(status.service))))
+        return f"{status.service} ({status.state} {seconds - self._since[status.service]:.0f} s): {error}"
 
     def _changed(self, status: ServiceStatus, seconds: float) -> None:
         if status.is_up and status.service in self._services:

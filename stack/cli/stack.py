@@ -22,6 +22,7 @@ from stack.runtime import Runtime
 from stack.services import ServiceKind
 
 SETTINGS_FILE = "settings.json"
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFAULTS = {"BATON_DATASET": "used_cars"}
 
 
@@ -40,6 +41,13 @@ class Mode(StrEnum):
 def kept_modes() -> list[Mode]:
     """The modes of the user's own stacks that this checkout has: brought up at some time, and not reset since."""
     return [mode for mode in Mode if (Stack(mode=mode).state / SETTINGS_FILE).exists()]
+
+
+def named(mode: Mode) -> list["Stack"]:
+    """The stacks of this checkout that a demo, a bench or a test brought up for itself, whatever runs of them."""
+    prefix = f"{mode}-"
+    folders = sorted((ROOT / ".baton").glob(f"{prefix}*"))
+    return [Stack(folder.name.removeprefix(prefix), mode) for folder in folders]
 
 
 class Stack:
@@ -113,7 +121,7 @@ class Stack:
         with self._kept_if_started(given), step("stack up") as line:
             stack = services.load()
             awaited = {service.name for service in stack.services if service.kind is not ServiceKind.ON_REQUEST}
-            progress = Progress(line, awaited, quiet=quiet)
+            progress = Progress(line, awaited, self.log_of, quiet=quiet)
             self.ready_after = progress.ready_after
             self.runtime.up(stack.services, progress.report)
         if changed:
@@ -130,7 +138,7 @@ class Stack:
 
     def down(self) -> None:
         """End everything that ``up`` started; data stays. A Ctrl-C meanwhile has no effect."""
-        with uninterrupted(), step("down"):
+        with uninterrupted(), step(f"down {self.name}".strip()):
             self.runtime.down()
 
     @contextmanager
@@ -140,13 +148,22 @@ class Stack:
         write_whole(self._settings_file, json.dumps(settings))
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             if not self.running():
                 if before is None:
                     self._settings_file.unlink(missing_ok=True)
                 else:
                     write_whole(self._settings_file, before)
+            elif isinstance(error, Exception) and not self.name:
+                option = self.mode.option
+                _say(f"what is ready runs on; ./baton up{option} tries again, ./baton down{option} ends it")
             raise
+
+    def log_of(self, service: str) -> str:
+        """Where a person reads the log of a service; "" where no command and no file shows it."""
+        if not self.name:
+            return f"./baton logs {service}{self.mode.option}"
+        return str(self.state / "logs" / f"{service}.log") if self.mode is Mode.EMBEDDED else ""
 
     def pipeline(self) -> Pipeline:
         """The verbs of the loop on this stack, which must run."""
@@ -174,9 +191,10 @@ def _say(line: str) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let no Ctrl-C end the block: it ends processes, and must not leave any behind."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let no Ctrl-C, SIGTERM or closed terminal end the block: it ends processes, and must not leave any behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

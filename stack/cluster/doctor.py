@@ -92,4 +92,7 @@ def _ports(stack: StackSpec) -> Iterator[Check]:
     for _, port in sorted(kind_config.ports()):
         taken = answers(port)
         got = "somebody listens" if taken else "free"
-        yield Check(f"port {port} ({owners[port]}) must be free", not taken, got, "./baton down, or end that program")
+        remedy = (
+            "./baton doctor --mode embedded says who that is; ./baton down --mode embedded ends a stack of processes"
+        )
+        yield Check(f"port {port} ({owners[port]}) must be free", not taken, got, remedy)

@@ -179,7 +179,7 @@ class ClusterRuntime:
 
     def _not_ready(self, late: Sequence[ServiceStatus], readiness: Readiness, unreached: Sequence[str]) -> BatonError:
         names = ", ".join([*(one.service for one in late), *unreached]) or "the topics"
-        lines = [f"every service must be ready; got {names} not ready; mend it, then run up again"]
+        lines = [f"every service must be ready; got {names} not ready"]
         for one in late:
             lines += [f"{one.service}: {one.state}: {one.error}", *readiness.evidence(one)]
         return BatonError("\n".join(lines))

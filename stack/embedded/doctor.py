@@ -20,15 +20,16 @@ import psutil
 from apps.common.errors import BatonError, SettingsError
 from stack import services
 from stack.embedded import places
-from stack.embedded.process import Child, marked
+from stack.embedded.process import MARK, Child, marked
 from stack.embedded.services import postgres
 from stack.embedded.supervisor.state import SupervisorRecords
-from stack.environment import inherited
+from stack.environment import ROOT, inherited
 from stack.java import POMS, jars, java
 from stack.preflight import GIB, Check, answers, free_memory, owner
 from stack.services import Service
 
 MIB = 1024**2
+BATON = ".baton"  # the folder of a checkout's stacks
 
 
 def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
@@ -155,8 +156,10 @@ def _ports(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Iterato
         for name, port in service.ports.items():
             holder = holders.get(port)
             ours = holder is not None and holder in own
-            got = "ours" if ours else "free" if holder is None else _describe(holder)
-            remedy = f"end that process, or edit {service.name}.ports.{name} in stack/stack.yaml"
+            got, end = "ours" if ours else "free", "end that process"
+            if holder is not None and not ours:
+                got, end = _describe(holder)
+            remedy = f"{end}, or edit {service.name}.ports.{name} in stack/stack.yaml"
             yield Check(f"port {port} ({service.name} {name}) must be free", ours or holder is None, got, remedy)
 
 
@@ -169,10 +172,21 @@ def _holders(ports: set[int]) -> dict[int, int]:
     return {one.laddr.port: one.pid or 0 for one in listening if one.laddr and one.laddr.port in ports}
 
 
-def _describe(pid: int) -> str:
+def _describe(pid: int) -> tuple[str, str]:
+    """Who holds a port, without a command line, which may hold a password; and how it is ended."""
+    cluster = "run ./baton down --mode cluster where it is of a cluster of Baton, else end it"
+    try:
+        process = psutil.Process(pid)
+        name = process.name()
+    except psutil.Error:
+        return "a process of another user", cluster
     with suppress(psutil.Error):
-        return f"process {pid}, {psutil.Process(pid).name()}"  # its command line may hold a password
-    return "a process of another user"
+        state = Path(process.environ().get(MARK, ""))
+        if state.parent.name == BATON:
+            checkout = state.parents[1]
+            baton = "./baton" if checkout == ROOT else shlex.quote(str(checkout / "baton"))
+            return f"process {pid} of the stack in {state}", f"run {baton} down --mode embedded"
+    return f"process {pid}, {name}", cluster if "docker" in name else "end that process"
 
 
 def _either(values: Sequence[object]) -> str:

@@ -34,7 +34,6 @@ DOWN_S = 60
 HOPELESS = 5  # restarts while coming up
 SHOWN_LINES = 12
 LOOK_EVERY_S = 0.1
-DOWN = "  ./baton down"
 
 
 class EmbeddedRuntime:
@@ -183,7 +182,7 @@ class EmbeddedRuntime:
         for record in crashed or [record for record in late if record.state is not ServiceState.WAITING]:
             lines += [f"{record.service} is {record.state} ({record.restarts} restarts): {record.error}"]
             lines += [self._lines(record.service)]
-        return BatonError("\n".join([*lines, "What is ready runs on; ./baton up tries again, and this ends it:", DOWN]))
+        return BatonError("\n".join(lines))
 
     def _lines(self, name: str) -> str:
         lines = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)

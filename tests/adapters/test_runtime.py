@@ -179,7 +179,7 @@ def test_a_second_stack_is_refused_and_told_who_holds_the_ports(runtime, tmp_pat
         EmbeddedRuntime(tmp_path).up(PLATFORM, ignore)
 
     pid = record(runtime, "kafka").instances[0]
-    assert f"port 19092 (kafka broker) must be free; got process {pid}: " in str(caught.value)
+    assert f"port 19092 (kafka broker) must be free; got process {pid}, " in str(caught.value)
     assert "edit kafka.ports.broker in stack/stack.yaml" in str(caught.value)
     assert all(one.ok for one in doctor.check(runtime.state, PLATFORM))
 

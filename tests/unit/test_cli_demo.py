@@ -1,11 +1,121 @@
-"""Where the outcome of a demo goes."""
+"""Where the outcome of a demo goes, and that its stack goes with it however it is ended."""
 
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from apps.common.errors import BatonError
-from stack.cli.demo import Outputs
+from apps.common.waiting import wait_until
+from stack.cli.demo import Outputs, require_free_ports
+from stack.cli.stack import Mode, Stack
+from stack.embedded.process import MARK
+from stack.environment import ROOT, inherited
+
+DEMO = """
+import os, sys, time
+from pathlib import Path
+from stack.cli import demo, stack
+
+folder, terminal = Path(sys.argv[1]), sys.argv[2]
+for number in (1, 2) if terminal else ():  # opened by the leader of a session it becomes the session's terminal
+    os.dup2(os.open(terminal, os.O_RDWR), number)
+
+
+class Runtime:
+    def wipe(self):
+        if (folder / "up").exists():
+            (folder / "ending").touch()
+            while not (folder / "go on").exists():
+                time.sleep(0.01)
+            (folder / "ended").touch()
+
+    def running(self):
+        return False
+
+
+stack.ROOT = folder
+stack.Stack.runtime = Runtime()
+stack.Stack.up = lambda *_, **__: (folder / "up").touch()
+with demo.stack_of_its_own("demo", "used_cars", None):
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A demo in a process of its own, whose stack is a file ``up`` and, when it was ended, a file ``ended``."""
+    started = []
+
+    def start(terminal=""):
+        process = subprocess.Popen(
+            [sys.executable, "-c", DEMO, str(tmp_path), terminal],
+            cwd=ROOT,
+            env=inherited(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        started.append(process)
+        wait_until((tmp_path / "up").exists, 60, "the demo must be up")
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGINT)],
+)
+def test_a_demo_that_is_ended_twice_still_ends_its_stack(demo, tmp_path, first, second):
+    """CI cancels by SIGINT and soon SIGTERM; whatever comes second, what was started is ended before the process is."""
+    process = demo()
+    process.send_signal(first)
+    wait_until((tmp_path / "ending").exists, 30, "the stack must be on its way down")
+    process.send_signal(second)
+    (tmp_path / "go on").touch()
+    process.wait(30)
+
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_demo_whose_terminal_is_closed_ends_its_stack(demo, tmp_path):
+    """A closed window, a lost ssh connection: nothing can be printed any more, and the stack is ended all the same."""
+    (tmp_path / "go on").touch()
+    mine, its = pty.openpty()
+    process = demo(os.ttyname(its))
+    os.close(its)
+    os.close(mine)
+    process.wait(30)
+
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_stack_that_a_demo_left_behind_is_named_and_ended_by_down(checkout, monkeypatch):
+    """A demo that was killed leaves its processes: bench and demo say whose they are, and ./baton down ends them."""
+    monkeypatch.setattr("stack.cli.stack.ROOT", checkout.root)
+    monkeypatch.setattr("stack.cli.demo.Mode", [Mode.EMBEDDED])
+    left = checkout.root / ".baton" / "embedded-demo"
+    left.mkdir(parents=True)
+    process = subprocess.Popen(["sleep", "300"], env={**inherited(), MARK: str(left)})
+    try:
+        with pytest.raises(BatonError, match=r"embedded-demo uses them; run ./baton down --mode embedded first"):
+            require_free_ports(Stack("bench"))
+        require_free_ports(Stack("demo"))  # ends what was there of its own first
+        code, _, err = checkout.run("down", "--mode", "embedded")
+
+        assert (0, True) == (code, "down demo" in err)
+        assert process.wait(10) != 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ REFUSED = "connection refused"
 
 def lines(capsys, looks, **options):
     """What is printed for looks (seconds, service, state, error) at kafka and mlflow."""
-    progress = Progress(StepLine("up", lambda _: None), {"kafka", "mlflow"}, **options)
+    progress = Progress(StepLine("up", lambda _: None), {"kafka", "mlflow"}, "the log of {}".format, **options)
     for seconds, service, state, error in looks:
         progress.report(ServiceStatus(service, state, error=error), seconds)
     return progress, [line.split() for line in capsys.readouterr().err.splitlines()]
@@ -55,3 +55,11 @@ def test_an_error_is_text_and_never_markup(capsys):
     _, shown = lines(capsys, [(1.0, "kafka", "crashed", "[/red] [bold]")])
 
     assert shown[0][-2:] == ["[/red]", "[bold]"]
+
+
+def test_what_has_no_error_is_named_with_its_log(capsys):
+    """A service that is slow without a word of its own: where its log is read, if anywhere."""
+    looks = [(1.0, "kafka", "starting", ""), (12.0, "kafka", "starting", "")]
+    _, shown = lines(capsys, looks, quiet=True)
+
+    assert " ".join(shown[0]).endswith("kafka (starting 11 s): no error; the log of kafka")

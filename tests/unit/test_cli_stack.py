@@ -6,7 +6,8 @@ import pytest
 
 from apps.common.errors import BatonError
 from apps.orchestrator.embedded import EmbeddedOrchestrator
-from stack.cli.stack import Stack, _say
+from stack.cli.stack import Mode, Stack, _say
+from stack.environment import ROOT
 from stack.runtime import RunningStack
 
 KEPT = {"BATON_DATASET": "boston_housing", "BATON_TREES": "40"}
@@ -104,3 +105,30 @@ def test_a_failed_up_that_left_nothing_running_keeps_the_settings_before(stack, 
         stack.up("used_cars")
 
     assert KEPT == stack.settings
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "place"),
+    [
+        ("", Mode.EMBEDDED, "./baton logs kafka"),
+        ("", Mode.CLUSTER, "./baton logs kafka --mode cluster"),
+        ("demo", Mode.EMBEDDED, "/.baton/embedded-demo/logs/kafka.log"),
+        ("demo", Mode.CLUSTER, ""),
+    ],
+)
+def test_a_log_is_where_the_stack_says(name, mode, place):
+    """``./baton logs`` shows the user's own stack only; that of a demo has files, or nothing that stays."""
+    assert Stack(name, mode).log_of("kafka").removeprefix(str(ROOT)) == place
+
+
+@pytest.mark.parametrize(("name", "told"), [("", True), ("demo", False)])
+def test_a_failed_up_says_what_follows_only_where_something_does(tmp_path, monkeypatch, capsys, name, told):
+    """What is ready of the user's own stack runs on; a demo ends everything itself, and another up is none of its."""
+    monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
+    monkeypatch.setattr(Stack, "runtime", StillRuntime(tmp_path, runs=True, failure=BatonError("no room")))
+    _say.cache_clear()
+    with pytest.raises(BatonError, match="no room"):
+        Stack(name).up("used_cars")
+
+    words = "what is ready runs on; ./baton up tries again, ./baton down ends it"
+    assert told is (words in capsys.readouterr().err)

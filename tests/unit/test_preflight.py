@@ -1,11 +1,15 @@
 """What a machine has, and whose its files are."""
 
 import os
+import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
 
 from stack.embedded import doctor
+from stack.embedded.process import MARK
+from stack.environment import ROOT, inherited
 from stack.preflight import free_memory
 from stack.services import load
 
@@ -103,12 +107,55 @@ def test_what_another_user_left_in_the_state_is_told(tmp_path, monkeypatch):
     assert str(check).endswith(f"sudo chown -R {me + 1} '{state}'")
 
 
-def test_of_a_strangers_process_only_the_program_is_shown(tmp_path, monkeypatch):
+@pytest.fixture
+def port_check(tmp_path, monkeypatch):
+    """What the doctor says of a port, when this process or the one of a number holds it."""
+
+    def look(pid=None):
+        port = load().service("kafka").ports["broker"]
+        monkeypatch.setattr(doctor, "_holders", lambda _: {port: os.getpid() if pid is None else pid})
+        return outcome(tmp_path, f"port {port} ")
+
+    return look
+
+
+def test_of_a_strangers_process_only_the_program_is_shown(port_check):
     """
     Whoever holds a port may have a password in its command line, and what the doctor says goes into a bundle.
     """
-    port = load().service("kafka").ports["broker"]
-    monkeypatch.setattr(doctor, "_holders", lambda _: {port: os.getpid()})
-    check = outcome(tmp_path, f"port {port} ")
+    check = port_check()
 
     assert f"process {os.getpid()}, {psutil.Process().name()}" == check.got
+    assert check.remedy.startswith("end that process, or edit kafka.ports.broker in ")
+
+
+@pytest.mark.parametrize(
+    ("checkout", "baton"), [(ROOT, "./baton"), (Path("/home/o/a copy"), "'/home/o/a copy/baton'")], ids=["own", "other"]
+)
+def test_a_stack_of_ours_that_holds_a_port_is_named_with_its_down(port_check, checkout, baton):
+    """
+    A stack of another checkout, or one that a killed demo left behind, is ended by Baton and not process by process.
+    """
+    state = checkout / ".baton" / "embedded-demo"
+    process = subprocess.Popen(["sleep", "60"], env={**inherited(), MARK: str(state)})
+    try:
+        check = port_check(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert f"process {process.pid} of the stack in {state}" == check.got
+    assert check.remedy.startswith(f"run {baton} down --mode embedded, or edit ")
+
+
+def test_a_port_of_docker_is_not_told_to_be_killed(port_check, monkeypatch):
+    """
+    Docker's proxy, which only root sees, holds the ports of a cluster: down stops that, and no kill is advised.
+    """
+    unseen = port_check(0)
+    monkeypatch.setattr(psutil.Process, "name", lambda _: "docker-proxy")
+    seen = port_check()
+
+    for check in (unseen, seen):
+        assert check.remedy.startswith("run ./baton down --mode cluster where it is of a cluster of Baton, else end it")
+    assert "a process of another user" == unseen.got
