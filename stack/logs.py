@@ -51,9 +51,10 @@ def read(folder: Path, service: str, lines: int, *, follow: bool) -> Iterator[tu
 
     With ``follow`` it goes on with what is appended, and with a log that was put away and begun anew.
     """
-    files = sorted(folder.glob(f"{service or '*'}.log"))
+    known_files = sorted(folder.glob("*.log"))
+    files = [file for file in known_files if service in ("", file.stem)]
     if not files:
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet; ./baton up starts the stack"
+        known = ", ".join(file.stem for file in known_files) or "none yet; ./baton up starts the stack"
         raise BatonError(f"service must be one with a log; got {service or 'none'!r}; there are: {known}")
     return _read(files, lines, follow=follow)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stack.cli.deadline import ask_all
+from stack.cli.os_errors import require_writable
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import snapshot
 from stack.cli.version import versions
@@ -68,7 +69,8 @@ def scrub(text: str) -> str:
 
 
 def write(target: Path) -> Path:
-    """Write the archive to ``target``."""
+    """Write the archive to ``target``; raise BatonError, before anything is asked, when that cannot be written."""
+    require_writable(target)
     parts = {"README.txt": README, **_parts()}
     name = target.name.removesuffix(".tar.gz")
     with tarfile.open(target, "w:gz") as archive:

@@ -25,6 +25,7 @@ from stack.cli.options import (
     SourceOption,
     UpDatasetOption,
     WriteOption,
+    rates,
 )
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
@@ -283,7 +284,7 @@ def traffic(
 @app.command("logs", rich_help_panel=WORK)
 def logs_command(
     service: Annotated[str, typer.Argument(help="A service; all of them when left out.", show_default=False)] = "",
-    lines: Annotated[int, typer.Option("-n", help="Lines of each.")] = 20,
+    lines: Annotated[int, typer.Option("-n", min=0, help="Lines of each.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
@@ -403,4 +404,4 @@ def bench_serve(
     """Latency of the whole stacked model at each rate."""
     from stack.cli import bench
 
-    bench.serve([float(part) for part in rate.split(",")], seconds, as_json=as_json)
+    bench.serve(rates(rate), seconds, as_json=as_json)

@@ -23,6 +23,7 @@ from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, 
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.cli.console import err, out, show, silence_closed, step
+from stack.cli.os_errors import require_writable
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode, Stack, named, uninterrupted
 
@@ -152,10 +153,9 @@ class Outputs:
     as_json: bool = False  # to stdout, in place of the table
 
     def require_writable(self) -> None:
-        """Raise BatonError when a file has no folder: better now than after five minutes."""
+        """Raise BatonError when a file cannot be written: better now than after five minutes."""
         for file in filter(None, (self.report, self.json_file, self.picture)):
-            if not file.resolve().parent.is_dir():
-                raise BatonError(f"a file to write must be in a folder that is there; got {file}; make its folder")
+            require_writable(file)
         if self.picture and self.picture.suffix != ".png":
             raise BatonError(f"--picture must end in .png; got {self.picture}; rename it")
 
@@ -168,25 +168,26 @@ def run(
     started = time.monotonic()
     with stack_of_its_own("demo", dataset, source, mode, **settings) as stack:
         verdict, story = tell(stack, rate)
+        if outputs.as_json:
+            print(json.dumps(verdict.to_json()))
+        else:
+            _print_outcome(verdict, story)
         render(verdict, story, outputs.report)
         if outputs.picture:
             chart.write_png(verdict, story.drops(), story.trainings(), outputs.picture)
         if outputs.json_file:
             outputs.json_file.write_text(json.dumps(verdict.to_json()) + "\n")
-        if outputs.as_json:
-            print(json.dumps(verdict.to_json()))
-        else:
-            _print_outcome(verdict, story, outputs.report, time.monotonic() - started)
+        if not outputs.as_json:
+            out.print(f"report: {outputs.report}  ({time.monotonic() - started:.0f} s in all)")
         if wrong := problems(verdict, MIN_VERSIONS, must_compare=True):
             raise BatonError("\n".join(wrong))
 
 
-def _print_outcome(verdict: Verdict, story: Timeline, report: Path, seconds: float) -> None:
+def _print_outcome(verdict: Verdict, story: Timeline) -> None:
     show(table(verdict))
     calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
     if calm.p50_ms is not None and calm.p99_ms is not None:
         out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
-    out.print(f"report: {report}  ({seconds:.0f} s in all)")
 
 
 def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:

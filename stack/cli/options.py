@@ -78,4 +78,17 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting of ./baton settings; repeatable.", show_default="none"),
 ]
-RateOption = Annotated[float, typer.Option(min=0.1, max=5000, help="Requests per second.")]
+LOWEST_RATE, HIGHEST_RATE = 0.1, 5000
+RateOption = Annotated[float, typer.Option(min=LOWEST_RATE, max=HIGHEST_RATE, help="Requests per second.")]
+
+
+def rates(text: str) -> list[float]:
+    """Rates with commas between them; raises BadParameter."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(LOWEST_RATE <= rate <= HIGHEST_RATE for rate in found):
+        rule = f"--rate must be numbers from {LOWEST_RATE:g} to {HIGHEST_RATE:g}"
+        raise typer.BadParameter(f"{rule}; got {text!r}; as 100,1000")
+    return found

@@ -10,6 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
+from apps.common.errors import BatonError
 from stack import cache
 from stack.environment import ROOT
 from stack.preflight import owner
@@ -31,6 +32,20 @@ def explain(error: OSError) -> str | None:
     if error.errno == errno.EMFILE:
         return f"a process must be allowed more open files; got {error.strerror!r}; run ulimit -n 4096"
     return None
+
+
+def require_writable(file: Path) -> None:
+    """Raise BatonError unless ``file`` can be written; one that is not there is not there afterwards either."""
+    is_new = not os.path.lexists(file)
+    try:
+        file.open("a").close()
+    except OSError as error:
+        sentence = (
+            f"a file to write must be in a folder that can be written; got {file}: {error.strerror}; choose another"
+        )
+        raise BatonError(explain(error) or sentence) from error
+    if is_new:
+        file.unlink()
 
 
 def _denied(place: Path) -> str:

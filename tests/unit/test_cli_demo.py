@@ -2,19 +2,24 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from apps.common.errors import BatonError
 from apps.common.waiting import wait_until
+from loadtest.report import Timeline
+from stack.cli import demo as demo_module
 from stack.cli.demo import Outputs, require_free_ports
 from stack.cli.stack import Mode, Stack
 from stack.embedded.process import MARK
 from stack.environment import ROOT, inherited
+from tests.unit.sample_run import run
 
 DEMO = """
 import os, sys, time
@@ -121,12 +126,35 @@ def test_a_stack_that_a_demo_left_behind_is_named_and_ended_by_down(checkout, mo
 @pytest.mark.parametrize(
     ("outputs", "reason"),
     [
-        (Outputs(Path("nowhere/report.html")), "got nowhere/report.html; make its folder"),
-        (Outputs(Path("report.html"), json_file=Path("nowhere/figures.json")), "got nowhere/figures.json"),
+        (Outputs(Path("nowhere/report.html")), "got nowhere/report.html: No such file or directory"),
+        (Outputs(Path()), "got .: Is a directory"),
+        (Outputs(Path("report.html"), json_file=Path("nowhere/figures.json")), "got nowhere/figures.json: "),
         (Outputs(Path("report.html"), picture=Path("report.svg")), "--picture must end in .png; got report.svg"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_refused_before_the_demo_starts(outputs, reason):
-    """Nobody learns after five minutes that the report had nowhere to go."""
-    with pytest.raises(BatonError, match=reason):
+def test_a_file_that_cannot_be_written_is_refused_before_the_demo_starts(outputs, reason, tmp_path, monkeypatch):
+    """Nobody learns after five minutes that the report had nowhere to go; the question itself leaves no file."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BatonError, match=re.escape(reason)):
         outputs.require_writable()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_question_whether_a_report_can_be_written_changes_none_that_is_there(tmp_path):
+    """The report of the demo before stays until there is a new one."""
+    report = tmp_path / "report.html"
+    report.write_text("the one before")
+    Outputs(report).require_writable()
+
+    assert "the one before" == report.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_report_that_meets_a_full_disk_takes_no_verdict_with_it(monkeypatch, capsys):
+    """The disk is filled while the demo runs: the table is printed before any file is written."""
+    monkeypatch.setattr("stack.cli.demo.stack_of_its_own", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("stack.cli.demo.tell", lambda *_: (run(lost=3), Timeline("used_cars")))
+    with pytest.raises(OSError, match="No space left"):
+        demo_module.run(Mode.EMBEDDED, "used_cars", None, {}, 100, Outputs(Path("/dev/full")))
+
+    assert re.search(r"missing +3", capsys.readouterr().out)

@@ -1,9 +1,10 @@
 """Which mode a command means: --mode, then BATON_MODE, then the stack that is here; never a guess."""
 
 import pytest
+import typer
 
 from apps.common.errors import SettingsError
-from stack.cli.options import choose_mode
+from stack.cli.options import choose_mode, rates
 from stack.cli.stack import Mode
 
 EMBEDDED, CLUSTER = Mode.EMBEDDED, Mode.CLUSTER
@@ -58,3 +59,30 @@ def test_a_start_that_left_nothing_running_is_not_remembered(checkout):
     assert 1 == failed[0]
     assert "Docker" in failed[2]
     assert "export BATON_MODE=embedded" in after[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (["logs", "-n", "-5"], 2, "greater than or equal to 0"),
+        (["logs", "/etc/passwd"], 1, "service must be one with a log; got '/etc/passwd'"),
+        (["bench", "serve", "--rate", "abc"], 2, "--rate must be numbers from 0.1 to 5000; got 'abc'"),
+        (["bundle", "/nonexistent/x.tar.gz"], 1, "got /nonexistent/x.tar.gz: No such file or directory"),
+        (["bundle", "."], 1, "got .: Is a directory; choose another"),
+    ],
+)
+def test_a_slip_of_the_pen_is_no_fault_of_baton(checkout, line, code, words):
+    """What cannot be meant is refused with the rule, before anything starts."""
+    (checkout.keep("embedded") / "logs").mkdir()
+    (checkout.root / ".baton" / "embedded" / "logs" / "kafka.log").touch()
+    got, _, err = checkout.run(*line, COLUMNS="300")
+
+    assert (code, True) == (got, words in err.replace("\n", " ")), err
+
+
+def test_each_of_several_rates_must_be_one_that_traffic_takes():
+    """The rates of ``bench serve`` have the limits of ``traffic --rate``."""
+    assert [100.0, 0.5] == rates("100,0.5")
+    for text in ("", "100,", "100,-1", "nan", "5001"):
+        with pytest.raises(typer.BadParameter, match=f"; got '{text}'; as 100,1000"):
+            rates(text)
