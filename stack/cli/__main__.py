@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from pathlib import Path
 
 from apps.common.errors import BatonError
 from stack.cli import os_errors
@@ -16,24 +17,31 @@ PIPE_CLOSED = 141  # as a program that the signal SIGPIPE ended
 
 def main() -> int:
     """Run the CLI; return its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until this process ends
+    return _flushed(_run())
+
+
+def _run() -> int:
     try:
         clean_own_process()
         app(prog_name="./baton")
     except SystemExit as ended:  # how typer ends; a Ctrl-C has no words of its own there
         if ended.code == INTERRUPTED:
             err.print("interrupted")
-        return _flushed(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BatonError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         err.print("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        return _flushed(PIPE_CLOSED)
+        return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the edge: a fault of Baton's own is told in one sentence too
         sentence = os_errors.explain(error) if isinstance(error, OSError) else None
         return _refuse(sentence) if sentence else _unexpected(error)
-    return _flushed(0)
+    return 0
 
 
 def _refuse(sentence: str) -> int:
@@ -46,9 +54,11 @@ def _flushed(code: int) -> int:
     """``code``, once what was printed is gone; a reader that closed its pipe early is no error worth a word."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it ends
-        return PIPE_CLOSED
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED
+        return code or _refuse(os_errors.explain(error) or f"standard output must take what is printed; got {error}")
     return code
 
 

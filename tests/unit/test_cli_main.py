@@ -2,11 +2,17 @@
 
 import errno
 import os
+import shlex
 import signal
+import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from stack.cli import __main__ as cli
 from stack.cli.stack import Stack
+from stack.environment import inherited
 
 
 def logged(checkout, lines):
@@ -65,3 +71,18 @@ def test_reset_that_removes_nothing_does_not_say_removed(tmp_path, monkeypatch, 
 
     assert (1, "") == (code, out)
     assert str(state / "kafka" / "log") in err.replace("\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("command", ["settings --json", "logs"])
+def test_a_standard_output_that_takes_nothing_is_no_traceback(checkout, command):
+    """Closed by the shell it is as if nobody looked; a full disk behind it is one sentence, as of any other file."""
+    logged(checkout, 10)
+    python = f"{shlex.quote(sys.executable)} -m stack.cli {command}"
+    shell = {**inherited(), "PYTHONPATH": str(checkout.root)}
+    room = "error: the disk must have room; got 'No space left on device'"
+    for to, code, lines in ((">&-", 0, []), (">/dev/full", 1, [room])):
+        line = ["sh", "-c", f"{python} {to}"]
+        end = subprocess.run(line, cwd=checkout.root, env=shell, stderr=subprocess.PIPE, text=True, check=False)
+
+        assert (code, lines) == (end.returncode, [told[: len(room)] for told in end.stderr.splitlines()])

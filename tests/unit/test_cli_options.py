@@ -43,10 +43,10 @@ def test_the_commands_take_the_mode_in_that_order(checkout):
     checkout.keep("embedded")
     both = checkout.run("env")
 
-    assert "export BATON_MODE=cluster" in kept[1]
+    assert "/.baton/cluster\n" in kept[1]
     assert "cluster mode: this checkout's stack runs so" in kept[2]
-    assert "export BATON_MODE=embedded" in variable[1]
-    assert ("export BATON_MODE=embedded" in option[1], option[2]) == (True, "")
+    assert "/.baton/embedded\n" in variable[1]
+    assert ("/.baton/embedded\n" in option[1], option[2]) == (True, "")
     assert 1 == both[0]
     assert "the mode must be given" in both[2]
 
@@ -58,7 +58,16 @@ def test_a_start_that_left_nothing_running_is_not_remembered(checkout):
 
     assert 1 == failed[0]
     assert "Docker" in failed[2]
-    assert "export BATON_MODE=embedded" in after[1]
+    assert "/.baton/embedded\n" in after[1]
+
+
+def test_the_shell_of_env_still_takes_the_mode_of_the_stack_that_is_here(checkout):
+    """``eval "$(./baton env)"`` says no mode but that of a cluster, whose commands say so: no later one is misled."""
+    embedded = checkout.run("env", "--mode", "embedded")
+    cluster = checkout.run("env", "--mode", "cluster")
+
+    assert "export BATON_MODE" not in embedded[1]
+    assert "export BATON_MODE=cluster\n" in cluster[1]
 
 
 @pytest.mark.parametrize(

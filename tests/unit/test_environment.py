@@ -149,14 +149,15 @@ def test_settings_win_over_what_an_app_is_told_by_default(tmp_path):
     assert load().service("kafka").address_at("127.0.0.1") == told["BATON_KAFKA"]
 
 
+@pytest.mark.parametrize("begin", ["", "IFS=,", "IFS=_S", "set -eu"])
 @pytest.mark.parametrize("program", [name for name in ("sh", "bash", "dash", "zsh") if shutil.which(name)])
-def test_env_turns_any_shell_into_one_for_the_apps(program, tmp_path):
+def test_env_turns_any_shell_into_one_for_the_apps(program, begin, tmp_path):
     """After eval the variables are those of an app, to the letter, and nothing that would change an app is left."""
     wanted = {"PATH": os.environ["PATH"], "BATON_STATE": '/tmp/it\'s "my" $bätön #1\n%', "JAVA_HOME": "/java"}  # noqa: S108, TID251
     file = tmp_path / "env.sh"
     file.write_text(script(wanted))
     show = "import json, os; print(json.dumps(dict(os.environ)))"
-    run = f'eval "$(cat "{file}")"; "{sys.executable}" -c "{show}"'
+    run = f'{begin}\neval "$(cat "{file}")"; "{sys.executable}" -c "{show}"'
     began = {"PATH": os.environ["PATH"], **TRAPS, "TMPDIR": "/gone", "JAVA_HOME": "/old", "EDITOR": "vi"}  # noqa: TID251
     del began["LD_PRELOAD"], began["PYTHONHOME"]  # they would stop the shell and the Python that this test itself uses
     done = subprocess.run([program, "-c", run], env=began, capture_output=True, text=True, check=True)
