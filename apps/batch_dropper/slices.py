@@ -99,7 +99,9 @@ def split(source: Source, dataset: Dataset, how: SplitPlan, folder: Path) -> Non
             rows[number] += 1
     empty = [file_name(number) for number, count in enumerate(rows) if not count]
     if empty:
-        fewer = f", or run ./baton down, then ./baton up as before with {option('slices', 1)}" if how.slices > 1 else ""
+        one = f"./baton down, then ./baton up as before with {option('slices', 1)}"
+        helps = how.slices > 1 and sum(rows) > 1
+        fewer = f", or make do with one slice, which is too few for a demo: {one}" if helps else ""
         raise SettingsError(
             f"a source must have rows for {how.slices} slices and a test part; got {sum(rows)} rows and none for "
             f"{', '.join(empty)}; bring about {ENOUGH} rows or more{fewer}"

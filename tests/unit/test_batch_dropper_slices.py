@@ -194,7 +194,9 @@ def test_a_source_with_too_few_rows_says_so(tmp_path):
             SettingsError, match="a source must have rows for 2 slices and a test part; got 2 rows"
         ) as refused:
             slice_store(tiny, tmp_path).take(1)
-        assert "bring about 300 rows or more" in str(refused.value)
+        assert "bring about 300 rows or more, or make do with one slice, which is too few for a demo: " in (
+            str(refused.value)
+        )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -214,14 +216,16 @@ def test_two_rows_are_enough_when_the_advice_is_followed(tmp_path, seed):
     assert {0: 1, 1: 1} == sizes
 
 
-def test_one_row_is_not_advised_to_make_fewer_slices(tmp_path):
+@pytest.mark.parametrize("slices", [0, 1])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_one_row_is_not_advised_to_make_fewer_slices(tmp_path, rows, slices):
     """
     Where no setting helps, the refusal asks for rows and nothing else.
     """
-    lonely = replace(TOYS, load=lambda: rows_of(1))
+    lonely = replace(TOYS, load=lambda: rows_of(rows))
 
-    with pytest.raises(SettingsError, match=r"got 1 rows .*; bring about 300 rows or more$"):
-        slice_store(lonely, tmp_path, slices=1).take(1)
+    with pytest.raises(SettingsError, match=rf"got {rows} rows .*; bring about 300 rows or more$"):
+        slice_store(lonely, tmp_path, slices=slices).take(1)
 
 
 def test_a_split_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
