@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from apps.common.settings import STACK, SetBy, Settings, Unit
+from apps.common.settings import DAY_S, LARGEST, STACK, SetBy, Settings, Unit
 
 TRAFFIC = SetBy("./baton traffic")
 FILE = SetBy("./baton drop FILE.csv")
+MOST_ROWS = 10_000_000  # of a batch: some gigabytes
+MOST_DRIFT = 10  # beyond it a market is made of one kind of car
 
 
 class DropperSettings(Settings):
@@ -31,7 +33,7 @@ class DropperSettings(Settings):
         default=None, description="A CSV file of one's own instead of the dataset's rows."
     )
     seed: Annotated[int, Unit("none")] = Field(
-        default=17, ge=0, description="Which rows are generated, and which row goes into which slice."
+        default=17, ge=0, le=LARGEST, description="Which rows are generated, and which row goes into which slice."
     )
     slices: Annotated[int, Unit("batches")] = Field(
         default=0,
@@ -41,15 +43,23 @@ class DropperSettings(Settings):
         "without end when they are generated.",
     )
     slice_rows: Annotated[int, Unit("rows")] = Field(
-        default=8000, ge=1, description="The size of a generated batch, and about that of one of a large source."
+        default=8000,
+        ge=1,
+        le=MOST_ROWS,
+        description="The size of a generated batch, and about that of one of a large source.",
     )
     test_rows: Annotated[int, Unit("rows")] = Field(
         default=2000,
         ge=1,
+        le=MOST_ROWS,
         description="How many rows are kept out of the batches to be sent as requests; at most a fifth.",
     )
     drift: Annotated[float, Unit("none")] = Field(
-        default=0.0, description="How far the market of generated rows moves from batch to batch; 1 is a strong move."
+        default=0.0,
+        ge=-MOST_DRIFT,
+        le=MOST_DRIFT,
+        description="How far the market of generated rows moves from batch to batch, until it is "
+        f"{MOST_DRIFT} from where it began; 1 is a strong move.",
     )
 
     file: Annotated[Path | None, FILE] = Field(default=None, description="A CSV file to drop as one batch.")
@@ -77,5 +87,5 @@ class DropperSettings(Settings):
         default=None, description="The file that keeps each acknowledged request."
     )
     outcome_delay_s: Annotated[float, Unit("seconds")] = Field(
-        default=5.0, ge=0, description="How long after a request its true outcome is sent."
+        default=5.0, ge=0, le=DAY_S, description="How long after a request its true outcome is sent."
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from structlog.stdlib import BoundLogger
 
-from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.settings import MOST_DRIFT, DropperSettings
 from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
 from apps.common.errors import SettingsError
 from apps.common.files import locked, publish_folder
@@ -86,7 +86,7 @@ class SliceStore:
         if generate and number <= (settings.slices or ENDLESS) and described(path) is None:
             folder.mkdir(parents=True, exist_ok=True)
             rows = settings.slice_rows if number else settings.test_rows
-            drift = settings.drift * max(0, number - 1)
+            drift = max(-MOST_DRIFT, min(MOST_DRIFT, settings.drift * max(0, number - 1)))
             write(path, self.dataset, generate(rows, settings.seed * (ENDLESS + 1) + number, drift))
         return folder
 

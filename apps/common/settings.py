@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from apps.common.errors import SettingsError
 
 PREFIX = "BATON_"
+LARGEST = 1_000_000_000  # where a number has no bound of its own: Java's and Spark's integers hold twice that
+DAY_S = 86_400
 MEMORY = r"^[1-9][0-9]*[mg]$"  # a size as Java takes it: 768m, 2g
 
 
@@ -46,7 +48,9 @@ class Settings(BaseSettings):
     A field ``kafka`` is read from the variable ``BATON_KAFKA``.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", protected_namespaces=(), allow_inf_nan=False
+    )
 
     kafka: Annotated[str, PORTS] = Field(
         default="127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port."

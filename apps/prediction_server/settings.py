@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from apps.common.settings import DELIVERY, MEMORY, STACK, SetBy, Unit
+from apps.common.settings import DAY_S, DELIVERY, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
 
 ROLL_OUT = SetBy("whoever rolls a release out")
@@ -50,11 +50,12 @@ class ServerSettings(SparkSettings):
         description="How often the real-time trigger makes a checkpoint; each is about 0.25 s of silence.",
     )
     kafka_deadline_s: Annotated[float, Unit("seconds")] = Field(
-        default=60, gt=0, description="How long a server that starts waits for Kafka before it ends."
+        default=60, gt=0, le=DAY_S, description="How long a server that starts waits for Kafka before it ends."
     )
     probe_deadline_s: Annotated[float, Unit("seconds")] = Field(
         default=120,
         gt=0,
+        le=DAY_S,
         description="How long a server that starts waits for its own answer to its probe before it ends.",
     )
 

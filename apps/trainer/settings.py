@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apps.common.settings import MEMORY, STACK, SetBy, Unit
+from apps.common.settings import LARGEST, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
 
 
@@ -35,6 +35,7 @@ class TrainerSettings(ExecutorSettings):
     shuffle_partitions: Annotated[int, Unit("partitions")] = Field(
         default=1,
         ge=1,
+        le=10_000,
         description="How many parts Spark joins and groups rows in. For thousands of rows one is the fastest, since "
         "fits run side by side anyway.",
     )
@@ -43,32 +44,34 @@ class TrainerSettings(ExecutorSettings):
         description="The folder for everything that the training writes on its own disk.",
     )
     hdfs_replication: Annotated[int, Unit("copies")] = Field(
-        default=1, ge=1, description="How many DataNodes keep each block that the training writes to HDFS."
+        default=1, ge=1, le=512, description="How many DataNodes keep each block that the training writes to HDFS."
     )
 
     folds: Annotated[int, Unit("folds")] = Field(
         default=3, ge=2, le=20, description="How many parts of the train set the stacked model is fitted across."
     )
     parallel_fits: Annotated[int, Unit("fits")] = Field(
-        default=2, ge=1, description="How many learners are fitted at a time."
+        default=2, ge=1, le=100, description="How many learners are fitted at a time."
     )
     trees: Annotated[int, Unit("trees")] = Field(
         default=20,
         ge=1,
+        le=10_000,
         description="How many trees the forest has. Forty took twice the time and were not better on 8,000 used cars.",
     )
     tree_depth: Annotated[int, Unit("levels")] = Field(default=10, ge=1, le=30, description="How deep a tree may grow.")
     leaf_rows: Annotated[int, Unit("rows")] = Field(
-        default=5, ge=1, description="The least rows that a leaf of a tree stands for."
+        default=5, ge=1, le=LARGEST, description="The least rows that a leaf of a tree stands for."
     )
     ridge: Annotated[float, Unit("none")] = Field(
-        default=0.01, ge=0, description="How much the linear learner is held back from large coefficients."
+        default=0.01, ge=0, le=LARGEST, description="How much the linear learner is held back from large coefficients."
     )
     target_smoothing: Annotated[float, Unit("rows")] = Field(
         default=20.0,
         ge=0,
+        le=LARGEST,
         description="How many average rows a category's mean is mixed with; more distrusts rare categories.",
     )
     seed: Annotated[int, Unit("none")] = Field(
-        default=17, ge=0, description="What the forest's random choices follow from."
+        default=17, ge=0, le=LARGEST, description="What the forest's random choices follow from."
     )

@@ -194,7 +194,7 @@ def _rule(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return f"({' or '.join(get_args(field.annotation))})"
     limits = [
-        f"{words} {limit:g}"
+        f"{words} {limit:,}"
         for mark in field.metadata
         for kind, words in RULES.items()
         if isinstance(mark, kind) and (limit := getattr(mark, kind.__name__.lower())) is not None

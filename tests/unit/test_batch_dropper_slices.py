@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.settings import MOST_DRIFT, DropperSettings
 from apps.batch_dropper.slice_store import SliceStore, csv_source
 from apps.batch_dropper.slices import Source, plan, split
 from apps.common.errors import SettingsError
@@ -300,6 +300,18 @@ def test_generated_slices_differ_have_the_size_asked_for_and_drift(tmp_path):
     assert [20, 30, 30, 30, 30] == [part.manifest.rows for part in parts]
     assert [(20, 0.0), (30, 0.0), (30, 0.5), (30, 1.0)] == [(rows, drift) for rows, _, drift in seen]
     assert 4 == len({seed for _, seed, _ in seen}) == len({part.manifest.content_hash for part in parts})
+
+
+@pytest.mark.parametrize("drift", [1.0, -1.0])
+def test_a_market_that_moves_on_and_on_stays_one(tmp_path, drift):
+    """
+    Slice 500 moves as far as drift itself may go, and no further.
+    """
+    seen = []
+    spied = replace(MADE, generate=lambda rows, seed, drift: seen.append(drift) or rows_of(rows, seed))
+    slice_store(spied, tmp_path, slice_rows=5, drift=drift).take(500)
+
+    assert [drift * MOST_DRIFT] == seen
 
 
 def test_generated_slices_end_where_they_are_told_to(tmp_path):

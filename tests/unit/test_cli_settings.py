@@ -8,10 +8,11 @@ import re
 
 import pytest
 import typer.testing
+from annotated_types import Ge, Gt, Le, Lt
 
 import apps
 from apps.common.errors import SettingsError
-from apps.common.settings import Settings, Unit, load
+from apps.common.settings import Settings, Unit, load, setter
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Release, ReleaseState
 from apps.trainer.settings import TrainerSettings
@@ -47,6 +48,17 @@ def test_each_setting_says_what_it_means_and_each_number_in_which_unit(name, fie
     assert (field.description or "").endswith(".")
     if field.annotation in (int, float):
         assert [mark.name for mark in field.metadata if isinstance(mark, Unit)]
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS, ids=[name for name, _ in FIELDS])
+def test_each_number_that_a_person_sets_has_two_ends(name, field):
+    """
+    A number that no batch could be made or trained with is refused at the door, however it is mistyped.
+    """
+    if field.annotation in (int, float) and not setter(field):
+        marks = {type(mark) for mark in field.metadata}
+        assert marks & {Ge, Gt}
+        assert marks & {Le, Lt}
 
 
 def test_no_app_has_settings_that_are_not_listed():
@@ -131,6 +143,10 @@ def test_set_becomes_the_apps_variables():
         ("tree_depth=31", "BATON_TREE_DEPTH must be valid (Input should be less than or equal to 30); got '31'"),
         ("log_format=xml", "BATON_LOG_FORMAT must be valid (Input should be 'console' or 'json'); got 'xml'"),
         ("heap=lots", "BATON_HEAP must be valid"),
+        ("drift=nan", "BATON_DRIFT must be valid (Input should be a finite number); got 'nan'"),
+        ("ridge=inf", "BATON_RIDGE must be valid (Input should be a finite number); got 'inf'"),
+        ("kafka_deadline_s=inf", "(Input should be a finite number); got 'inf'"),
+        ("trees=99999999999", "(Input should be less than or equal to 10000); got '99999999999'"),
     ],
 )
 def test_set_refuses_what_no_app_would_take(pair, words):

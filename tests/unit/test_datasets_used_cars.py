@@ -271,3 +271,12 @@ def test_drift_moves_the_market_by_the_known_amount(raw):
     assert price(later) / price(raw) == pytest.approx(np.exp(-0.1), rel=0.03)
     assert (later.body_type == "SUV / Crossover").mean() > (raw.body_type == "SUV / Crossover").mean() + 0.05
     assert (later.fuel_type == "Electric").mean() > 2 * (raw.fuel_type == "Electric").mean()
+
+
+@pytest.mark.parametrize("drift", [-10.0, 10.0])
+def test_rows_come_however_far_the_market_has_moved(drift):
+    """At either end of what drift may be there are cars, with prices that a training takes."""
+    prices = [float(row["price"]) for row in USED_CARS.generate(500, 1, drift) if row["price"]]
+
+    assert len(prices) > 400
+    assert np.mean([500 <= price <= 200_000 for price in prices]) > 1 - USED_CARS.quarantine_limit

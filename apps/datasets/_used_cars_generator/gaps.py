@@ -52,7 +52,7 @@ NONE_INTERIOR, NONE_EXTERIOR = 0.128, 0.0167
 def _missing(chance: Floats, rate: float, forced: Bools) -> Bools:
     """Missing where it is forced, and elsewhere as often as gives ``rate`` in all."""
     certain = float(forced.mean())
-    gone: Bools = forced | (chance < max(0.0, (rate - certain) / (1 - certain)))
+    gone: Bools = forced | (chance * (1 - certain) < rate - certain)
     return gone
 
 
