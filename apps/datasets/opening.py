@@ -60,12 +60,14 @@ def open_text(path: Path) -> Iterator[TextIO]:
 def text_size(path: Path) -> int:
     """About how many characters the text of the file has; 0 when only reading it would tell."""
     with _errors_named(path), path.open("rb") as file:
-        beginning = _beginning(file)
+        size, beginning = path.stat().st_size, _beginning(file)
         if beginning.startswith(ZIP):
             with zipfile.ZipFile(file) as archive:
-                return _only_csv(path, archive).file_size
+                member = _only_csv(path, archive)
+                with _unpacked(archive, member, path) as unpacked:
+                    size, beginning = member.file_size, _beginning(unpacked)
     is_plain = not beginning.startswith(GZIP) and encoding_of(beginning) == UTF_8
-    return path.stat().st_size if is_plain else 0
+    return size if is_plain else 0
 
 
 @contextmanager

@@ -23,12 +23,17 @@ LONGEST_CELL = 16 * 1024 * 1024  # a longer one is a quote that nobody closed
 SHOWN_LINES = 10  # bad lines that an error names; it tells how many there are
 _SHOWN_TEXT = 60  # characters of what stands where the header should
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_SAVE_WITH_COMMAS = "save it with commas, and numbers with a decimal point"
+_WHOLE_LINE = "a whole line in one pair of quotes; put quotes around cells, or save it without"
+_BLANK = ([], ["\x1a"])  # what the csv module makes of an empty line, and of a Ctrl-Z
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
 def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
     """
-    Yield the rows of a file with the columns of ``dataset``, in any order, after a header; blank lines are skipped.
+    Yield the rows of a file with the columns of ``dataset``, in any order, after a header.
+
+    Blank lines are skipped, and so is a Ctrl-Z on a line of its own, by which some programs end a file.
 
     Raises SettingsError, at the first row at the latest, when the file cannot be read or its header differs. After a
     bad line no row comes any more: the rest is only looked through, for an error that names the first bad lines and
@@ -36,27 +41,31 @@ def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with open_text(path) as file:
-        lines: Reader | None = None
+        blank, lines = 0, None
         try:
-            first = file.readline(LONGEST_CELL)
-            lines = csv.reader(itertools.chain([first], file), strict=True)  # strict: a quote left open is an error
+            while (first := file.readline(LONGEST_CELL)) and not first.strip():
+                blank += 1
+            text = itertools.chain(itertools.repeat("\n", blank), [first], file)  # with them, to number the lines
+            lines = csv.reader(text, strict=True)  # strict: a quote left open is an error
             yield from _rows(path, _header(path, first, lines, dataset), lines, dataset)
         except UnicodeDecodeError as error:
-            raise SettingsError(f"{path}: {_undecodable(error, lines.line_num if lines else 0)}") from error
+            raise SettingsError(f"{path}: {_undecodable(error, lines.line_num if lines else blank)}") from error
 
 
 def _undecodable(error: UnicodeDecodeError, lines_before: int) -> str:
     line = lines_before + error.object[: error.start].count(b"\n") + 1
     what = f"line {line} must be text in {error.encoding.upper()}; got the byte 0x{error.object[error.start]:02x}"
-    return f"{what}; save it as UTF-8, for instance by iconv -f WINDOWS-1252 -t UTF-8"
+    if error.encoding == "utf-8":
+        return f"{what}; save it as UTF-8, for instance by iconv -f WINDOWS-1252 -t UTF-8"
+    return f"{what} ({error.reason}); copy or download it again, or save it as UTF-8"
 
 
 def _header(path: Path, first: str, lines: "Reader", dataset: Dataset) -> list[str]:
     problems = separator_problems(first, dataset.column_names)
     try:
-        header: list[str] = [] if problems else next(lines, [])
+        header: list[str] = [] if problems else next(filter(None, lines), [])
     except csv.Error as error:
-        raise SettingsError(f"{path}: line 1 must be CSV; got {error}; check its quotes") from error
+        raise SettingsError(f"{path}: the header must be CSV; got {error}; check its quotes") from error
     if problems := problems or header_problems(header, dataset.column_names):
         raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
     return header
@@ -67,13 +76,26 @@ def _rows(path: Path, header: list[str], lines: "Reader", dataset: Dataset) -> I
     bad = _BadLines()
     start = lines.line_num + 1
     for cells in _records(lines, bad):
-        if cells and len(cells) != len(header):
-            bad.note(f"line {start} must have {len(header)} cells; got {len(cells)}; check its quotes")
-        if cells and not bad.number:
+        if cells in _BLANK:
+            pass
+        elif len(cells) != len(header):
+            bad.note(f"line {start} must have {len(header)} cells; got {_wrong_cells(cells, len(header))}")
+        elif not bad.number:
             yield dict(zip(dataset.column_names, [cells[at] for at in order], strict=True))
         start = lines.line_num + 1
     if bad.number:
         raise SettingsError(bad.message(path))
+
+
+def _wrong_cells(cells: Sequence[str], wanted: int) -> str:
+    """How a row came to have another number of cells, and what to do about it."""
+    row = ",".join(cells)
+    for mark, name in _SEPARATORS.items():
+        if row.count(mark) + 1 == wanted:
+            return f"that many with {name} ({mark!r}) between them; {_SAVE_WITH_COMMAS}"
+    if len(cells) == 1 and row.count(",") + 1 == wanted:
+        return _WHOLE_LINE
+    return f"{len(cells)}; check its quotes"
 
 
 def _records(lines: "Reader", bad: "_BadLines") -> Iterator[list[str]]:
@@ -115,13 +137,15 @@ class _BadLines:
 def separator_problems(first_line: str, columns: Sequence[str]) -> list[str]:
     """What is wrong with the separators of a file, seen in its first line; empty when commas do as well as another."""
     if hint := re.match(r"sep=(.?)", first_line, re.IGNORECASE):
-        return [f"line 1 must be the header; got {hint[0]!r}, which is for Excel; remove it, and separate by commas"]
+        return [
+            f"the first line must be the header; got {hint[0]!r}, which is for Excel; remove it, and separate by commas"
+        ]
     columns_by_mark = {mark: _columns_named(first_line, mark, columns) for mark in (",", *_SEPARATORS)}
     best = max(columns_by_mark, key=lambda mark: columns_by_mark[mark])
     if columns_by_mark[best] <= columns_by_mark[","]:
         return []
     got = f"{_SEPARATORS[best]} ({best!r})"
-    return [f"cells must be separated by commas; got {got}; save it with commas, and numbers with a decimal point"]
+    return [f"cells must be separated by commas; got {got}; {_SAVE_WITH_COMMAS}"]
 
 
 def _columns_named(line: str, mark: str, columns: Sequence[str]) -> int:
@@ -137,6 +161,8 @@ def header_problems(found: Sequence[str], columns: Sequence[str]) -> list[str]:
     renamed = {name: folded[_folded(name)] for name in columns if name not in found and _folded(name) in folded}
     missing = [name for name in columns if name not in found and name not in renamed]
     if len(missing) == len(columns):
+        if len(found) == 1 and set(columns) & set(found[0].split(",")):
+            return [f"the first line must be the header; got {_WHOLE_LINE}"]
         shown = ",".join(found)[:_SHOWN_TEXT]
         return [f"the first line must be the header, {','.join(columns)}; got {shown!r}; add the header"]
     extra = [name for name in dict.fromkeys(found) if name and name not in columns and name not in renamed.values()]

@@ -55,6 +55,7 @@ READ = {
     "gzip of UTF-16": gzip.compress(TEXT.encode("utf-16")),
     "zip": zipped(table__csv=TEXT),
     "zip of UTF-8 with a mark": zipped(table__csv=TEXT.encode("utf-8-sig")),
+    "zip of UTF-16": zipped(table__csv=TEXT.encode("utf-16")),
     "zip with another name": zipped(table__data=TEXT),
     "zip with more than the table": zipped(README__md="read me", table__CSV=TEXT),
     "zip made on a Mac": zip_of(["a/table.csv", "__MACOSX/a/._table.csv", "a/.DS_Store"]),
@@ -78,6 +79,7 @@ REFUSED = {
     "a page": (b"\n<!DOCTYPE html><html>Sign in</html>", "got a web page or XML; download the file itself"),
     "random bytes": (bytes(range(256)), NO_TEXT),
     "UTF-16 without a mark": (TEXT.encode("utf-16-le"), NO_TEXT),
+    "a cut UTF-16": (TEXT.encode("utf-16")[:-1], r"line 51 must be text in UTF-16-LE; .* \(truncated data\); copy or"),
     "Windows-1252": (PLAIN + b"caf\xe9\n", "line 52 must be text in UTF-8; got the byte 0xe9; save it as UTF-8"),
 }
 
@@ -108,7 +110,10 @@ def test_a_folder_is_refused(tmp_path):
         pass
 
 
-@pytest.mark.parametrize(("name", "known"), [("plain", True), ("zip", True), ("gzip", False), ("UTF-32", False)])
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("plain", True), ("zip", True), ("gzip", False), ("UTF-32", False), ("zip of UTF-16", False)],
+)
 def test_the_size_of_the_text_is_known_or_said_to_be_unknown(tmp_path, name, known):
     """It is that of the text and not of the archive, since the number of rows is estimated by it."""
     file = tmp_path / "table"

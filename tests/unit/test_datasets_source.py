@@ -222,9 +222,65 @@ def test_a_separator_in_a_cell_is_no_separator(file):
 
 
 @pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        (";", "line 2 must have 14 cells; got that many with semicolons (';') between them; save it with commas"),
+        ("\t", "line 2 must have 14 cells; got that many with tabs ('\\t') between them; save it with commas"),
+    ],
+)
+def test_another_separator_is_told_below_a_header_with_commas(file, mark, message):
+    """Of a row too, also where a comma is in the numbers."""
+    boston, lines = boston_lines()
+
+    assert refusal(file, boston, [lines[0], lines[1].replace(",", mark).replace(".", ",")]).startswith(message)
+
+
+def test_quotes_around_whole_lines_are_told(file):
+    """A header in one pair of quotes is no missing header, and of a row they are named too."""
+    boston, lines = boston_lines(1)
+    quoted = [f'"{line}"' for line in lines]
+    whole = "got a whole line in one pair of quotes; put quotes around cells, or save it without"
+
+    assert f"the first line must be the header; {whole}" == refusal(file, boston, quoted)
+    assert f"line 2 must have 14 cells; {whole}" == refusal(file, boston, [lines[0], quoted[1]])
+
+
+@pytest.mark.parametrize("before", ["\n", "\r\n\r\n", "\ufeff\n", "  \n\t\n"])
+def test_blank_lines_before_the_header_are_skipped(file, before):
+    """With and without a byte order mark; a bad line still has its own number."""
+    boston, lines = boston_lines(2)
+    text = before + "\n".join(lines)
+    file.write_bytes(text.encode())
+    number = len(text.splitlines()) + 1
+
+    assert len(list(read_csv(file, boston))) == 2
+    assert refusal(file, boston, [text, "1,2"]) == f"line {number} must have 14 cells; got 2; check its quotes"
+
+
+def test_the_mark_by_which_dos_ends_a_file_is_no_row(file):
+    """A Ctrl-Z behind the last line is skipped."""
+    boston, lines = boston_lines(2)
+    file.write_text("\n".join([*lines, "\x1a"]))
+
+    assert len(list(read_csv(file, boston))) == 2
+
+
+def test_a_byte_that_is_no_text_is_told_by_its_line_however_far_down(file):
+    """Lines are counted from the file's beginning, not from where the bytes were last looked at."""
+    boston, lines = boston_lines(2)
+    file.write_bytes("\n".join([lines[0], *lines[1:] * 2000, "caf\u00e9"]).encode("latin-1"))
+
+    with pytest.raises(SettingsError, match="line 4002 must be text in UTF-8; got the byte 0xe9"):
+        list(read_csv(file, boston))
+
+
+@pytest.mark.parametrize(
     ("first", "message"),
     [
-        ("sep=;", "line 1 must be the header; got 'sep=;', which is for Excel; remove it, and separate by commas"),
+        (
+            "sep=;",
+            "the first line must be the header; got 'sep=;', which is for Excel; remove it, and separate by commas",
+        ),
         ("0.006,18,2.31", "the first line must be the header, crim,.*; got '0.006,18,2.31'; add the header"),
         ('{"crim": 1}', "the first line must be the header, crim,.*; got '{\"crim\": 1}'; add the header"),
         (",%s", "each column must have a name; got '', as of pandas' index; write it by to_csv"),
