@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -44,13 +45,24 @@ def test_ctrl_c_is_one_word_and_exit_code_130(checkout):
     assert (130, "interrupted\n") == (process.returncode, err)
 
 
-def test_output_to_a_file_has_no_colours(checkout):
-    """Neither a pipe nor NO_COLOR gets escape codes."""
-    logged(checkout, 3)
-    _, out, err = checkout.run("logs")
-    _, coloured, _ = checkout.run("logs", FORCE_COLOR="1", NO_COLOR="1")
+def test_a_pipe_gets_no_codes_and_no_color_no_colours(checkout):
+    """An error is red where that is wanted; a pipe gets the bare text, and NO_COLOR leaves bold and dim alone."""
+    _, _, red = checkout.run("settings", "trainr", FORCE_COLOR="1")
+    _, _, pipe = checkout.run("settings", "trainr")
+    _, _, plain = checkout.run("settings", "trainr", FORCE_COLOR="1", NO_COLOR="1")
 
-    assert "\x1b[3" not in out + err + coloured
+    assert red.startswith("\x1b[31merror: ")
+    assert "\x1b" not in pipe
+    assert "error: " in plain
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|9[0-7])m", plain)
+
+
+def test_in_a_pipe_a_log_has_no_codes(checkout):
+    """The names beside the lines, dim on a terminal, are bare text in a pipe."""
+    logged(checkout, 3)
+
+    assert "\x1b[2m" in checkout.run("logs", FORCE_COLOR="1")[1]
+    assert "\x1b" not in checkout.run("logs")[1]
 
 
 def test_reset_that_removes_nothing_does_not_say_removed(tmp_path, monkeypatch, capsys):
