@@ -16,15 +16,29 @@ from stack.services import load
 
 TRAPS = dict.fromkeys(
     (
-        *("AWS_PROFILE", "BATON_DATASET", "CLASSPATH", "DATABRICKS_HOST", "GRPC_DNS_RESOLVER", "HADOOP_CONF_DIR"),
-        *("HDFS_NAMENODE_USER", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "KAFKA_OPTS", "KRB5_CONFIG"),
+        *("AWS_PROFILE", "BATON_DATASET", "CLASSPATH", "DATABRICKS_HOST", "DYLD_LIBRARY_PATH", "GLIBC_TUNABLES"),
+        *("GRPC_DNS_RESOLVER", "HADOOP_CONF_DIR", "HDFS_NAMENODE_USER", "JAVA_OPTS", "JAVA_TOOL_OPTIONS"),
+        *("JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "KAFKA_OPTS", "KRB5_CONFIG", "MKL_NUM_THREADS", "_MLFLOW_TESTING"),
         *("KIND_CLUSTER_NAME", "KIND_EXPERIMENTAL_PROVIDER", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_CONF"),
-        *("MLFLOW_TRACKING_URI", "MPLBACKEND", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT", "PGDATA", "PGHOST"),
+        *(
+            "MLFLOW_TRACKING_URI",
+            "MPLBACKEND",
+            "OMP_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
+        *("PGDATA", "PGHOST"),
         *("PIP_TARGET", "PIP_USER", "PYSPARK_PYTHON", "PYTHONHOME", "PYTHONPATH", "SPARK_CONF_DIR", "SPARK_HOME"),
         *("UVICORN_PORT", "UV_SYSTEM_PYTHON", "WEB_CONCURRENCY", "WHAT_THE_NEXT_PERSON_HAS", "YARN_CONF_DIR"),
     ),
     "/elsewhere",
 )
+
+NO_MATTER_BY_HAND = {  # what an app that is run by hand does not read; a service gets none of it all the same
+    *("AWS_PROFILE", "DATABRICKS_HOST", "GRPC_DNS_RESOLVER", "KAFKA_OPTS", "KIND_CLUSTER_NAME", "MPLBACKEND"),
+    *("KIND_EXPERIMENTAL_PROVIDER", "OTEL_EXPORTER_OTLP_ENDPOINT", "PGDATA", "PGHOST", "PIP_TARGET", "PIP_USER"),
+    *("UV_SYSTEM_PYTHON", "WEB_CONCURRENCY", "WHAT_THE_NEXT_PERSON_HAS"),
+}
 
 
 @pytest.fixture
@@ -46,6 +60,21 @@ def test_a_service_gets_nothing_of_a_shell_but_what_is_named(shell):
     assert "/elsewhere" not in inherited().values()
     assert inherited()["HTTPS_PROXY"] == "http://proxy:3128"
     assert inherited()["HOME"] == os.environ["HOME"]  # noqa: TID251
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("HOME", "LOGNAME", "USER", "JAVA_HOME", "OPENBLAS_CORETYPE"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+    ],
+)
+def test_what_a_service_needs_of_a_shell_it_gets(shell, name):
+    """Who and where a person is, Java, certificates, and a proxy in either case."""
+    shell.setenv(name, "given")
+
+    assert inherited()[name] == "given"
 
 
 def test_text_is_utf_8_and_clocks_are_utc_whatever_the_shell_says(shell):
@@ -127,16 +156,15 @@ def test_a_program_gets_what_leads_it_to_its_own_and_no_more(shell):
 
 def test_the_process_of_the_cli_is_cleaned_too(shell):
     """Its clients would read a proxy, a Hadoop folder or a Postgres host as the services would; its own stays."""
-    for name in ("DOCKER_HOST", "KUBECONFIG", "TERM", "BATON_CACHE", "HTTP_PROXY"):
+    kept = ("DOCKER_HOST", "KUBECONFIG", "TERM", "NO_COLOR", "BROWSER", "BATON_CACHE", "HTTP_PROXY", "SSL_CERT_FILE")
+    for name in kept:
         shell.setenv(name, "given")
     shell.setenv("TZ", "Pacific/Auckland")
     clean_own_process()
     left = os.environ  # noqa: TID251
 
     assert {name for name, value in left.items() if value == "/elsewhere"} == {"BATON_DATASET"}
-    assert {name for name, value in left.items() if value == "given"} == {
-        *("DOCKER_HOST", "KUBECONFIG", "TERM", "BATON_CACHE", "HTTP_PROXY"),
-    }
+    assert {name for name, value in left.items() if value == "given"} == {*kept}
     assert "127.0.0.1" in left["no_proxy"]
     assert left["TZ"] == "Pacific/Auckland"  # a person's times are a person's
 
@@ -158,13 +186,13 @@ def test_env_turns_any_shell_into_one_for_the_apps(program, begin, tmp_path):
     file.write_text(script(wanted))
     show = "import json, os; print(json.dumps(dict(os.environ)))"
     run = f'{begin}\neval "$(cat "{file}")"; "{sys.executable}" -c "{show}"'
-    began = {"PATH": os.environ["PATH"], **TRAPS, "TMPDIR": "/gone", "JAVA_HOME": "/old", "EDITOR": "vi"}  # noqa: TID251
-    del began["LD_PRELOAD"], began["PYTHONHOME"]  # they would stop the shell and the Python that this test itself uses
+    harmless = {"LD_PRELOAD": "", "PYTHONHOME": ""}  # else they would stop the shell and Python of this test itself
+    began = {"PATH": os.environ["PATH"], **TRAPS, **harmless, "TMPDIR": "/gone", "JAVA_HOME": "/old", "EDITOR": "vi"}  # noqa: TID251
     done = subprocess.run([program, "-c", run], env=began, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
 
     assert wanted.items() <= found.items()
-    assert not {"SPARK_HOME", "HADOOP_CONF_DIR", "PYTHONPATH", "BATON_DATASET", "JAVA_TOOL_OPTIONS"} & found.keys()
+    assert TRAPS.keys() & found.keys() == NO_MATTER_BY_HAND
     assert "TMPDIR" not in found
     assert found["EDITOR"] == "vi"
 
