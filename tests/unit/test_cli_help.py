@@ -1,11 +1,15 @@
 """The commands of ./baton as a person meets them: groups, options, and words for what does not exist."""
 
+import re
+
 import pytest
+from typer import TyperException
 from typer.main import get_group
 from typer.testing import CliRunner
 
 from stack.cli.commands import app
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK
+from tests.unit.texts import DOCUMENTS, SCRIPTS, modules, texts
 
 ROOT_COMMAND = get_group(app)
 
@@ -52,13 +56,13 @@ def test_every_option_says_what_it_is(name):
 
 
 def test_json_is_a_flag_everywhere():
-    """--json takes no value in any command; it means: print JSON to stdout."""
+    """--json takes no value in any command; it means: print JSON to stdout. Only what merely acts is without."""
     options = {
         name: option for name, command in commands().items() for option in command.params if "--json" in option.opts
     }
-    expected = ["demo", "up", "status", "open", "wait", "drop", "traffic", "logs", "doctor", "bundle"]
+    acts = {"down", "reset", "env", "tick", "check", "test", "cluster create", "cluster images", "cluster from-source"}
 
-    assert {*expected, "bench up", "bench serve"} <= set(options)
+    assert commands().keys() - options.keys() == acts
     assert all(option.is_flag for option in options.values())
 
 
@@ -81,3 +85,52 @@ def test_the_version_names_python_and_java():
     assert result.output.startswith("baton 0.")
     assert "Python 3." in result.output
     assert "Java " in result.output
+
+
+def refusal(words):
+    """What typer's parser has against a command line; values, and words too many, are not looked at."""
+    command = ROOT_COMMAND
+    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+        if words[0] not in command.commands:
+            return f"no command {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    try:
+        command.make_parser(command.context_class(command)).parse_args(args=words)
+    except TyperException as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def advised(text):
+    """The words behind each ``./baton`` of a text, as far as they may be of one command; X is what is filled in."""
+    for part in text.split("./baton ")[1:]:
+        line = re.split(r"[`;,)#\"|\n]", part.replace("{}", " X "))[0]
+        words = [word.strip(".:'") for word in line.split()]
+        if words and words[0] not in ("", "COMMAND", "X"):
+            yield words
+
+
+def test_each_command_that_a_message_or_document_names_can_be_typed():
+    """Whatever follows ./baton in a text: the command is there, and has those options."""
+    said = [(file, text) for file, tree in modules() for text in texts(tree)]
+    said += [(file, file.read_text()) for file in [*DOCUMENTS, *SCRIPTS]]
+    found = [(file, words) for file, text in said for words in advised(text)]
+
+    assert len(found) > 150
+    assert [] == [(str(file), words, why) for file, words in found if (why := refusal(words))]
+
+
+@pytest.mark.parametrize("wrong", ["logz", "cluster made", "drop --watch", "up --set", "bench up --rate 5"])
+def test_what_cannot_be_typed_is_seen_in_a_text(wrong):
+    """A misspelt command, one of no group, an option of none or of another command, and one without its value."""
+    assert [True] == [bool(refusal(words)) for words in advised(f"or run ./baton {wrong}; then wait")]
+
+
+def test_each_option_that_a_document_names_is_one_of_a_command():
+    """An option in backticks, without the command that takes it, is one that some command takes."""
+    known = {
+        name for command in [ROOT_COMMAND, *commands().values()] for option in command.params for name in option.opts
+    }
+    named = {name for file in DOCUMENTS for name in re.findall(r"`(--[a-z-]+)", file.read_text())}
+
+    assert {"--json", "--wait", "--mode"} <= named <= known

@@ -22,6 +22,7 @@ from stack.cli.console import show
 from stack.cli.settings import OWN, catalogue, choose, differences, models, parse, unused
 from stack.cli.stack import Stack, _say, retry_failed_release
 from stack.environment import ROOT
+from tests.unit.texts import DOCUMENTS, messages, modules
 
 FREE = {setting.name for setting in catalogue() if not setting.set_by}
 KNOWN = {setting.name for setting in catalogue()}
@@ -280,30 +281,6 @@ def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would(
     )
 
 
-def messages(tree):
-    """The texts of a module that are no docstrings; what an f-string fills in is {}."""
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | docstrings:
-            yield node.value
-
-
-def modules():
-    """Every module of the project with its syntax tree."""
-    for folder in ("apps", "stack", "loadtest"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            yield file, ast.parse(file.read_text())
-
-
 def recommended():
     """Each setting that a message or a document tells people to set, and where."""
     for file, tree in modules():
@@ -313,7 +290,7 @@ def recommended():
                     yield name, file
         for text in messages(tree):
             yield from ((name, file) for name in re.findall(r"--set '?([a-z_]+)=", text))
-    for file in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for file in DOCUMENTS:
         if file.name != "production.md":  # its --set is helm's
             yield from ((name, file) for name in re.findall(r"--set '?([a-z_]+)=", file.read_text()))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stack.environment import ROOT
+from tests.unit.texts import DOCUMENTS
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PATH = re.compile(r"`((?:apps|charts|docs|loadtest|scripts|stack|tests)/[\w./-]*)`")
 TO_BE_WRITTEN = {"docs/decisions/NNNN-title.md", "apps/datasets/loan_approval.py"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -44,3 +44,13 @@ def test_each_path_that_a_document_names_is_there(document):
     named = set(PATH.findall(document.read_text())) - TO_BE_WRITTEN
 
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_list_of_known_issues_is_that_of_its_headings():
+    """
+    Each issue is listed under its group, by its own words and in the order in which it stands below.
+    """
+    head, body = (ROOT / "docs" / "known-issues.md").read_text().split("\n## ", 1)
+    listed = [group or link for group, link in re.findall(r"^\*\*(.+)\*\*$|^- \[(.+)\]\(", head, re.MULTILINE)]
+
+    assert listed == re.findall(r"^##+ (.+)$", f"## {body}", re.MULTILINE)
