@@ -15,13 +15,14 @@ TOOLS = (
     *("awk", "bash", "cat", "chmod", "cp", "cut", "dirname", "env", "find", "grep", "head", "id", "ls", "mkdir", "mv"),
     *("readlink", "rm", "sed", "sh", "sha256sum", "sleep"),
 )
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 # Makes a .venv whose Python does nothing but say how it was started; asked anything else, it is a real one.
 PYTHON = """#!/bin/sh
 case "$1 $2" in
 "-m venv")
   echo "venv $(umask)" >> "$LOG"
   while [ -e "$HOLD" ]; do sleep 0.1; done
-  mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
+  mkdir -p "$4/bin" "$4/lib/$VERSION/site-packages"; cp "$0" "$4/bin/python" ;;
 "-I $CHECKOUT/stack/python_packages.py") echo "packages" >> "$LOG" ;;
 "-P -X") echo "started in $PWD: HOME=$HOME CACHE=$BATON_CACHE PYTHONHOME=${PYTHONHOME:-}" ;;
 *) exec "$REAL" "$@" ;;
@@ -85,6 +86,7 @@ class StrangeMachine:
             "HOLD": self.hold,
             "LOG": self.log,
             "REAL": sys.executable,
+            "VERSION": VERSION,
             **variables,
         }
         return subprocess.Popen(
@@ -157,6 +159,16 @@ def test_a_relative_cache_is_the_same_from_every_folder(machine):
     assert f"CACHE={machine.folder}/some/cache " in machine.start(BATON_CACHE="some/cache")
 
 
+@pytest.mark.parametrize("given", ["~/some/cache", "~"])
+def test_a_tilde_is_the_home_also_where_no_shell_turns_it_into_one(machine, given):
+    """
+    A variable of compose, systemd or an .env file comes with its tilde; no folder is called so.
+    """
+    cache = given.replace("~", str(machine.folder / "home"))
+
+    assert f"CACHE={cache} " in machine.start(BATON_CACHE=given)
+
+
 def test_a_moved_checkout_makes_its_environment_anew(machine):
     """
     The stamp of .venv knows its place; the jars, which lie in the cache, stay.
@@ -174,6 +186,18 @@ def test_an_environment_whose_python_is_gone_is_made_anew(machine):
     """
     machine.start()
     (machine.checkout / ".venv" / "bin" / "python").unlink()
+    machine.start()
+
+    assert [*ALL, "venv", "packages"] == machine.made()
+
+
+def test_an_environment_of_another_python_is_made_anew(machine):
+    """
+    The system's Python got a new version, which does not find what was installed for the old one.
+    """
+    machine.start()
+    lib = machine.checkout / ".venv" / "lib"
+    (lib / VERSION).rename(lib / "python3.8")
     machine.start()
 
     assert [*ALL, "venv", "packages"] == machine.made()
