@@ -25,7 +25,7 @@ _SHOWN_TEXT = 60  # characters of what stands where the header should
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAVE_WITH_COMMAS = "save it with commas, and numbers with a decimal point"
 _WHOLE_LINE = "a whole line in one pair of quotes; put quotes around cells, or save it without"
-_BLANK = ([], ["\x1a"])  # what the csv module makes of an empty line, and of a Ctrl-Z
+_BLANK: tuple[list[str], ...] = ([], ["\x1a"])  # what the csv module makes of an empty line, and of a Ctrl-Z
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 

@@ -1,6 +1,7 @@
 """What ``up`` gives a stack and keeps of it, over a runtime that starts nothing."""
 
 import json
+import os
 
 import pytest
 
@@ -41,6 +42,8 @@ class StillRuntime:
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
     """A stack in a folder of the test's own, brought up at some time with another dataset and a setting."""
+    for name in [name for name in os.environ if name.startswith("BATON_")]:  # noqa: TID251 - those of whoever tests
+        monkeypatch.delenv(name)
     monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
     monkeypatch.setattr(Stack, "runtime", StillRuntime(tmp_path))
     _say.cache_clear()
