@@ -39,11 +39,16 @@ class StillRuntime:
         return RunningStack({}, EmbeddedOrchestrator(self.state), apps=None)
 
 
+@pytest.fixture(autouse=True)
+def bare_shell(monkeypatch):
+    """A shell without a variable of ours, whatever that of whoever tests has."""
+    for name in [name for name in os.environ if name.startswith("BATON_")]:  # noqa: TID251
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
     """A stack in a folder of the test's own, brought up at some time with another dataset and a setting."""
-    for name in [name for name in os.environ if name.startswith("BATON_")]:  # noqa: TID251 - those of whoever tests
-        monkeypatch.delenv(name)
     monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
     monkeypatch.setattr(Stack, "runtime", StillRuntime(tmp_path))
     _say.cache_clear()

@@ -2,6 +2,16 @@
 
 import json
 
+import pytest
+
+from apps.common.errors import DeadlineMissed
+from apps.common.registry import Version
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from apps.orchestrator.port import ReleaseState
+from stack.cli.pipeline import Pipeline
+from stack.cli.stack import Stack
+from stack.cli.wait import Condition, Hopeless, wait_for
+
 
 def test_what_is_not_so_in_time_gives_exit_code_1(checkout):
     """A stack that is down is not ready: exit code 1, the last state in words and as JSON."""
@@ -11,6 +21,7 @@ def test_what_is_not_so_in_time_gives_exit_code_1(checkout):
     assert 1 == code
     assert (answer["condition"], answer["reached"]) == ("ready", False)
     assert "every service must be ready; got none; run ./baton up" in answer["reason"]
+    assert answer["reason"].startswith("waited 0.2 s; ")
     assert answer["reason"] in err.replace("\n", " ")
 
 
@@ -22,3 +33,73 @@ def test_a_version_and_a_batch_need_a_name(checkout):
     assert (2, 2) == (nameless[0], named[0])
     assert "name the version: ./baton wait version NAME" in nameless[2]
     assert "ready takes no name" in named[2]
+
+
+class Loop(Pipeline):
+    """The loop on a state folder, without the platform: which batches were refused and which trained on is given."""
+
+    def __init__(self, state):
+        """Nothing was dropped yet."""
+        self.orchestrator = self.supervised = EmbeddedOrchestrator(state)
+        self.refused = {}
+        self.trained = []
+
+    def serve(self, version):
+        """Let a version serve."""
+        self.supervised.roll_out(version)
+        self.supervised.mark_release(self.supervised.wanted_release(), ReleaseState.SERVING)
+
+    def refusal(self, batch):
+        """Why a batch was refused."""
+        return self.refused.get(batch)
+
+    def versions(self):
+        """One version for each batch that was trained on."""
+        return [Version("m", str(n), "run", {"batch": batch}) for n, batch in enumerate(self.trained, 1)]
+
+
+@pytest.fixture
+def loop(tmp_path, monkeypatch):
+    """The loop of every stack."""
+    loop = Loop(tmp_path)
+    monkeypatch.setattr(Stack, "pipeline", lambda _: loop)
+    return loop
+
+
+def missing(condition, name):
+    """The last state of what is not so now."""
+    with pytest.raises(DeadlineMissed) as missed:
+        wait_for(Stack(), condition, name, 0)
+    return str(missed.value)
+
+
+def test_a_version_is_waited_for_until_it_serves(loop):
+    """Nothing serves, another version serves, then this one."""
+    assert "version 2 must serve; got none" in missing(Condition.VERSION, "2")
+    loop.serve("1")
+    assert "version 2 must serve; got 1" in missing(Condition.VERSION, "2")
+    loop.serve("2")
+
+    reached = wait_for(Stack(), Condition.VERSION, "2", 0)
+    assert ("version", "2") == (reached["condition"], reached["name"])
+
+
+def test_a_batch_is_waited_for_until_its_version_serves(loop):
+    """It becomes a version, which then takes over from the one of another batch."""
+    loop.trained = ["b-1"]
+    loop.serve("1")
+    assert "batch b-2 must become a version; there is none yet" in missing(Condition.BATCH, "b-2")
+    loop.trained = ["b-1", "b-2"]
+    assert "version 2 of batch b-2 must serve; got 1" in missing(Condition.BATCH, "b-2")
+    loop.serve("2")
+
+    reached = wait_for(Stack(), Condition.BATCH, "b-2", 0)
+    assert ("batch", "b-2") == (reached["condition"], reached["name"])
+
+
+def test_a_batch_that_was_refused_is_not_waited_for(loop):
+    """It cannot become a version any more: the reason comes at once and not when the time is over."""
+    loop.refused = {"b-1": "it has no rows"}
+
+    with pytest.raises(Hopeless, match="batch b-1 must be trained on; it was refused: it has no rows"):
+        wait_for(Stack(), Condition.BATCH, "b-1", 1)

@@ -1,5 +1,7 @@
 """The launcher in strange shells: the real script, with stand-ins for Python, Maven, Java and apt."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ TOOLS = (
     *("awk", "bash", "cat", "chmod", "cp", "cut", "dirname", "env", "find", "grep", "head", "id", "ls", "mkdir", "mv"),
     *("readlink", "rm", "sed", "sh", "sha256sum", "sleep"),
 )
+POWERLESS = [shutil.which("setpriv"), "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 # Makes a .venv whose Python does nothing but say how it was started; asked anything else, it is a real one.
 PYTHON = """#!/bin/sh
@@ -39,14 +42,20 @@ shift; echo "$1" >> "$LOG"
 if [ "$(grep -c "$1" "$LOG")" = 1 ]; then echo "E: Could not get lock /l. It is held by process 7"; exit 100; fi
 if [ "$1" = install ]; then mv "${LOG%/*}/mvn" "${0%/*}/mvn"; fi
 """
+# Of .venv one file is another user's.
+FIND = """#!/bin/sh
+case "$*" in "$CHECKOUT/.venv ! -user $(id -u)") echo "$1/left" ;; esac
+"""
+CHOWN = f"sudo chown -R {os.geteuid()}"
 JAVA = """#!/bin/sh
 [ -z "${JAVA_TOOL_OPTIONS:-}" ]
 """
 
 
 def program(place, text):
-    """Write an executable file."""
+    """Write an executable file, in place of what is there: a link would lead to a program of the machine itself."""
     place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
     place.write_text(text)
     place.chmod(0o755)
 
@@ -77,7 +86,7 @@ class StrangeMachine:
         self.hold = folder / "hold"  # while it is there, no .venv gets done
 
     def begin(self, *command, cwd=None, umask=-1, **variables):
-        """Start the launcher, or ``command``; a variable that is None is not set."""
+        """Start the launcher, or ``command``, without root's leave to write all; a variable that is None is not set."""
         told = {
             "PATH": self.bin,
             "HOME": self.folder / "home",
@@ -90,7 +99,7 @@ class StrangeMachine:
             **variables,
         }
         return subprocess.Popen(
-            [*map(str, command or [self.checkout / "baton"])],
+            [*POWERLESS, *map(str, command or [self.checkout / "baton"])],
             cwd=cwd or self.folder,
             env={name: str(value) for name, value in told.items() if value is not None},
             stdin=subprocess.DEVNULL,
@@ -201,6 +210,51 @@ def test_an_environment_of_another_python_is_made_anew(machine):
     machine.start()
 
     assert [*ALL, "venv", "packages"] == machine.made()
+
+
+@pytest.mark.parametrize("place", ["cache", ".venv", "checkout"])
+def test_a_folder_that_cannot_be_written_is_handed_over_by_one_command(machine, place):
+    """
+    As ``sudo ./baton`` leaves it: whichever of the three it is, the message ends with the command, its path quoted.
+    """
+    cache = machine.folder / "a cache"
+    folder = {"cache": cache, ".venv": machine.checkout / ".venv", "checkout": machine.checkout}[place]
+    for made in (cache, folder):
+        made.mkdir(exist_ok=True)
+    folder.chmod(0o555)
+    output = machine.start(BATON_CACHE=cache, code=1)
+    folder.chmod(0o755)
+
+    quoted = str(folder).replace(" ", "\\ ")
+    assert output.endswith(f"baton: {folder} must be yours; got {folder} of {folder.owner()}; run: {CHOWN} {quoted}\n")
+    assert [] == machine.made()
+
+
+def test_what_another_user_left_inside_is_named_when_it_stops_a_step(machine):
+    """
+    The folder is ours and what lies in it is not: the step's own error comes first, then whose it is.
+    """
+    program(machine.bin / "find", FIND)
+    program(machine.bin / "python3", PYTHON.replace('"-m venv")', '"-m venv") echo "no leave to remove"; exit 1;'))
+    venv = machine.checkout / ".venv"
+    venv.mkdir()
+    (venv / "left").touch(0o444)
+    output = machine.start(code=1)
+
+    assert "no leave to remove\n" in output
+    assert output.endswith(f"baton: {venv} must be yours; got {venv}/left of {venv.owner()}; run: {CHOWN} {venv}\n")
+
+
+def test_a_step_that_fails_for_another_reason_says_what_could_not_be_made(machine):
+    """
+    Where everything is ours the message blames nobody.
+    """
+    program(machine.bin / "mvn", "#!/bin/sh\nexit 1\n")
+    output = machine.start(code=1)
+
+    assert re.search(
+        r"baton: \S+/jars/kafka-\w+ must be made; got the error above; mend its cause and start again\n$", output
+    )
 
 
 def test_a_second_start_waits_for_the_first(machine):

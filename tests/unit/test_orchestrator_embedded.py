@@ -184,19 +184,37 @@ def test_a_state_folder_that_cannot_be_written_is_unavailable(tmp_path):
         EmbeddedOrchestrator(tmp_path).roll_out("1")
 
 
-def test_a_writer_waits_for_the_one_before_it(tmp_path):
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("roll_out", ("2",)),
+        ("start_training", ("b-0002", "b")),
+        ("mark_training", ("a", TrainingState.RUNNING)),
+        ("mark_release", (Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)),
+    ],
+)
+def test_a_writer_waits_for_the_one_before_it(tmp_path, verb, arguments):
     """
-    While one process holds the lock, another one's wish is not written; afterwards it is.
+    While one process holds the lock, what another one decides is not written; afterwards it is.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    other = multiprocessing.Process(target=orchestrator.roll_out, args=("1",))
+    orchestrator.roll_out("1")
+    orchestrator.start_training("b-0001", "a")
+    if verb == "start_training":
+        orchestrator.mark_training("a", TrainingState.FAILED)
+
+    def written():
+        return {path: path.read_text() for path in tmp_path.rglob("*.json")}
+
+    before = written()
+    other = multiprocessing.Process(target=getattr(orchestrator, verb), args=arguments)
     with StateFiles(tmp_path / "orchestrator").locked():
         other.start()
         other.join(0.5)
-        assert orchestrator.wanted_release() is None
+        assert before == written()
     other.join()
 
-    assert 1 == orchestrator.wanted_release().release
+    assert before != written()
 
 
 def ask_often(folder, version):

@@ -1,6 +1,7 @@
 """What a machine has, and whose its files are."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from stack.embedded import doctor
 from stack.embedded.process import MARK
-from stack.environment import ROOT, inherited
-from stack.preflight import free_memory
+from stack.environment import HOST, ROOT, inherited
+from stack.preflight import answers, free_memory
 from stack.services import load
 
 MIB = 1024**2
@@ -69,6 +70,17 @@ def test_without_a_limit_the_machine_counts(tmp_path):
 
     for groups, told in ((tmp_path / "groups", own), (tmp_path / "none", tmp_path / "none")):
         assert free_memory(groups, told) > psutil.virtual_memory().total / 1000
+
+
+def test_a_port_answers_while_somebody_listens():
+    """
+    A port is taken from the moment that a program listens, until it ends.
+    """
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        assert answers(port)
+
+    assert not answers(port)
 
 
 def outcome(state, name):
