@@ -96,8 +96,8 @@ def read_sends(path: Path) -> list[Send]:
 
 def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
     """The ids of the acknowledged requests that have no answer, in the order they were sent."""
-    answered = {answer.position for answer in answers}
-    return [send.request_id for send in sends if send.acknowledged and send.position not in answered]
+    answered = {(answer.position, answer.request_id) for answer in answers}
+    return [send.request_id for send in sends if send.acknowledged and (send.position, send.request_id) not in answered]
 
 
 def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:
@@ -110,10 +110,10 @@ def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[E
     own = [answer for answer in answers if checks.concerns(answer)]
     probes = [answer for answer in answers if _is_probe(answer) and not checks.concerns(answer)]
     firsts = list(first_answers(own))
-    first_at = {answer.position: answer for answer in firsts}
+    first_to = {(answer.position, answer.request_id): answer for answer in firsts}
     acked = [send for send in sends if send.acknowledged]
     waits = tuple(
-        RequestWait(position[0], send.sent_at, first_at.get(position))
+        RequestWait(position[0], send.sent_at, first_to.get((position, send.request_id)))
         for send in acked
         if (position := send.position) is not None
     )

@@ -7,8 +7,10 @@ number of its input partition. An outcome's key is the request id.
 """
 
 import json
+import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 REQUESTS = "prediction-requests"
@@ -17,11 +19,17 @@ OUTCOMES = "outcomes"
 
 IN_PARTITION = "in_partition"
 IN_OFFSET = "in_offset"
+IN_TIMESTAMP = "in_timestamp"  # when the broker took the request, in milliseconds since 1970
+IN_TOPIC_ID = "in_topic_id"  # the id of the requests topic: another, once it was deleted and made anew
+MODEL = "model"
 MODEL_VERSION = "model_version"
 RELEASE = "release"
+PROCESS = "process"  # the nonce that a server draws at its start
+UNDECLARED = "undeclared"  # how many fields of a request the dataset does not have
 
 PROBE_PREFIX = "baton-probe-"  # the key of a request that a starting server sends to itself
 MAX_VALUE_BYTES = 64 * 1024  # a longer request is rejected, so that an answer is always small
+MAX_TEXT = 4096  # characters of a field; a longer one is rejected, and quarantines the row of a batch
 
 
 Position = tuple[int, int]  # where a request stands in its topic: (partition, offset)
@@ -85,11 +93,33 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Writer:
+    """Who writes answers, to requests of which topic: what all headers of a server's process say alike."""
+
+    model: str
+    version: str
+    release: int = 0
+    process: str = field(default_factory=lambda: secrets.token_hex(8))
+    topic_id: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Header -> text."""
+        return {
+            IN_TOPIC_ID: self.topic_id,
+            MODEL: self.model,
+            MODEL_VERSION: self.version,
+            RELEASE: str(self.release),
+            PROCESS: self.process,
+        }
+
+
+@dataclass(frozen=True)
 class Answer:
     """
     One record of the answers topic: a prediction, or a rejection with its reasons.
 
-    ``seen_at`` is the reader's clock in seconds (``time.time``).
+    ``seen_at`` is the reader's clock in seconds (``time.time``). ``in_timestamp`` (milliseconds since 1970), ``model``
+    and ``process`` are None in answers of a server that did not write them.
     """
 
     request_id: str
@@ -100,10 +130,13 @@ class Answer:
     prediction: float | None
     rejection: str | None
     seen_at: float
+    in_timestamp: int | None = None
+    model: str | None = None
+    process: str | None = None
 
     @property
     def position(self) -> Position:
-        """The request this answers: (in_partition, in_offset)."""
+        """Where the request that this answers stands, or stood: (in_partition, in_offset)."""
         return self.in_partition, self.in_offset
 
 
@@ -113,25 +146,39 @@ def decode_answer(
     """Return the answer in a record of the answers topic, or None for a record that no server of ours wrote."""
     named = dict(headers)
     try:
-        body = json.loads(value or b"")
+        place = int(named[IN_PARTITION]), int(named[IN_OFFSET])
+        version, release = named[MODEL_VERSION].decode(), int(named[RELEASE])
+        timestamp = int(named[IN_TIMESTAMP]) if IN_TIMESTAMP in named else None
+        model, process = (named[name].decode() if name in named else None for name in (MODEL, PROCESS))
+        body = json.loads(value or b"")  # last: the value of a foreign record may be large
         return Answer(
             request_id=(key or b"").decode(),
-            in_partition=int(named[IN_PARTITION]),
-            in_offset=int(named[IN_OFFSET]),
-            model_version=named[MODEL_VERSION].decode(),
-            release=int(named[RELEASE]),
+            in_partition=place[0],
+            in_offset=place[1],
+            model_version=version,
+            release=release,
             prediction=body.get("prediction"),
             rejection=body.get("rejection"),
             seen_at=seen_at,
+            in_timestamp=timestamp,
+            model=model,
+            process=process,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):  # a foreign record may hold anything
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):  # a foreign record may hold anything
         return None
 
 
 def first_answers(answers: Iterable[Answer]) -> Iterator[Answer]:
-    """Yield the first answer of each (in_partition, in_offset), in the order they came; the rest are repeats."""
-    seen: set[Position] = set()
+    """
+    Yield the first answer to each request, in the order they came; the rest are repeats.
+
+    A request is known by its position and its timestamp, because a broker that lost the end of its log uses offsets
+    again.
+    """
+    seen: dict[Position, set[int | None]] = defaultdict(set)
     for answer in answers:
-        if answer.position not in seen:
-            seen.add(answer.position)
+        timestamps = seen[answer.position]
+        unstamped = answer.in_timestamp is None or None in timestamps  # by a server that wrote no timestamps
+        if answer.in_timestamp not in timestamps and not (unstamped and timestamps):
             yield answer
+        timestamps.add(answer.in_timestamp)

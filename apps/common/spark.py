@@ -14,6 +14,11 @@ from apps.common.settings import CHART, MEMORY, SetBy, Settings, Unit
 # What an expression of the model means, in the trainer that fits it and in the server that answers with it alike.
 # Without ANSI mode a bad cell gives NULL and a rejection, never an exception; in UTC a date is the same everywhere.
 MEANING = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"}
+
+# How a number is written. The quantifiers are possessive: no text is tried a second time, however long it is.
+DECIMAL = "^[+-]?([0-9]++([.][0-9]*+)?|[.][0-9]++)([eE][+-]?[0-9]{1,3})?$"
+BACKTRACKING_DECIMAL = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"  # the same, in earlier versions
+
 KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 REGISTERED_S = 180
 SPARK_MASTER = r"^(local(\[([1-9][0-9]*|\*)\])?|[a-z0-9]+://.+)$"

@@ -1,5 +1,6 @@
 """What a dataset is: a declaration of its columns, target and features that the rest of the code reads."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,8 @@ MISSING_WORDS = (
 )
 """What counts as missing in every column: what pandas' read_csv takes for it."""
 
+_REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")  # such a pattern may try a text of n characters 2**n times
+
 
 @dataclass(frozen=True)
 class Column:
@@ -21,8 +24,8 @@ class Column:
     One raw column and how its cell becomes a value.
 
     ``number``: a finite decimal; ``pattern`` is a regular expression whose first group holds it
-    (``"([0-9.]+) in"`` for ``35.1 in``). ``category``: text. ``flag``: one of the two ``words``, in any case; without
-    them True or False, which 1 and 0 mean too. ``text``: kept, never a feature.
+    (``"([0-9.]+) in"`` for ``35.1 in``); no group of it may be repeated. ``category``: text. ``flag``: one of the two
+    ``words``, in any case; without them True or False, which 1 and 0 mean too. ``text``: kept, never a feature.
     A cell that is one of MISSING_WORDS or ``nulls`` is missing, unless it is one of ``keep``; a missing ``required``
     column, a cell that does not parse, or a number outside ``minimum`` .. ``maximum`` rejects the request (or
     quarantines the training row).
@@ -60,6 +63,9 @@ class Column:
             problems.append(
                 f"a text must be in nulls or in keep; got {', '.join(map(repr, both))} in both; take one out"
             )
+        if _REPEATED_GROUP.search(self.pattern):
+            got = f"got {self.pattern!r}; repeat single characters"
+            problems.append(f"pattern must not repeat a group, or a request could hold the server up; {got}")
         if self.words and self.kind != "flag":
             problems.append(f"words must be those of a flag; got a {self.kind}; remove them, or make it a flag")
         if self.words and (self.words[0].lower() == self.words[1].lower() or {*self.words} & {*self.missing}):

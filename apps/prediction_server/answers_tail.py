@@ -1,15 +1,16 @@
 """Reads the tail of the answers topic, which says where a server must start."""
 
 import time
+from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
-from apps.common.messages import ANSWERS, IN_OFFSET, IN_PARTITION, REQUESTS
+from apps.common.messages import ANSWERS, IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, REQUESTS
 from apps.common.waiting import wait_until
-from apps.prediction_server.resume_offset import WINDOW, ResumePoint, resume_offset
+from apps.prediction_server.resume_offset import WINDOW, ResumePoint, StandingRequest, TailAnswer, resume_offset
 
 POLL_MS = 200
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
@@ -52,24 +53,42 @@ class AnswersTail:
                 self.log.error("requests expired unanswered", partition=partition, count=point.expired)
         return points
 
+    def topic_id(self) -> str:
+        """The id of the requests topic; raises Unavailable when Kafka does not answer."""
+        try:
+            admin = KafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10 * ANSWER_MS)
+            try:
+                return str(admin.describe_topics([self.requests])[0]["topic_id"])
+            finally:
+                admin.close()
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"Kafka must answer at {self.brokers}; got {error}; is the stack up?") from error
+
     def _read(self, until: float) -> dict[int, ResumePoint]:
         consumer = KafkaConsumer(
             bootstrap_servers=self.brokers,
             group_id=None,
             enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            isolation_level="read_committed",
             bootstrap_timeout_ms=ANSWER_MS,
             request_timeout_ms=10 * ANSWER_MS,
         )
         try:
             partitions = self._partitions(consumer)
-            answered = {partition: self._answered(consumer, partition, until) for partition in partitions}
+            tails = {partition: self._tail(consumer, partition, until) for partition in partitions}
             inputs = [TopicPartition(self.requests, partition) for partition in partitions]
             # After the answers: a request that was answered meanwhile must lie before the end.
             earliest, end = consumer.beginning_offsets(inputs), consumer.end_offsets(inputs)
-            return {
-                place.partition: resume_offset(answered[place.partition], earliest[place], end[place])
-                for place in inputs
-            }
+
+            def point(place: TopicPartition) -> ResumePoint:
+                def standing(first: int, last: int) -> dict[int, StandingRequest]:
+                    records = _records(consumer, place, first, min(last, end[place]), until)
+                    return {record.offset: StandingRequest(record.key, record.timestamp) for record in records}
+
+                return resume_offset(tails[place.partition], standing, earliest[place], end[place])
+
+            return {place.partition: point(place) for place in inputs}
         finally:
             consumer.close()
 
@@ -87,31 +106,43 @@ class AnswersTail:
             raise SettingsError(message)
         return list(requests)
 
-    def _answered(self, consumer: KafkaConsumer, partition: int, until: float) -> list[int]:
-        """The input offsets that the newest records of an answers partition answer."""
-        tail = TopicPartition(self.answers, partition)
-        consumer.assign([tail])
-        end = consumer.end_offsets([tail])[tail]
-        consumer.seek(tail, max(consumer.beginning_offsets([tail])[tail], end - WINDOW))
-        answered, foreign = [], 0
-        while consumer.position(tail) < end:
-            if time.monotonic() > until:
-                raise KafkaError(f"{self.answers} could not be read to offset {end}; got to {consumer.position(tail)}")
-            for record in consumer.poll(timeout_ms=POLL_MS).get(tail, []):
-                offset = _in_offset(record.headers, partition)
-                if offset is None:
-                    foreign += 1
-                else:
-                    answered.append(offset)
+    def _tail(self, consumer: KafkaConsumer, partition: int, until: float) -> list[TailAnswer]:
+        """The newest answers of ours in an answers partition: WINDOW of them, or all that there are."""
+        place = TopicPartition(self.answers, partition)
+        beginning, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
+        found: list[TailAnswer] = []
+        foreign = 0
+        while beginning < end and len(found) < WINDOW:
+            first = max(beginning, end - WINDOW)
+            read = [_tail_answer(record, partition) for record in _records(consumer, place, first, end, until)]
+            ours = [answer for answer in read if answer]
+            found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first
         if foreign:
             self.log.warning("records in the answers topic are not ours", partition=partition, count=foreign)
-        return answered
+        return found
 
 
-def _in_offset(headers: list[tuple[str, bytes]], partition: int) -> int | None:
-    """The offset of the request that a record answers; None when the record is not an answer of ours."""
-    named = dict(headers)
+def _records(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> list[Any]:
+    """Every record of a partition from ``first`` to before ``end``."""
+    consumer.assign([place])
+    consumer.seek(place, first)
+    records: list[Any] = []
+    while consumer.position(place) < end:
+        if time.monotonic() > until:
+            got = consumer.position(place)
+            raise KafkaError(f"{place.topic}-{place.partition} could not be read to offset {end}; got to {got}")
+        records += consumer.poll(timeout_ms=POLL_MS).get(place, [])
+    return [record for record in records if first <= record.offset < end]
+
+
+def _tail_answer(record: Any, partition: int) -> TailAnswer | None:
+    """What a record says of its request; None when it is not an answer of ours."""
+    named = dict(record.headers)
     try:
-        return int(named[IN_OFFSET]) if int(named[IN_PARTITION]) == partition else None
+        offset, timestamp = int(named[IN_OFFSET]), named.get(IN_TIMESTAMP)
+        if int(named[IN_PARTITION]) != partition:
+            return None
+        place = f"{partition}-{offset}".encode()
+        return TailAnswer(offset, record.key, None if timestamp is None else int(timestamp), place)
     except (KeyError, TypeError, ValueError):
         return None

@@ -9,11 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.errors import ModelRefused
+from apps.common.messages import Writer
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model
 
 TOLERANCE = 1e-9
-COPIES = 50  # of the rows, so that the first live requests find warm code
+COPIES = 30  # of the rows, so that the first live requests find warm code
 SHOWN = 3
 
 
@@ -27,13 +28,19 @@ def same(golden: dict[str, Any], body: dict[str, Any]) -> bool:
 def requests(spark: SparkSession, model: Model) -> DataFrame:
     """The golden rows, each ``COPIES`` times in turn, as Kafka records; read by the JVM, so that no Python starts."""
     lines = spark.read.text(model.golden_url).coalesce(1)
-    return lines.select(
-        F.lit(b"golden").alias("key"),
-        F.get_json_object("value", "$.fields").cast("binary").alias("value"),
-        F.lit(0).alias("partition"),
-        F.monotonically_increasing_id().alias("offset"),
-        F.explode(F.sequence(F.lit(1), F.lit(COPIES))).alias("copy"),
-    ).drop("copy")
+    fields = F.get_json_object("value", "$.fields")
+    return (
+        lines.where(fields != "{}")
+        .select(
+            F.lit(b"golden").alias("key"),
+            fields.cast("binary").alias("value"),
+            F.lit(0).alias("partition"),
+            F.monotonically_increasing_id().alias("offset"),
+            F.timestamp_millis(F.lit(0)).alias("timestamp"),
+            F.explode(F.sequence(F.lit(1), F.lit(COPIES))).alias("copy"),
+        )
+        .drop("copy")
+    )
 
 
 def prove(spark: SparkSession, pipeline: PipelineModel, model: Model) -> None:
@@ -43,7 +50,7 @@ def prove(spark: SparkSession, pipeline: PipelineModel, model: Model) -> None:
         raise ModelRefused(f"version {model.version} must have golden rows; got none; train it again")
     rows = [row for row in golden for _ in range(COPIES)]
     records = requests(spark, model)
-    answered = answers(records, pipeline, model.input_columns, model.version, 0).select("value").collect()
+    answered = answers(records, pipeline, model.fields, Writer("", model.version)).select("value").collect()
     bodies = [json.loads(bytes(row["value"])) for row in answered]
     problems = dict.fromkeys(  # the copies of a row share one problem
         f"golden row {place // COPIES} must give {row['prediction']!r} or {row['rejection']!r}; got {body}"

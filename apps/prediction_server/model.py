@@ -16,6 +16,7 @@ from apps.common import registry, spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.hdfs import Hdfs
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
+from apps.prediction_server.request_fields import RequestFields
 
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
@@ -35,10 +36,11 @@ class Model:
         return self.folder / PIPELINE
 
     @property
-    def input_columns(self) -> list[str]:
-        """The raw columns that the pipeline reads."""
+    def fields(self) -> RequestFields:
+        """The raw columns that the pipeline reads, and those declared; a contract without these declares the former."""
         contract: dict[str, Any] = json.loads((self.folder / CONTRACT).read_text())
-        return list(contract["input_columns"])
+        inputs = contract["input_columns"]
+        return RequestFields(inputs, contract.get("columns", inputs))
 
     @property
     def golden_url(self) -> str:
@@ -47,9 +49,9 @@ class Model:
 
     @property
     def golden(self) -> list[dict[str, Any]]:
-        """The golden rows, read."""
+        """The golden rows, read; one without a field is no request that a model ever sees."""
         lines = (self.folder / GOLDEN).read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return [row for row in map(json.loads, lines) if row["fields"]]
 
 
 def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:

@@ -1,4 +1,4 @@
-"""The last proof before a server is ready: real requests through Kafka, answered right by its own release."""
+"""The last proof before a server is ready: real requests through Kafka, answered right by its own process."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from apps.common.errors import BatonError, ModelRefused
-from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Answer, decode_answer
+from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Answer, Position, Writer, decode_answer
 from apps.common.waiting import wait_until
 from apps.prediction_server.golden import same
 from apps.prediction_server.model import Model
@@ -18,36 +18,38 @@ def probe(
     brokers: str,
     partitions: Sequence[int],
     model: Model,
-    release: int,
+    writer: Writer,
     deadline: float,
     failure: Callable[[], str | None],
 ) -> None:
     """
-    Ask one golden row in each requests partition and wait for this release's own answer to each.
+    Ask one golden row in each requests partition and wait for the answer to each that this very process wrote.
+
+    Another process of the same release may answer first, and anybody may send a request with a probe's key; neither
+    proves or refutes anything.
 
     Raises DeadlineMissed without an answer, ModelRefused when an answer is wrong, BatonError when the query ends, as
     ``failure`` tells.
     """
     golden = next((row for row in model.golden if row["rejection"] is None), model.golden[0])
-    probes = {f"{PROBE_PREFIX}{release}-{partition}": partition for partition in partitions}
-    consumer = KafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, group_id=None)
-    producer = KafkaProducer(bootstrap_servers=brokers)
+    consumer = KafkaConsumer(
+        bootstrap_servers=brokers, enable_auto_commit=False, group_id=None, allow_auto_create_topics=False
+    )
+    producer = KafkaProducer(bootstrap_servers=brokers, allow_auto_create_topics=False)
     try:
         _go_to_end(consumer, partitions)
-        for key, partition in probes.items():
-            producer.send(REQUESTS, json.dumps(golden["fields"]).encode(), key=key.encode(), partition=partition)
-        producer.flush(deadline)
-        answered: set[str] = set()
+        probes = _send(producer, json.dumps(golden["fields"]).encode(), writer, partitions, deadline)
+        answered: set[Position] = set()
 
         def all_answered() -> bool:
             if (cause := failure()) is not None:
                 raise BatonError(f"the query must run while it is probed; it ended: {cause}")
-            for answer in _own_answers(consumer, release):
-                if answer.request_id in probes:
+            for answer in _own_answers(consumer, writer):
+                if answer.position in probes:
                     if not same(golden, {"prediction": answer.prediction, "rejection": answer.rejection}):
                         raise ModelRefused(f"the probe must give {golden['prediction']}; got {answer}; train it again")
-                    answered.add(answer.request_id)
-            return answered == probes.keys()
+                    answered.add(answer.position)
+            return answered == probes
 
         def describe() -> str:
             return f"the server must answer its probes {sorted(probes)}; got answers to {sorted(answered)}"
@@ -58,6 +60,17 @@ def probe(
         consumer.close()
 
 
+def _send(
+    producer: KafkaProducer, value: bytes, writer: Writer, partitions: Sequence[int], deadline: float
+) -> set[Position]:
+    """Send a probe through each partition; where the broker says that they stand."""
+    sent = [
+        producer.send(REQUESTS, value, key=f"{PROBE_PREFIX}{writer.release}-{one}".encode(), partition=one)
+        for one in partitions
+    ]
+    return {(record.partition, record.offset) for record in (future.get(deadline) for future in sent)}
+
+
 def _go_to_end(consumer: KafkaConsumer, partitions: Sequence[int]) -> None:
     tails = [TopicPartition(ANSWERS, partition) for partition in partitions]
     consumer.assign(tails)
@@ -65,9 +78,9 @@ def _go_to_end(consumer: KafkaConsumer, partitions: Sequence[int]) -> None:
         consumer.seek(tail, end)
 
 
-def _own_answers(consumer: KafkaConsumer, release: int) -> Iterator[Answer]:
+def _own_answers(consumer: KafkaConsumer, writer: Writer) -> Iterator[Answer]:
     for records in consumer.poll(timeout_ms=POLL_MS).values():
         for record in records:
             answer = decode_answer(record.key, record.value, record.headers, 0.0)
-            if answer and answer.release == release:
+            if answer and answer.process == writer.process:
                 yield answer

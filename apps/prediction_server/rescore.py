@@ -14,7 +14,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import entry
 from apps.common.exit_codes import DONE
-from apps.common.messages import REQUESTS, Expected, decode_answer
+from apps.common.messages import REQUESTS, Expected, Writer, decode_answer
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model, fetch
@@ -30,12 +30,12 @@ def all_requests(spark: SparkSession, brokers: str) -> DataFrame:
         "endingOffsets": "latest",
     }
     records = spark.read.format("kafka").options(**options).load()
-    return records.select("key", "value", "partition", "offset").cache()
+    return records.select("key", "value", "partition", "offset", "timestamp").cache()
 
 
 def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[Expected]:
     """What the version answers to each record."""
-    answered = answers(records, loaded, model.input_columns, model.version, 0)
+    answered = answers(records, loaded, model.fields, Writer("", model.version))
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)

@@ -15,6 +15,7 @@ from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import BatonError
+from apps.common.messages import Writer
 from apps.common.ready_file import ReadyFile
 from apps.common.steps import StepRunner
 from apps.prediction_server import golden, session, stream
@@ -35,9 +36,9 @@ def serve(settings: ServerSettings, log: BoundLogger) -> NoReturn:
     spark, model = step("started Spark, fetched and checked the version", start, settings)
     pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
     step("proved the golden rows", golden.prove, spark, pipeline, model)
-    offsets = step("found where to start", find_offsets, settings, log)
-    query = step("started to answer", answer, settings, spark, model, pipeline, offsets)
-    step("answered its own probes", prove_through_kafka, settings, model, offsets, query)
+    writer, offsets = step("found where to start", find_offsets, settings, log)
+    query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
+    step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
     log.info("serving", seconds=round(time.monotonic() - begun, 2))
     while not query.awaitTermination(WATCH_S):
@@ -57,27 +58,36 @@ def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
     return spark, model
 
 
-def find_offsets(settings: ServerSettings, log: BoundLogger) -> Offsets:
+def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
     """Ask the answers topic for the first unanswered request of each partition."""
-    points = AnswersTail(settings.kafka, log).resume_points(settings.kafka_deadline_s)
+    tail = AnswersTail(settings.kafka, log)
+    points = tail.resume_points(settings.kafka_deadline_s)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
-    return offsets
+    writer = Writer(settings.dataset, settings.model_version, settings.release, topic_id=tail.topic_id())
+    return writer, offsets
 
 
 def answer(
-    settings: ServerSettings, spark: SparkSession, model: Model, pipeline: PipelineModel, offsets: Offsets
+    settings: ServerSettings,
+    spark: SparkSession,
+    model: Model,
+    pipeline: PipelineModel,
+    writer: Writer,
+    offsets: Offsets,
 ) -> StreamingQuery:
     """Start the query."""
     requests = stream.requests(spark, settings, offsets)
-    answered = answers(requests, pipeline, model.input_columns, settings.model_version, settings.release)
+    answered = answers(requests, pipeline, model.fields, writer)
     return stream.write(answered, settings)
 
 
-def prove_through_kafka(settings: ServerSettings, model: Model, offsets: Offsets, query: StreamingQuery) -> None:
+def prove_through_kafka(
+    settings: ServerSettings, model: Model, writer: Writer, offsets: Offsets, query: StreamingQuery
+) -> None:
     """Send a request through each partition and wait for the answers."""
 
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe(settings.kafka, sorted(offsets), model, settings.release, settings.probe_deadline_s, failure)
+    probe(settings.kafka, sorted(offsets), model, writer, settings.probe_deadline_s, failure)

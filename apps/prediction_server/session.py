@@ -9,14 +9,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pyspark.ml import PipelineModel
+from pyspark.ml import PipelineModel, Transformer
+from pyspark.ml.feature import SQLTransformer
 from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
 from apps.common.errors import SettingsError
 from apps.common.model_files import PIPELINE
-from apps.common.spark import MEANING
+from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING
 from apps.common.spark_paths import temporary_folder
 from apps.prediction_server.model import Model
 from apps.prediction_server.settings import SparkSettings
@@ -75,4 +76,12 @@ def load_pipeline(spark: SparkSession, model: Model) -> PipelineModel:
     stages = f"{model.location}/{PIPELINE}/stages"
     paths = [PipelineSharedReadWrite.getStagePath(uid, place, len(uids), stages) for place, uid in enumerate(uids)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return PipelineModel(list(pool.map(lambda path: DefaultParamsReader.loadParamsInstance(path, spark), paths)))
+        loaded = pool.map(lambda path: DefaultParamsReader.loadParamsInstance(path, spark), paths)
+        return PipelineModel([_in_linear_time(stage) for stage in loaded])
+
+
+def _in_linear_time(stage: Transformer) -> Transformer:
+    """A stage of a version registered before numbers were read by a pattern that cannot backtrack; it reads as ever."""
+    if isinstance(stage, SQLTransformer):
+        stage.setStatement(stage.getStatement().replace(BACKTRACKING_DECIMAL, DECIMAL))
+    return stage

@@ -31,6 +31,7 @@ def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int
         "assign": json.dumps({REQUESTS: sorted(offsets)}),
         "startingOffsets": json.dumps({REQUESTS: {str(partition): offset for partition, offset in offsets.items()}}),
         "failOnDataLoss": "true",
+        "kafka.isolation.level": "read_committed",  # nobody acknowledged what a transaction has taken back
         **(MICRO_BATCH if settings.trigger == "micro-batch" else {}),
         **RECONNECT,
     }

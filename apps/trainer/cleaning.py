@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from apps.common.errors import SettingsError
+from apps.common.messages import MAX_TEXT
+from apps.common.spark import DECIMAL
 from apps.datasets.declaration import Column, Dataset
 
 INTERNAL = "_b_"  # every column of the pipeline between the raw ones and the last two
@@ -19,10 +21,10 @@ LABEL, CORRUPT = f"{INTERNAL}label", f"{INTERNAL}corrupt"
 MISSING = "(missing)"
 LARGEST = 1e15  # no sane measure is larger; it keeps infinities out of the learners' sums
 SHOWN = 40  # characters of a bad value in a rejection
+MAX_WORD = 64  # characters of a number's or a flag's text; a longer one does not read, and no pattern ever sees it
 NAN_OF_JSON = '"NaN"'  # how Spark hands on the bare NaN that Python writes into JSON; in training no harm
 
 _ROW, _TEXT = f"{INTERNAL}row", f"{INTERNAL}t_"
-_DECIMAL = r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
 
 
 def quoted(name: str) -> str:
@@ -115,27 +117,30 @@ def _text(column: Column) -> str:
 
 def _typed(column: Column) -> str:
     text = quoted(_TEXT + column.name)
-    if column.kind == "number":
-        if column.pattern:
-            text = f"regexp_extract({text}, {literal(f'^(?:{column.pattern})$')}, 1)"
-        return f"CASE WHEN {text} RLIKE {literal(_DECIMAL)} THEN try_cast({text} AS DOUBLE) END"
+    if column.kind not in ("number", "flag"):
+        return text
+    word = f"CASE WHEN length({text}) <= {MAX_WORD} THEN {text} END"
     if column.kind == "flag":
         yes, no = (", ".join(map(literal, texts)) for texts in column.flag_texts)
-        return f"CASE WHEN lower({text}) IN ({yes}) THEN 1D WHEN lower({text}) IN ({no}) THEN 0D END"
-    return text
+        return f"CASE WHEN lower({word}) IN ({yes}) THEN 1D WHEN lower({word}) IN ({no}) THEN 0D END"
+    if column.pattern:
+        word = f"regexp_extract({word}, {literal(f'^(?:{column.pattern})$')}, 1)"
+    return f"CASE WHEN {word} RLIKE {literal(DECIMAL)} THEN try_cast({word} AS DOUBLE) END"
 
 
 def _rejection(columns: Sequence[Column], more: Sequence[str] = ()) -> str:
-    problems = ", ".join([*more, *(_check(column) for column in columns if _check(column))])
+    problems = ", ".join([*more, *map(_check, columns)])
     return f"nullif(concat_ws('; ', {problems}), '') AS rejection" if problems else "CAST(NULL AS STRING) AS rejection"
 
 
 def _check(column: Column) -> str:
-    """SQL that gives the column's problem, NULL when it is fine; empty when nothing can be wrong with it."""
+    """SQL that gives the column's problem, NULL when it is fine."""
     text, value = quoted(_TEXT + column.name), quoted(column.name)
     absent = literal(f"{column.name} must be given; got nothing") if column.required else "NULL"
     if column.kind not in ("number", "flag"):
-        return f"CASE WHEN {text} IS NULL THEN {absent} END" if column.required else ""
+        long = literal(f"{column.name} must have at most {MAX_TEXT} characters; got ")
+        too_long = f"WHEN length({text}) > {MAX_TEXT} THEN concat({long}, CAST(length({text}) AS STRING))"
+        return f"CASE WHEN {text} IS NULL THEN {absent} {too_long} END"
     low, high = _bounds(column)
     fine = f"{value} BETWEEN {double(low)} AND {double(high)}" if column.kind == "number" else f"{value} IS NOT NULL"
     bad = _problem(column.name, f"coalesce({fine}, FALSE) = FALSE", _rule(column))

@@ -10,6 +10,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
+from apps.common.messages import MAX_TEXT
 from apps.datasets.declaration import Dataset
 from apps.trainer.cleaning import input_columns, quoted
 from apps.trainer.train_set import FOLD, TEST_FOLD
@@ -19,7 +20,7 @@ Fields = dict[str, str | None]
 
 
 def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: PipelineModel) -> list[dict[str, Any]]:
-    """About twenty requests with the prediction or the rejection that ``pipeline`` gives."""
+    """Requests with the prediction or the rejection that ``pipeline`` gives."""
     columns = input_columns(dataset)
     requests = _requests(dataset, _sample(rows, columns))
     frame = spark.createDataFrame(
@@ -45,9 +46,10 @@ def _sample(rows: DataFrame, columns: tuple[str, ...]) -> list[Fields]:
 
 
 def _requests(dataset: Dataset, sample: list[Fields]) -> list[Fields]:
-    """The sample; then one row with an unknown word in each category, junk in each number, and nothing at all."""
+    """The sample; then one row with an unknown word in each category, one with junk for each number, two too long."""
     first = sample[0]
     inputs = [dataset.column(name) for name in input_columns(dataset)]
     strange: Fields = {c.name: "never seen before" for c in inputs if c.kind == "category"}
     junk: list[Fields] = [{**first, c.name: "junk"} for c in inputs if c.kind in ("number", "flag")]
-    return [*sample, {**first, **strange}, {}, *junk[:3]]
+    long: list[Fields] = [{**first, c.name: "1" * (MAX_TEXT + 1)} for c in inputs]
+    return [*sample, {**first, **strange}, *junk, *long[:2]]

@@ -54,6 +54,7 @@ def _contract(dataset: Dataset, rows: int, batches: list[str]) -> dict[str, obje
         "dataset": dataset.name,
         "task": dataset.task,
         "input_columns": list(input_columns(dataset)),
+        "columns": list(dataset.column_names),
         "rows": rows,
         "batches": sorted(batches),
     }

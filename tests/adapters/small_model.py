@@ -11,6 +11,7 @@ from apps.trainer.artifacts import save_model, write
 
 NAME = "flats"
 COLUMNS = ("area", "town")
+DECLARED = (*COLUMNS, "price", "note")
 CLEAN = """
 SELECT *,
   CASE WHEN area IS NULL THEN 'area must be given; got nothing'
@@ -60,7 +61,7 @@ def save(spark, folder, factor):
     """Write a version's files as the trainer does."""
     pipeline = trained(spark, factor)
     folder.mkdir(parents=True)
-    contract = {"dataset": NAME, "task": "regression", "input_columns": list(COLUMNS), "rows": 399, "batches": []}
+    contract = {"dataset": NAME, "task": "regression", "input_columns": list(COLUMNS), "columns": list(DECLARED)}
     save_model(folder, pipeline, str(folder.parent / "saving"))
     write(folder, contract, golden(spark, pipeline))
     return pipeline

@@ -2,12 +2,13 @@
 
 import json
 import math
+from datetime import UTC, datetime
 
 import pytest
 from pyspark.ml.feature import SQLTransformer
 
 from apps.datasets.declaration import MISSING_WORDS, Column, Dataset
-from apps.prediction_server.answers import read_fields
+from apps.prediction_server.request_fields import RequestFields, read_fields
 from apps.trainer import session, train_set
 from apps.trainer.cleaning import CATEGORY, NUMBER, input_columns, request_sql
 from apps.trainer.settings import TrainerSettings
@@ -30,6 +31,7 @@ FLATS = Dataset(
     one_hot=("street", "floor"),
     load=lambda: iter(()),
 )
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MISSING, REJECTED = "missing", "rejected"
 ONE, NO = 1.0, 0.0
 NUMBERS = {"1": 1.0, "1e3": 1000.0, "inf": REJECTED, "Infinity": REJECTED, "NAN": REJECTED, "--": REJECTED}
@@ -70,10 +72,11 @@ def verdicts(columns, rows):
 
 def served(spark, values):
     """The first stage's rows for requests with these values."""
-    rows = [(bytearray(b"k"), bytearray(value.encode()), 0, place) for place, value in enumerate(values)]
-    records = spark.createDataFrame(rows, "key BINARY, value BINARY, partition INT, offset BIGINT").coalesce(1)
+    rows = [(bytearray(b"k"), bytearray(value.encode()), 0, place, NOON) for place, value in enumerate(values)]
+    schema = "key BINARY, value BINARY, partition INT, offset BIGINT, timestamp TIMESTAMP"
+    records = spark.createDataFrame(rows, schema).coalesce(1)
     stage = SQLTransformer(statement=request_sql(FLATS))
-    return stage.transform(read_fields(records, input_columns(FLATS))).collect()
+    return stage.transform(read_fields(records, RequestFields(input_columns(FLATS), FLATS.column_names))).collect()
 
 
 def test_a_cell_means_the_same_in_a_batch_and_in_a_request(spark, tmp_path):

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, decode_answer, first_answers
+from apps.common.errors import DeadlineMissed
+from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Writer, decode_answer, first_answers
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
+from apps.prediction_server.model import Model
+from apps.prediction_server.probe import probe
 from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
 from loadtest.traffic import read_expected
@@ -37,6 +40,9 @@ POISON = {
     "null": None,
     "missing": b"{}",
     "renamed": b'{"Area": "50"}',
+    "twice": b'{"area": "50", "area": "51"}',
+    "registry": b"\0\0\0\0\x01" + request("50"),
+    "endless": request("1" * 60_000 + "x"),
     "wrong-type": request([1]),
     "nan": b'{"area": NaN}',
     "million-bytes": b'{"area": "' + b"5" * 999_988 + b'"}',
@@ -48,8 +54,8 @@ HARMLESS = {"unknown-category": request("50", "atlantis"), "extra-field": reques
 
 
 @pytest.fixture(scope="module")
-def versions(mlflow, tmp_path_factory):
-    """Two good versions and three that must not serve, by name."""
+def models(tmp_path_factory):
+    """Two good versions and three that must not serve, each in a folder of its name."""
     folder = tmp_path_factory.mktemp("models")
     told = RescoreSettings(versions="", out=folder, scratch=folder / "spark", spark_jars=jars("spark-kafka"), heap="1g")
     spark = session.start(told, "test")
@@ -59,7 +65,13 @@ def versions(mlflow, tmp_path_factory):
     for name in BAD:
         shutil.copytree(folder / "double", folder / name)
     spoil(folder)
-    return {name: small_model.publish(mlflow, folder / name) for name in ("double", "triple", *BAD)}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def versions(mlflow, models):
+    """The numbers of the registered versions, by name."""
+    return {name: small_model.publish(mlflow, models / name) for name in ("double", "triple", *BAD)}
 
 
 def spoil(folder):
@@ -247,6 +259,40 @@ def test_a_ready_server_has_answered_its_own_probes(first, kafka, versions):
     assert {one.release for one in probes} == {1}
 
 
+def test_an_answer_of_another_process_proves_nothing(first, kafka, models):
+    """
+    A second process of the same release that cannot write is not proven by the answers that the first one gives.
+    """
+    mute = Writer(NAME, "1", release=1)
+
+    with pytest.raises(DeadlineMissed, match="must answer its probes"):
+        probe(kafka, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None)
+    assert first.child.alive()
+
+
+def test_requests_of_an_aborted_transaction_are_not_answered(first, kafka, asked):
+    """
+    Nobody was promised an answer to what was taken back; what is committed, and what stands behind, is answered.
+    """
+    client = KafkaProducer(bootstrap_servers=kafka, transactional_id="aborts-and-commits")
+    client.init_transactions()
+    client.begin_transaction()
+    aborted = client.send(REQUESTS, request("50"), key=b"aborted", partition=0).get(10)
+    client.abort_transaction()
+    client.begin_transaction()
+    committed = client.send(REQUESTS, request("50"), key=b"committed", partition=0)
+    client.commit_transaction()
+    client.close()
+    asked.positions["committed"] = (0, committed.get(10).offset)
+    asked.send("behind", request("50"))
+
+    found = asked.wait()
+
+    assert {key: answer.rejection for key, answer in found.items()} == {"committed": None, "behind": None}
+    assert [answer for answer in all_answers(kafka) if answer.position == (0, aborted.offset)] == []
+    assert first.child.alive()
+
+
 def test_poison_is_rejected_one_by_one_and_the_query_lives(first, asked):
     """
     Every kind of bad request gets one rejection; what stands before and behind it gets its prediction.
@@ -272,6 +318,10 @@ def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first
     """
     second = serve(2, "triple")
     with traffic(asked, rate=40):
+        while not second.ready.exists() and second.child.alive():  # anybody may send a request with a probe's key
+            for partition in PARTITIONS:
+                asked.send(f"{PROBE_PREFIX}2-{partition}", request("75"), partition)
+            pause(0.5)
         second.wait_ready()
         pause(1)
         first.child.kill()

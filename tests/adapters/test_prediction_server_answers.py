@@ -1,6 +1,7 @@
 """One answer for every record, on a real local Spark: whatever the record holds, and whatever stands beside it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -9,36 +10,54 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common import spark_paths
 from apps.common.errors import ModelRefused
-from apps.common.messages import MAX_VALUE_BYTES, decode_answer
+from apps.common.messages import MAX_VALUE_BYTES, UNDECLARED, Writer, decode_answer
 from apps.prediction_server import golden, session
-from apps.prediction_server.answers import MAX_KEY_BYTES, answers
+from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model
+from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON, RequestFields
 from apps.prediction_server.settings import RescoreSettings
 from stack.java import jars
 from tests.adapters import small_model
-from tests.adapters.small_model import COLUMNS, request
+from tests.adapters.small_model import COLUMNS, DECLARED, request
 
+FIELDS = RequestFields(COLUMNS, DECLARED)
+WRITER = Writer("flats", "7", 3, process="p1", topic_id="t1")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FINE = request("50")
 NOTHING = "value must be a JSON object of raw fields; got nothing"
-NO_OBJECT = "value must be a JSON object of raw fields in UTF-8; got something else"
 NO_KEY = f"key must be a request id of 1-{MAX_KEY_BYTES} bytes of UTF-8; got another"
 NO_AREA = "area must be given; got nothing"
+NO_FIELD = "value must have at least one of the dataset's fields (area, town, price, ...); got none"
+
+SCHEMA = "key BINARY, value BINARY, partition INT, offset BIGINT, timestamp TIMESTAMP"
+OLD_HEADERS = ("in_partition", "in_offset", "model_version", "release")
 
 REJECTED = {
     "nothing": (None, NOTHING),
-    "an empty value": (b"", NO_OBJECT),
-    "cut off": (b'{"area": "50", "to', NO_OBJECT),
-    "a list": (b'[{"area": "50"}]', NO_OBJECT),
-    "a number": (b"50", NO_OBJECT),
-    "null": (b"null", NO_OBJECT),
-    "two objects": (b'{"area": "50"}{"area": "60"}', NO_OBJECT),
-    "two objects in a row": (b'{"area": "50"},{"area": "60"}', NO_OBJECT),
-    "something behind it": (FINE + b" thanks", NO_OBJECT),
-    "not UTF-8": (b'{"area": "50", "town": "\xff\xfe"}', NO_OBJECT),
-    "UTF-16": (FINE.decode().encode("utf-16"), NO_OBJECT),
+    "an empty value": (b"", NOT_JSON),
+    "cut off": (b'{"area": "50", "to', NOT_JSON),
+    "a list": (b'[{"area": "50"}]', NOT_JSON),
+    "a number": (b"50", NOT_JSON),
+    "null": (b"null", NOT_JSON),
+    "two objects": (b'{"area": "50"}{"area": "60"}', NOT_JSON),
+    "two objects in a row": (b'{"area": "50"},{"area": "60"}', NOT_JSON),
+    "something behind it": (FINE + b" thanks", NOT_JSON),
+    "a bracket behind it": (FINE + b"] thanks", NOT_JSON),
+    "an object behind a bracket": (FINE + b'] {"area": "1"}', NOT_JSON),
+    "a brace behind it": (FINE + b"} thanks", NOT_JSON),
+    "what we look for behind it": (FINE + b',"end":1} thanks', NOT_JSON),
+    "another value before it": (b'{"area": "1"},"value":' + FINE, NOT_JSON),
+    "single quotes": (b"{'area': '50', 'town': 'north'}", NOT_JSON),
+    "the same field twice": (b'{"area": "50", "area": "1", "town": "north"}', "must name each field once"),
+    "five bytes of a schema registry": (b"\0\0\0\0\x11" + FINE, "got a zero byte first, as Confluent's serializers"),
+    "not UTF-8": (b'{"area": "50", "town": "\xff\xfe"}', NOT_JSON),
+    "UTF-16": (FINE.decode().encode("utf-16"), NOT_JSON),
     "a million bytes": (b'{"area": "' + b"5" * 999_988 + b'"}', f"at most {MAX_VALUE_BYTES} bytes; got 1000000"),
-    "no field at all": (b"{}", NO_AREA),
-    "a renamed field": (b'{"Area ": "50", "town": "north"}', NO_AREA),
+    "no field at all": (b"{}", f"{NO_FIELD}; {NO_AREA}"),
+    "no declared field": (b'{"colour": "red"}', f"{NO_FIELD}; {NO_AREA}"),
+    "a renamed field": (b'{"Area ": "50", "town": "north"}', f"area must be called so; got 'Area '; {NO_AREA}"),
+    "all fields renamed": (b'{"AREA": "50", "to-wn": "x"}', f"{NO_FIELD}; area must be called so; got 'AREA'; town"),
+    "a field beside its own": (b'{"area": "50", "a_r e.A": "9"}', "area must be called so; got 'a_r e.A'"),
     "an empty field": (b'{"area": null, "town": "north"}', NO_AREA),
     "a word for a number": (request("big"), "area must be a number of 1-1000; got big"),
     "a list for a number": (request([50]), "area must be a number of 1-1000; got [50]"),
@@ -50,7 +69,8 @@ REJECTED = {
 ANSWERED = {
     "a JSON number": request(50),
     "more fields than known": request("50", colour="red", deep={"er": [1, {"x": None}]}),
-    "the same field twice": b'{"area": "50", "area": "1", "town": "north"}',
+    "a byte order mark": b"\xef\xbb\xbf" + FINE,
+    "a declared field that the version does not read": request("50", note="by the sea"),
     "spaces around": b'  {"area": "50",\n"town": "north"}  ',
 }
 BYTES = st.one_of(
@@ -94,12 +114,11 @@ def loaded(spark, model):
 def answer_all(spark, loaded, records):
     """The answers to (key, value) records, by their place."""
     rows = [
-        (None if key is None else bytearray(key), None if value is None else bytearray(value), 1, place)
+        (None if key is None else bytearray(key), None if value is None else bytearray(value), 1, place, NOON)
         for place, (key, value) in enumerate(records)
     ]
-    schema = "key BINARY, value BINARY, partition INT, offset BIGINT"
-    asked = spark.createDataFrame(rows, schema).coalesce(1)
-    answered = answers(asked, loaded, COLUMNS, "7", 3).collect()
+    asked = spark.createDataFrame(rows, SCHEMA).coalesce(1)
+    answered = answers(asked, loaded, FIELDS, WRITER).collect()
     assert all(row["partition"] == 1 for row in answered)
     decoded = [
         decode_answer(
@@ -130,8 +149,8 @@ def test_every_bad_request_is_rejected_for_its_reason_and_its_neighbours_are_not
 
 def test_what_can_be_understood_is_answered(spark, loaded):
     """
-    Numbers as JSON numbers, unknown fields and repeated ones (the first counts) do no harm; an unknown category has
-    the model's own default.
+    Numbers as JSON numbers, a byte order mark and unknown fields do no harm; an unknown category has the model's own
+    default.
     """
     plain, *others = answer_all(spark, loaded, [(b"plain", FINE), *((b"x", value) for value in ANSWERED.values())])
     unknown, missing = answer_all(spark, loaded, [(b"x", request("50", "atlantis")), (b"x", b'{"area": "50"}')])
@@ -141,6 +160,43 @@ def test_what_can_be_understood_is_answered(spark, loaded):
     )
     assert abs(unknown.prediction - 100) < 20
     assert abs(missing.prediction - 100) < 20
+
+
+def test_an_answer_says_which_request_and_who_answered(spark, loaded):
+    """
+    Its headers name the request's broker timestamp and topic, the model and the process; an answer of a server that
+    did not write them is read all the same.
+    """
+    frame = spark.createDataFrame([(b"k", FINE, 1, 9, NOON)], SCHEMA)
+    [row] = answers(frame, loaded, FIELDS, WRITER).collect()
+    headers = {header["key"]: bytes(header["value"]).decode() for header in row["headers"]}
+
+    assert headers == {
+        "in_partition": "1",
+        "in_offset": "9",
+        "in_timestamp": str(int(NOON.timestamp() * 1000)),
+        "in_topic_id": "t1",
+        "model": "flats",
+        "model_version": "7",
+        "release": "3",
+        "process": "p1",
+    }
+    older = [(name, text.encode()) for name, text in headers.items() if name in OLD_HEADERS]
+    assert decode_answer(b"k", bytes(row["value"]), older, 0).position == (1, 9)
+
+
+def test_fields_that_nobody_declared_are_counted(spark, loaded):
+    """
+    They do no harm, and whoever sent them can see that they did no good either.
+    """
+    values = [FINE, request("50", colour="red", deep={"er": 1}), request("50", note="n"), b"no json", None]
+    frame = spark.createDataFrame([(b"k", value, 1, place, NOON) for place, value in enumerate(values)], SCHEMA)
+
+    found = [
+        json.loads(row["value"])[UNDECLARED] for row in answers(frame.coalesce(1), loaded, FIELDS, WRITER).collect()
+    ]
+
+    assert found == [0, 2, 0, 0, 0]
 
 
 @pytest.mark.parametrize("key", [None, b"", b"k" * (MAX_KEY_BYTES + 1), b"\xff\xfe"])
@@ -171,7 +227,11 @@ def stream(spark):
         spark.readStream.format("rate")
         .load()
         .selectExpr(
-            "CAST(value AS BINARY) AS key", "CAST(value AS BINARY) AS value", "0 AS partition", "value AS offset"
+            "CAST(value AS BINARY) AS key",
+            "CAST(value AS BINARY) AS value",
+            "0 AS partition",
+            "value AS offset",
+            "timestamp",
         )
     )
 
@@ -188,7 +248,7 @@ def test_the_streaming_plan_is_native(spark, loaded, capsys):
     """
     Real-time mode runs no Python: the plan from record to answer has none, and the same test sees one that has.
     """
-    native = answers(stream(spark), loaded, COLUMNS, "7", 3)
+    native = answers(stream(spark), loaded, FIELDS, WRITER)
     foreign = native.withColumn("key", F.udf(lambda key: key, "binary")("key"))
 
     assert native.isStreaming

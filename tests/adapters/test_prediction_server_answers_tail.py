@@ -1,14 +1,17 @@
 """Reading the tail of the answers topic on a real broker."""
 
 import uuid
+from contextlib import suppress
 
 import pytest
 import structlog
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import TopicAlreadyExistsError
 
 from apps.common.errors import SettingsError, Unavailable
+from apps.common.waiting import wait_until
 from apps.prediction_server.answers_tail import AnswersTail
-from apps.prediction_server.resume_offset import ResumePoint
+from apps.prediction_server.resume_offset import WINDOW, ResumePoint
 
 DEADLINE_S = 20
 
@@ -42,15 +45,39 @@ def make(admin, topic, partitions):
     admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
 
 
+def timestamps(producer, topic, partition):
+    """The broker's timestamp of each request that stands in a partition."""
+    place = TopicPartition(topic, partition)
+    client = KafkaConsumer(bootstrap_servers=producer.config["bootstrap_servers"], isolation_level="read_committed")
+    client.assign([place])
+    client.seek_to_beginning(place)
+    end, found = client.end_offsets([place])[place], {}
+    while client.position(place) < end:
+        found |= {one.offset: one.timestamp for one in client.poll(timeout_ms=200).get(place, [])}
+    client.close()
+    return found
+
+
 def ask(producer, tail, count, partition=0):
     for _ in range(count):
         producer.send(tail.requests, b"{}", partition=partition)
     producer.flush()
 
 
-def answer(producer, tail, offsets, partition=0, in_partition=0):
+def made_again(admin, topic):
+    """Whether a topic that was deleted could be made again."""
+    with suppress(TopicAlreadyExistsError):
+        make(admin, topic, 2)
+        return True
+    return False
+
+
+def answer(producer, tail, offsets, partition=0, in_partition=0, stamped=False):
+    """Answers as a server writes them; without the timestamps as one did that wrote none."""
+    stamps = timestamps(producer, tail.requests, partition) if stamped else {}
     for offset in offsets:
         headers = [("in_partition", str(in_partition).encode()), ("in_offset", str(offset).encode())]
+        headers += [("in_timestamp", str(stamps[offset]).encode())] if stamped else []
         producer.send(tail.answers, b"{}", partition=partition, headers=headers)
     producer.flush()
 
@@ -88,6 +115,49 @@ def test_records_that_are_not_ours_change_nothing(kafka, producer, tail):
     foreign.close()
 
     assert tail.resume_points(DEADLINE_S)[0] == ResumePoint(2, ignored=1)
+
+
+def test_a_topic_that_was_made_anew_is_answered_from_its_first_request(admin, producer, tail):
+    """
+    The answers to its predecessor stay for days, and its offsets begin again: nothing of it counts as answered.
+    """
+    ask(producer, tail, 60)
+    answer(producer, tail, range(60), stamped=True)
+    admin.delete_topics([tail.requests])
+    wait_until(lambda: made_again(admin, tail.requests), DEADLINE_S, "the topic is not made again")
+    ask(producer, tail, 60)
+
+    assert tail.resume_points(DEADLINE_S)[0] == ResumePoint(0, ignored=60)
+
+
+def test_the_marks_of_a_transaction_are_no_holes(kafka, producer, tail):
+    """
+    Commit and abort take an offset each, and an aborted request is owed nothing.
+    """
+    for end in ("commit_transaction", "abort_transaction", "commit_transaction"):
+        client = KafkaProducer(bootstrap_servers=kafka, transactional_id=str(uuid.uuid4()))
+        client.init_transactions()
+        client.begin_transaction()
+        client.send(tail.requests, b"{}", partition=0).get(10)
+        getattr(client, end)()
+        client.close()
+    ask(producer, tail, 2)
+    answer(producer, tail, [0, 4, 6], stamped=True)
+
+    assert tail.resume_points(DEADLINE_S)[0] == ResumePoint(7)
+
+
+def test_foreign_records_at_the_end_hide_no_answer(producer, tail):
+    """
+    However many a connector wrote behind them, the newest answers of ours are found.
+    """
+    ask(producer, tail, 3)
+    answer(producer, tail, [0, 1], stamped=True)
+    for _ in range(2 * WINDOW):
+        producer.send(tail.answers, b"hello", partition=0)
+    producer.flush()
+
+    assert tail.resume_points(DEADLINE_S)[0] == ResumePoint(2)
 
 
 def test_requests_that_expired_unanswered_are_told(producer, admin, tail):

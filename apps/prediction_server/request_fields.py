@@ -1,0 +1,116 @@
+"""
+A record's value read as the raw fields of a request, and everything that is wrong with it before a model sees it.
+
+Only native expressions, because real-time mode runs no Python; and none that can throw, or take longer than the size
+of the value allows.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+
+from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
+
+OWN = "_k_"  # our columns beside the raw ones, which may have any other name
+MAX_KEY_BYTES = 256
+SHOWN = 40  # characters of a field's name in a rejection
+NOT_JSON = "value must be one JSON object of raw fields in UTF-8; got something else"
+
+_STRICT = {"allowSingleQuotes": "false"}
+_BYTE_ORDER_MARK = "\ufeff"
+_SCHEMA_REGISTRY = b"\0"  # the first of the five bytes that Confluent's serializers put before a value
+
+
+@dataclass(frozen=True)
+class RequestFields:
+    """The fields that a version reads (``inputs``), and all those that a request may have (``declared``)."""
+
+    inputs: Sequence[str]
+    declared: Sequence[str]
+
+
+def own(name: str) -> Column:
+    """One of our columns."""
+    return F.col(OWN + name)
+
+
+def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
+    """
+    ``records`` (key, value: binary; partition: int; offset: long; timestamp) -> the input fields as strings.
+
+    Beside them: the request's key, partition, offset and timestamp, ``undeclared`` (int: how many fields nobody
+    declared), ``read`` (boolean: whether there are fields at all) and ``problems`` (string, maybe empty). A text longer
+    than any may be is cut, so that no expression of a model meets one without bounds.
+    """
+    text = F.ltrim(F.when(_fits(F.col("value")), _utf8("value")), F.lit(_BYTE_ORDER_MARK))
+    # The parser stops behind the first value and would not see what else is there. So the text is read twice: as the
+    # only element of an array, after which nothing but "]" may follow, and as a member of an object, where "]" may not.
+    parsed = records.select(
+        F.when(F.length("key").between(1, MAX_KEY_BYTES), _utf8("key")).alias(f"{OWN}key"),
+        *(F.col(name).alias(OWN + name) for name in ("partition", "offset", "timestamp", "value")),
+        F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>", _STRICT).alias(f"{OWN}array"),
+        F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), "end INT", _STRICT).alias(f"{OWN}object"),
+    )
+    single = (F.size(own("array")) == 1) & (own("object")["end"] == 1)
+    read = parsed.select("*", F.when(single, own("array")[0]).alias(f"{OWN}fields"))
+    named = read.select("*", F.map_keys(own("fields")).alias(f"{OWN}names"))
+    known = F.array(*map(F.lit, fields.declared))
+    sorted_out = named.select("*", F.array_except(own("names"), known).alias(f"{OWN}strangers"))
+    return sorted_out.select(
+        *(own(name) for name in ("key", "partition", "offset", "timestamp")),
+        F.greatest(F.size(own("strangers")), F.lit(0)).alias(f"{OWN}undeclared"),
+        own("fields").isNotNull().alias(f"{OWN}read"),
+        _problems(fields).alias(f"{OWN}problems"),
+        *(F.left(own("fields").getItem(name), F.lit(MAX_TEXT + 1)).alias(name) for name in fields.inputs),
+    )
+
+
+def _utf8(name: str) -> Column:
+    return F.try_validate_utf8(F.col(name).cast("string"))
+
+
+def _fits(value: Column) -> Column:
+    return (F.length(value) <= MAX_VALUE_BYTES) & ~value.startswith(F.lit(_SCHEMA_REGISTRY))
+
+
+def _problems(fields: RequestFields) -> Column:
+    """What is wrong with the record, whatever its fields hold."""
+    value, names, strangers = own("value"), own("names"), own("strangers")
+    size = F.length(value)
+    too_long = F.concat(F.lit(f"value must have at most {MAX_VALUE_BYTES} bytes; got "), size.cast("string"))
+    framed = (
+        "value must begin with its JSON object; got a zero byte first, as Confluent's serializers write it for a "
+        "schema registry; send plain JSON"
+    )
+    some = ", ".join(fields.declared[:3])
+    return F.concat_ws(
+        "; ",
+        F.when(own("key").isNull(), f"key must be a request id of 1-{MAX_KEY_BYTES} bytes of UTF-8; got another"),
+        F.when(value.isNull(), "value must be a JSON object of raw fields; got nothing"),
+        F.when(size > MAX_VALUE_BYTES, too_long)
+        .when(value.startswith(F.lit(_SCHEMA_REGISTRY)), framed)
+        .when(value.isNotNull() & own("fields").isNull(), NOT_JSON),
+        F.when(F.size(names) > F.size(F.array_distinct(names)), "value must name each field once; got one twice"),
+        F.when(
+            F.size(F.array_except(names, strangers)) == 0,
+            f"value must have at least one of the dataset's fields ({some}, ...); got none",
+        ),
+        F.nullif(F.array_join(F.transform(strangers, lambda name: _renamed(name, fields.declared)), "; "), F.lit("")),
+    )
+
+
+def _renamed(name: Column, declared: Sequence[str]) -> Column:
+    """The sentence about a field that looks like a declared one; NULL for any other."""
+    by_fold = F.create_map(*(F.lit(text) for known in declared for text in (folded(known), known)))
+    letters = F.lower(F.regexp_replace(name, r"[^\p{L}\p{N}]", ""))
+    return F.concat(
+        F.element_at(by_fold, letters), F.lit(" must be called so; got '"), F.left(name, F.lit(SHOWN)), F.lit("'")
+    )
+
+
+def folded(name: str) -> str:
+    """A field's name without what people write differently: its case, blanks, and punctuation."""
+    return re.sub(r"[\W_]", "", name).lower()
