@@ -12,6 +12,11 @@ from pathlib import Path
 from apps.common.files import write_whole
 
 
+def heartbeat(ready_file: Path) -> Path:
+    """The file beside it that a server touches for as long as it gets on."""
+    return ready_file.with_suffix(".heartbeat")
+
+
 @dataclass(frozen=True)
 class ReadyFile:
     """What a ready server says: its release and version, and whether it is ``serving`` or ``waiting`` for a version."""

@@ -69,7 +69,7 @@ class ExecutorSettings(Settings):
             "spark.executor.instances": str(self.executors),
             "spark.executor.cores": str(self.executor_cores),
             "spark.executor.memory": self.executor_memory,
-            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
+            "spark.executor.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
             "spark.pyspark.python": "python3",
             "spark.kubernetes.namespace": self.namespace,
             "spark.kubernetes.container.image": self.executor_image,

@@ -37,7 +37,7 @@ def work(settings: ServerSettings, log: BoundLogger) -> int:
             wait(settings)
         from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
 
-        serve(settings, log)
+        serve(settings, log, lambda: crash(FAILED))
     except BatonError:
         raise
     except Exception:

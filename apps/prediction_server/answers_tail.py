@@ -65,15 +65,7 @@ class AnswersTail:
             raise Unavailable(f"Kafka must answer at {self.brokers}; got {error}; is the stack up?") from error
 
     def _read(self, until: float) -> dict[int, ResumePoint]:
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.brokers,
-            group_id=None,
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
-            isolation_level="read_committed",
-            bootstrap_timeout_ms=ANSWER_MS,
-            request_timeout_ms=10 * ANSWER_MS,
-        )
+        consumer = committed_reader(self.brokers)
         try:
             partitions = self._partitions(consumer)
             tails = {partition: self._tail(consumer, partition, until) for partition in partitions}
@@ -83,7 +75,7 @@ class AnswersTail:
 
             def point(place: TopicPartition) -> ResumePoint:
                 def standing(first: int, last: int) -> dict[int, StandingRequest]:
-                    records = _records(consumer, place, first, min(last, end[place]), until)
+                    records = records_between(consumer, place, first, min(last, end[place]), until)
                     return {record.offset: StandingRequest(record.key, record.timestamp) for record in records}
 
                 return resume_offset(tails[place.partition], standing, earliest[place], end[place])
@@ -114,7 +106,7 @@ class AnswersTail:
         foreign = 0
         while beginning < end and len(found) < WINDOW:
             first = max(beginning, end - WINDOW)
-            read = [_tail_answer(record, partition) for record in _records(consumer, place, first, end, until)]
+            read = [_tail_answer(record, partition) for record in records_between(consumer, place, first, end, until)]
             ours = [answer for answer in read if answer]
             found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first
         if foreign:
@@ -122,8 +114,25 @@ class AnswersTail:
         return found
 
 
-def _records(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> list[Any]:
-    """Every record of a partition from ``first`` to before ``end``."""
+def committed_reader(brokers: str) -> KafkaConsumer:
+    """A consumer without a group, which sees what is committed and makes no topic."""
+    return KafkaConsumer(
+        bootstrap_servers=brokers,
+        group_id=None,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        isolation_level="read_committed",
+        bootstrap_timeout_ms=ANSWER_MS,
+        request_timeout_ms=10 * ANSWER_MS,
+    )
+
+
+def records_between(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> list[Any]:
+    """
+    Every record of a partition from ``first`` to before ``end``.
+
+    Raises KafkaError when it takes until after ``until`` (``time.monotonic``, seconds).
+    """
     consumer.assign([place])
     consumer.seek(place, first)
     records: list[Any] = []

@@ -1,9 +1,11 @@
 """The last proof before a server is ready: real requests through Kafka, answered right by its own process."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from structlog.stdlib import BoundLogger
 
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Answer, Position, Writer, decode_answer
@@ -12,6 +14,7 @@ from apps.prediction_server.golden import same
 from apps.prediction_server.model import Model
 
 POLL_MS = 100
+SAY_S = 5
 
 
 def probe(
@@ -21,6 +24,7 @@ def probe(
     writer: Writer,
     deadline: float,
     failure: Callable[[], str | None],
+    log: BoundLogger,
 ) -> None:
     """
     Ask one golden row in each requests partition and wait for the answer to each that this very process wrote.
@@ -28,8 +32,9 @@ def probe(
     Another process of the same release may answer first, and anybody may send a request with a probe's key; neither
     proves or refutes anything.
 
-    Raises DeadlineMissed without an answer, ModelRefused when an answer is wrong, BatonError when the query ends, as
-    ``failure`` tells.
+    The probes stand behind every request that waits, and the log says how many. Raises DeadlineMissed when this process
+    answered nothing at all for ``deadline`` seconds, ModelRefused when an answer is wrong, BatonError when the query
+    ends, as ``failure`` tells.
     """
     golden = next((row for row in model.golden if row["rejection"] is None), model.golden[0])
     consumer = KafkaConsumer(
@@ -40,21 +45,26 @@ def probe(
         _go_to_end(consumer, partitions)
         probes = _send(producer, json.dumps(golden["fields"]).encode(), writer, partitions, deadline)
         answered: set[Position] = set()
+        said_at = time.monotonic()
 
-        def all_answered() -> bool:
+        def own_answers() -> list[Answer]:
             if (cause := failure()) is not None:
                 raise BatonError(f"the query must run while it is probed; it ended: {cause}")
-            for answer in _own_answers(consumer, writer):
-                if answer.position in probes:
-                    if not same(golden, {"prediction": answer.prediction, "rejection": answer.rejection}):
-                        raise ModelRefused(f"the probe must give {golden['prediction']}; got {answer}; train it again")
-                    answered.add(answer.position)
-            return answered == probes
+            return _own_answers(consumer, writer)
 
         def describe() -> str:
             return f"the server must answer its probes {sorted(probes)}; got answers to {sorted(answered)}"
 
-        wait_until(all_answered, deadline, describe, every=0.01)
+        while answered != probes:
+            for answer in wait_until(own_answers, deadline, describe, every=0.01):
+                if answer.position in probes:
+                    if not same(golden, {"prediction": answer.prediction, "rejection": answer.rejection}):
+                        raise ModelRefused(f"the probe must give {golden['prediction']}; got {answer}; train it again")
+                    answered.add(answer.position)
+                elif time.monotonic() - said_at > SAY_S:
+                    said_at = time.monotonic()
+                    to_go = dict(probes)[answer.in_partition] - answer.in_offset
+                    log.info("catching up", partition=answer.in_partition, requests=to_go)
     finally:
         producer.close()
         consumer.close()
@@ -78,9 +88,10 @@ def _go_to_end(consumer: KafkaConsumer, partitions: Sequence[int]) -> None:
         consumer.seek(tail, end)
 
 
-def _own_answers(consumer: KafkaConsumer, writer: Writer) -> Iterator[Answer]:
-    for records in consumer.poll(timeout_ms=POLL_MS).values():
-        for record in records:
-            answer = decode_answer(record.key, record.value, record.headers, 0.0)
-            if answer and answer.process == writer.process:
-                yield answer
+def _own_answers(consumer: KafkaConsumer, writer: Writer) -> list[Answer]:
+    decoded = [
+        decode_answer(record.key, record.value, record.headers, 0.0)
+        for records in consumer.poll(timeout_ms=POLL_MS).values()
+        for record in records
+    ]
+    return [answer for answer in decoded if answer and answer.process == writer.process]

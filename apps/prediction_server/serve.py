@@ -5,7 +5,7 @@ Make before break: the release before answers all the while, and is ended only w
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
@@ -23,14 +23,15 @@ from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.model import Model, fetch, share
 from apps.prediction_server.probe import probe
+from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.settings import ServerSettings
 
 WATCH_S = 1
 Offsets = Mapping[int, int]  # partition -> offset
 
 
-def serve(settings: ServerSettings, log: BoundLogger) -> NoReturn:
-    """Do every step and say that the server is ready, then answer; return only by raising."""
+def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None]) -> NoReturn:
+    """Do every step, say that the server is ready, and answer; return only by raising. ``leave`` ends the process."""
     begun = time.monotonic()
     step = StepRunner(log)
     spark, model = step("started Spark, fetched and checked the version", start, settings)
@@ -38,7 +39,8 @@ def serve(settings: ServerSettings, log: BoundLogger) -> NoReturn:
     step("proved the golden rows", golden.prove, spark, pipeline, model)
     writer, offsets = step("found where to start", find_offsets, settings, log)
     query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
-    step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query)
+    ProgressWatch(settings, writer, offsets, log, leave).start()
+    step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
     log.info("serving", seconds=round(time.monotonic() - begun, 2))
     while not query.awaitTermination(WATCH_S):
@@ -83,11 +85,11 @@ def answer(
 
 
 def prove_through_kafka(
-    settings: ServerSettings, model: Model, writer: Writer, offsets: Offsets, query: StreamingQuery
+    settings: ServerSettings, model: Model, writer: Writer, offsets: Offsets, query: StreamingQuery, log: BoundLogger
 ) -> None:
     """Send a request through each partition and wait for the answers."""
 
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe(settings.kafka, sorted(offsets), model, writer, settings.probe_deadline_s, failure)
+    probe(settings.kafka, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log)

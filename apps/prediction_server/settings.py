@@ -52,11 +52,17 @@ class ServerSettings(SparkSettings):
     kafka_deadline_s: Annotated[float, Unit("seconds")] = Field(
         default=60, gt=0, le=DAY_S, description="How long a server that starts waits for Kafka before it ends."
     )
+    stall_s: Annotated[float, Unit("seconds")] = Field(
+        default=5,
+        gt=0,
+        le=DAY_S,
+        description="How long a request may wait, while the broker answers, before the server ends to be started anew.",
+    )
     probe_deadline_s: Annotated[float, Unit("seconds")] = Field(
         default=120,
         gt=0,
         le=DAY_S,
-        description="How long a server that starts waits for its own answer to its probe before it ends.",
+        description="How long a server that starts may make no progress to its own probes before it ends.",
     )
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from apps.common.errors import DeadlineMissed
@@ -21,6 +22,7 @@ from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.model import Model
 from apps.prediction_server.probe import probe
+from apps.prediction_server.progress_rules import BEGIN_S
 from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
 from loadtest.traffic import read_expected
@@ -266,7 +268,7 @@ def test_an_answer_of_another_process_proves_nothing(first, kafka, models):
     mute = Writer(NAME, "1", release=1)
 
     with pytest.raises(DeadlineMissed, match="must answer its probes"):
-        probe(kafka, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None)
+        probe(kafka, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None, structlog.get_logger())
     assert first.child.alive()
 
 
@@ -340,6 +342,30 @@ def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first
     for partition in PARTITIONS:
         firsts = [one.in_offset for one in first_answers(asked.answers()) if one.in_partition == partition]
         assert firsts == sorted(firsts)
+
+
+def test_a_server_whose_jvm_is_frozen_ends_and_the_next_one_answers(serve, asked):
+    """
+    A process that lives and does not answer is worse than none: it notices by itself, and nothing is lost.
+    """
+    frozen = serve(6, "triple")
+    frozen.wait_ready()
+    pause(BEGIN_S)  # a stream may be silent for as long when it begins
+    asked.send("before", request("50"))
+    asked.wait()
+
+    for member in frozen.child.members():
+        if member.name() == "java":
+            member.suspend()
+    asked.send("while frozen", request("50"))
+
+    assert frozen.wait_end() == 1
+    assert "is unanswered for 5 s" in frozen.log.read_text()
+    assert not frozen.child.members()
+    successor = serve(7, "triple")
+    successor.wait_ready()
+    assert {answer.release for answer in asked.wait().values()} == {6, 7}
+    successor.child.kill()
 
 
 def test_sigterm_ends_the_server_and_its_jvm_at_once(serve, asked):

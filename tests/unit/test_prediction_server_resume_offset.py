@@ -37,7 +37,7 @@ class RequestLog:
 
 
 @dataclass
-class Writer:
+class AnsweringServer:
     """A server: it answers from its start on, in order, for as long as it lives."""
 
     at: int
@@ -199,7 +199,7 @@ def test_nothing_is_lost_whichever_servers_wrote(data):
             log.send(data.draw(st.integers(0, REQUESTS)))
             writers.clear()
         if act == "start" or not writers:
-            writers.append(Writer(begin().offset))
+            writers.append(AnsweringServer(begin().offset))
         writer = data.draw(st.sampled_from(writers))
         if act == "kill":
             writers.remove(writer)

@@ -1,0 +1,95 @@
+"""
+When a server must end by itself, decided from what it sees of the two topics: a server that does not answer, or answers
+what others should, is worse than one that is started anew.
+
+It sees what everybody sees, and asks its own stream nothing: whatever is wrong inside, an unanswered request shows it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+BEGIN_S = 30  # a stream that starts, or whose broker was away, may be silent for this long
+FENCE_S = 30  # a newer release must have answered for this long before this one leaves
+FORGET_S = 10  # a newer release that was not seen for this long has failed
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    What the topics show at the moment ``at`` (seconds, monotonic).
+
+    By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest answer.
+    ``newest`` is the highest release among the newest answers. ``requests`` and ``answers`` count partitions.
+    """
+
+    at: float
+    topic_id: str
+    requests: int
+    answers: int
+    ends: Mapping[int, int]
+    answered: Mapping[int, int]
+    newest: int = 0
+
+
+@dataclass
+class ProgressRules:
+    """
+    The rules of one server; each look changes what they remember.
+
+    ``owed`` (partition, first, end) says whether a request stands between two offsets: a transaction's marks take
+    offsets too.
+    """
+
+    release: int
+    topic_id: str
+    partitions: int
+    stall_s: float
+    owed: Callable[[int, int, int], bool]
+    began: float
+    _waiting: dict[int, tuple[int, float]] = field(default_factory=dict)  # partition -> (answered, since)
+    _newer: tuple[float, float] | None = None  # a newer release: first and last seen
+    _unequal: bool = False
+
+    def broker_away(self, at: float) -> None:
+        """Nobody answers while the broker does not, and its clients need a while to come back."""
+        self.began = at
+        self._waiting.clear()
+
+    def reason_to_end(self, look: Look) -> str | None:
+        """Why the server must end now; None while all is well."""
+        if look.topic_id != self.topic_id:
+            return "the requests topic was made anew; the offsets of the old one mean nothing"
+        if look.requests == look.answers > self.partitions:
+            return f"the topics have {look.requests} partitions; this server reads {self.partitions}"
+        return self._stalled(look) or self._superseded(look)
+
+    def unequal(self, look: Look) -> str | None:
+        """What to say, once, about topics whose partitions differ in number."""
+        before, self._unequal = self._unequal, look.requests != look.answers
+        if self._unequal and not before:
+            counts = f"got {look.answers} for {look.requests}"
+            return f"the answers must have as many partitions as the requests; {counts}; add some to the smaller"
+        return None
+
+    def _stalled(self, look: Look) -> str | None:
+        for partition, end in look.ends.items():
+            answered = look.answered[partition]
+            known, since = self._waiting.get(partition, (-1, look.at))
+            if answered >= end:
+                self._waiting.pop(partition, None)
+            elif answered != known:
+                self._waiting[partition] = answered, look.at
+            elif look.at - max(since, self.began + BEGIN_S) >= self.stall_s:
+                if self.owed(partition, answered, end):
+                    return f"partition {partition}: offset {answered} of {end} is unanswered for {self.stall_s:g} s"
+                self._waiting[partition] = answered, look.at
+        return None
+
+    def _superseded(self, look: Look) -> str | None:
+        if self._newer and look.at - self._newer[1] > FORGET_S:
+            self._newer = None
+        if look.newest <= self.release:
+            return None
+        first = self._newer[0] if self._newer else look.at
+        self._newer = first, look.at
+        return f"release {look.newest} answers for {FENCE_S} s" if look.at - first >= FENCE_S else None
