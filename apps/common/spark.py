@@ -19,6 +19,7 @@ MEANING = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC
 DECIMAL = "^[+-]?([0-9]++([.][0-9]*+)?|[.][0-9]++)([eE][+-]?[0-9]{1,3})?$"
 BACKTRACKING_DECIMAL = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"  # the same, in earlier versions
 
+WHOLE = "-XX:+ExitOnOutOfMemoryError"  # of a JVM: what is left of one after that would hang for ever
 KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 REGISTERED_S = 180
 SPARK_MASTER = r"^(local(\[([1-9][0-9]*|\*)\])?|[a-z0-9]+://.+)$"
@@ -69,7 +70,7 @@ class ExecutorSettings(Settings):
             "spark.executor.instances": str(self.executors),
             "spark.executor.cores": str(self.executor_cores),
             "spark.executor.memory": self.executor_memory,
-            "spark.executor.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
+            "spark.executor.extraJavaOptions": f"{WHOLE} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m",
             "spark.pyspark.python": "python3",
             "spark.kubernetes.namespace": self.namespace,
             "spark.kubernetes.container.image": self.executor_image,

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from apps.common.errors import SettingsError
 from apps.common.model_files import PIPELINE
-from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING
+from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.prediction_server.model import Model
 from apps.prediction_server.settings import SparkSettings
@@ -25,7 +25,7 @@ from apps.prediction_server.settings import SparkSettings
 # Only the quick compiler. With the thorough one an answer at 100 requests/s comes 0.5 ms sooner, and at 1,000/s 10 ms,
 # but on two cores its threads made a roll-out last 45 s instead of 30 and the silence at a hand-over 360 ms instead of
 # 180 (medians of 4 and 5 roll-outs in one run).
-JVM = "-XX:+ExitOnOutOfMemoryError -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m"
+JVM = f"{WHOLE} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m"
 AT_ONCE = 4  # stages that are loaded side by side; each is a few small Spark jobs
 
 

@@ -4,11 +4,9 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from apps.common.spark import MEANING
+from apps.common.spark import MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.trainer.settings import TrainerSettings
-
-JVM = "-XX:+ExitOnOutOfMemoryError"  # half a JVM would hang for ever
 
 
 def start(settings: TrainerSettings) -> SparkSession:
@@ -32,7 +30,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,
-        "spark.driver.extraJavaOptions": f"{temporary_folder(settings.scratch)} {JVM} {settings.java_options}",
+        "spark.driver.extraJavaOptions": f"{temporary_folder(settings.scratch)} {WHOLE} {settings.java_options}",
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(settings.scratch),
         "spark.sql.warehouse.dir": str(settings.scratch / "warehouse"),
