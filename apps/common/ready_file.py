@@ -11,9 +11,11 @@ from pathlib import Path
 
 from apps.common.files import write_whole
 
+BEAT_S = 1
+
 
 def heartbeat(ready_file: Path) -> Path:
-    """The file beside it that a server touches for as long as it gets on."""
+    """The file beside it that a server touches each BEAT_S seconds while it watches itself, or waits for a version."""
     return ready_file.with_suffix(".heartbeat")
 
 

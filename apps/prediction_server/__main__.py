@@ -15,7 +15,8 @@ from structlog.stdlib import BoundLogger
 from apps.common import entry
 from apps.common.errors import BatonError
 from apps.common.exit_codes import DONE, FAILED
-from apps.common.ready_file import ReadyFile
+from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
+from apps.common.waiting import pause
 from apps.prediction_server.settings import ServerSettings
 
 ENDS = "the server ends"
@@ -49,7 +50,8 @@ def wait(settings: ServerSettings) -> None:
     """Be ready to be replaced by the first release."""
     ReadyFile(settings.release, settings.model_version, "waiting").write(settings.ready_file)
     while True:
-        signal.pause()
+        heartbeat(settings.ready_file).touch()
+        pause(BEAT_S)
 
 
 def crash(code: int) -> None:

@@ -114,8 +114,8 @@ class AnswersTail:
         return found
 
 
-def committed_reader(brokers: str) -> KafkaConsumer:
-    """A consumer without a group, which sees what is committed and makes no topic."""
+def committed_reader(brokers: str, answer_ms: int = 10 * ANSWER_MS) -> KafkaConsumer:
+    """A consumer without a group, which sees what is committed, makes no topic, and waits for ``answer_ms`` at most."""
     return KafkaConsumer(
         bootstrap_servers=brokers,
         group_id=None,
@@ -123,7 +123,7 @@ def committed_reader(brokers: str) -> KafkaConsumer:
         allow_auto_create_topics=False,
         isolation_level="read_committed",
         bootstrap_timeout_ms=ANSWER_MS,
-        request_timeout_ms=10 * ANSWER_MS,
+        request_timeout_ms=answer_ms,
     )
 
 

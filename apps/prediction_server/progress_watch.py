@@ -9,14 +9,13 @@ from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
 from apps.common.messages import ANSWERS, REQUESTS, Writer, decode_answer
-from apps.common.ready_file import heartbeat
+from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.answers_tail import committed_reader, records_between
 from apps.prediction_server.progress_rules import Look, ProgressRules
 from apps.prediction_server.settings import ServerSettings
 
-LOOK_S = 1
-DEADLINE_S = 5  # a broker that takes longer counts as away
+DEADLINE_S = 3  # a broker that takes longer counts as away
 TAIL = 64  # answers of a partition that each look reads
 
 
@@ -64,7 +63,7 @@ class ProgressWatch:
                 self.log.exception("the watch failed")
                 self.leave()
             self.heartbeat.touch()
-            pause(LOOK_S)
+            pause(BEAT_S)
 
     def look(self) -> Look:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
@@ -102,12 +101,13 @@ class ProgressWatch:
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = committed_reader(self.brokers)
+            self._consumer = committed_reader(self.brokers, 1000 * DEADLINE_S)
         return self._consumer
 
     def _client(self) -> KafkaAdminClient:
         if self._admin is None:
-            self._admin = KafkaAdminClient(bootstrap_servers=self.brokers)
+            deadlines = dict.fromkeys(("bootstrap_timeout_ms", "request_timeout_ms"), 1000 * DEADLINE_S)
+            self._admin = KafkaAdminClient(bootstrap_servers=self.brokers, **deadlines)
         return self._admin
 
     def _close(self) -> None:

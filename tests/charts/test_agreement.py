@@ -2,12 +2,14 @@
 
 import re
 from fnmatch import fnmatch
+from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
 
+from apps.common.ready_file import heartbeat
 from apps.common.topics import TopicSettings
 from stack import services
 from stack.cli.settings import catalogue
@@ -214,3 +216,14 @@ def test_mlflows_probes_ask_as_a_host_that_it_answers(render):
         host = container[probe]["httpGet"]["httpHeaders"][0]["value"]
         assert any(fnmatch(host, one) for one in allowed)  # MLflow's own way to compare
     assert {"mlflow:*", "mlflow.baton:*", "mlflow.baton.svc:*", "127.0.0.1:*", "localhost:*"} == set(allowed)
+
+
+def test_the_server_is_alive_while_it_touches_its_heartbeat(render):
+    """
+    The probe of its pod looks at the file that it touches, beside the one that says that it is ready.
+    """
+    container = pods(render("pipeline"))["prediction-server"]["spec"]["containers"][0]
+    ready = next(one["value"] for one in container["env"] if one["name"] == "BATON_READY_FILE")
+
+    assert f"%Y {heartbeat(Path(ready))})" in container["livenessProbe"]["exec"]["command"][-1]
+    assert ready in container["readinessProbe"]["exec"]["command"]
