@@ -1,5 +1,7 @@
 """Crashes in a cluster: SIGKILL of every process of a container, sent by containerd in the node."""
 
+import time
+
 from apps.common.waiting import wait_until
 from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
@@ -36,6 +38,13 @@ class ClusterFaults:
 
     def _kill(self, container):
         self.node.execute("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", "SIGKILL", container)
+        return container
+
+    def freeze_jvm(self, service):
+        """Stop the JVM of a service as a hanging disk would; return which instance that was."""
+        container = wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run")
+        listed = ("ctr", "--namespace", "k8s.io", "tasks", "exec", "--exec-id", f"freeze-{time.time_ns()}", container)
+        self.node.execute(*listed, "pkill", "-STOP", "java")
         return container
 
     def kill_pod(self, name):

@@ -29,6 +29,14 @@ class EmbeddedFaults:
             victim.send_signal(signal.SIGKILL)
         return process.pid
 
+    def freeze_jvm(self, service):
+        """Stop the JVM of a service as a hanging disk would; return which instance that was."""
+        process = psutil.Process(self.instance(service))
+        for child in process.children(recursive=True):
+            if child.name() == "java":
+                child.suspend()
+        return process.pid
+
     def kill_keeper(self):
         """End the supervisor, and start it again as a person would."""
         os.kill(self.instance("supervisor"), signal.SIGKILL)
