@@ -361,7 +361,7 @@ def test_a_server_whose_jvm_is_frozen_ends_and_the_next_one_answers(serve, asked
 
     assert frozen.wait_end() == 1
     assert "is unanswered for 5 s" in frozen.log.read_text()
-    assert not frozen.child.members()
+    wait_until(lambda: not frozen.child.members(), 5, lambda: f"{frozen.child.members()} still run")
     successor = serve(7, "triple")
     successor.wait_ready()
     assert {answer.release for answer in asked.wait().values()} == {6, 7}
