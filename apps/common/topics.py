@@ -1,11 +1,19 @@
-"""``python -m apps.common.topics``: makes the topics of the loop; what is there already is left as it is."""
+"""
+``python -m apps.common.topics``: makes the topics of the loop, and sets those that are there as the loop needs them.
+
+A topic that somebody else made is not believed: each pass looks, mends what differs, and leaves the rest as it is.
+"""
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
-from pydantic import Field
+from pydantic import Field, model_validator
 from structlog.stdlib import BoundLogger
 
 from apps.common import entry, waiting
@@ -16,12 +24,15 @@ from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 3000
+TAKEN = "OK"  # what the client says of a change that the broker took
 
 
 class TopicSettings(Settings):
     """How many partitions each topic has, and how long and how large a record may be; stack.yaml explains each."""
 
-    partitions: Annotated[int, Unit("partitions"), DELIVERY] = Field(ge=1, description="Partitions of each topic.")
+    partitions: Annotated[int, Unit("partitions"), DELIVERY] = Field(
+        ge=1, description="Partitions of each topic; more may be asked for later, fewer never."
+    )
     request_retention_hours: Annotated[int, Unit("hours"), DELIVERY] = Field(
         ge=1, description="How long an unanswered request may wait for a server."
     )
@@ -38,63 +49,156 @@ class TopicSettings(Settings):
         default=60, gt=0, description="How long to try before giving up."
     )
 
+    @model_validator(mode="after")
+    def _answers_are_kept_longer(self) -> "TopicSettings":
+        longest = self.request_retention_hours + self.segment_hours
+        if self.answer_retention_hours <= longest:
+            raise ValueError(
+                f"BATON_ANSWER_RETENTION_HOURS must be more than {longest} (request_retention_hours + segment_hours); "
+                f"got {self.answer_retention_hours}; raise it: a request that outlives its answer is answered again"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """What a broker says of a topic: the number of its partitions, and its configuration by name."""
+
+    partitions: int
+    configuration: Mapping[str, str]
+
 
 def configurations(settings: TopicSettings) -> dict[str, dict[str, str]]:
-    """The configuration of each topic; the broker's clock counts, whatever a client's says."""
+    """
+    What must hold of each topic.
+
+    The broker's clock counts, whatever a client's says; a record goes when its time is over and for no other reason:
+    not for its key, not for the room that it takes, not because a replica that lacks it became the leader.
+    """
     common = {
+        "cleanup.policy": "delete",
         "message.timestamp.type": "LogAppendTime",
+        "retention.bytes": "-1",
+        "unclean.leader.election.enable": "false",
         "segment.ms": str(settings.segment_hours * HOUR_MS),
         "segment.bytes": str(64 * 1024 * 1024),
         "max.message.bytes": str(settings.message_max_bytes),
     }
     hours = {
-        REQUESTS: settings.request_retention_hours,
         ANSWERS: settings.answer_retention_hours,
         OUTCOMES: settings.answer_retention_hours,
+        REQUESTS: settings.request_retention_hours,  # the last: a request needs the partition of its answer
     }
     return {topic: common | {"retention.ms": str(hours[topic] * HOUR_MS)} for topic in hours}
 
 
+def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    """What of a ``wanted`` configuration has to be set; a broker that takes larger records than asked for is right."""
+
+    def holds(name: str) -> bool:
+        if name == "max.message.bytes" and name in found:
+            return int(found[name]) >= int(wanted[name])
+        return found.get(name) == wanted[name]
+
+    return {name: value for name, value in wanted.items() if not holds(name)}
+
+
 def make(address: str, settings: TopicSettings) -> None:
     """
-    Make the topics that are missing; returns when all are there.
+    Make the topics that are missing and set what differs in the others; return when all is as it must be.
 
-    Raises Unavailable while one is being made or the broker does not answer, SettingsError when one has another number
-    of partitions.
+    Raises Unavailable while something is being made or set or the broker does not answer, SettingsError with every
+    difference when one of them cannot be mended.
     """
+    with _connected(address) as admin:
+        wanted = configurations(settings)
+        found = _found(admin, wanted)
+        if missing := wanted.keys() - found.keys():
+            options = {"num_partitions": settings.partitions, "replication_factor": -1}
+            admin.create_topics({name: {**options, "configs": wanted[name]} for name in missing})
+            names = ", ".join(sorted(missing))
+            raise Unavailable(f"topics must be there; got none of {names} yet; they are being made")
+        changes = {name: differing(wanted[name], found[name].configuration) for name in wanted}
+        _refuse_fewer_partitions(settings.partitions, found, changes)
+        _set(admin, {name: change for name, change in changes.items() if change}, found)
+        _enlarge(admin, settings.partitions, found)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[KafkaAdminClient]:
     # Short, because a broker that still starts accepts a connection and then says nothing for a while.
     patience = {"bootstrap_timeout_ms": ANSWER_MS, "request_timeout_ms": ANSWER_MS, "reconnect_backoff_max_ms": 200}
     try:
         admin = KafkaAdminClient(bootstrap_servers=address, **patience)
+        try:
+            yield admin
+        finally:
+            admin.close()
     except KafkaError as error:
         raise Unavailable(f"Kafka must answer at {address}; got {error}; is the stack up?") from error
-    try:
-        known = {
-            topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics() if not topic["error_code"]
-        }
-        configured = configurations(settings)
-        missing = {
-            name: {"num_partitions": settings.partitions, "replication_factor": -1, "configs": configs}
-            for name, configs in configured.items()
-            if name not in known
-        }
-        if missing:
-            admin.create_topics(missing)
-            raise Unavailable(f"topics must be there; got none of {', '.join(missing)} yet; they are being made")
-        for name in configured:
-            if known[name] != settings.partitions:
-                raise SettingsError(
-                    f"topic {name} must have {settings.partitions} partitions; got {known[name]}; "
-                    "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
-                )
-    except KafkaError as error:
-        raise Unavailable(f"Kafka must answer at {address}; got {error}; is the stack up?") from error
-    finally:
-        admin.close()
+
+
+def _found(admin: KafkaAdminClient, names: Mapping[str, object]) -> dict[str, TopicState]:
+    """Those of ``names`` that are there, in their order."""
+    there = {
+        topic["name"]: len(topic["partitions"])
+        for topic in admin.describe_topics(list(names))
+        if not topic["error_code"]
+    }
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+    said = admin.describe_configs(asked, config_filter=ConfigFilterType.ALL).get("topic", {}) if asked else {}
+    return {
+        name: TopicState(there[name], {key: one["value"] for key, one in said.get(name, {}).items()})
+        for name in names
+        if name in there
+    }
+
+
+def _sentences(changes: Mapping[str, Mapping[str, str]], found: Mapping[str, TopicState]) -> list[str]:
+    return [
+        f"topic {topic}: {name} must be {value}; got {found[topic].configuration.get(name, 'nothing')}"
+        for topic, change in changes.items()
+        for name, value in change.items()
+    ]
+
+
+def _refuse_fewer_partitions(
+    wanted: int, found: Mapping[str, TopicState], changes: Mapping[str, Mapping[str, str]]
+) -> None:
+    larger = [
+        f"topic {name} must have {wanted} partitions; got {topic.partitions}; partitions cannot be taken away: "
+        "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
+        for name, topic in found.items()
+        if topic.partitions > wanted
+    ]
+    if larger:
+        raise SettingsError("\n".join([*larger, *_sentences(changes, found)]))
+
+
+def _set(admin: KafkaAdminClient, changes: Mapping[str, Mapping[str, str]], found: Mapping[str, TopicState]) -> None:
+    if not changes:
+        return
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict(change)) for name, change in changes.items()]
+    said = admin.alter_configs(asked, raise_on_unknown=False)["topic"]
+    if refused := {name: said[name] for name in changes if said[name] != TAKEN}:
+        answers = "; ".join(f"{name}: {answer}" for name, answer in refused.items())
+        advice = f"Kafka does not let them be set ({answers}): set them yourself, by kafka-configs.sh --alter"
+        raise SettingsError("\n".join([*_sentences({name: changes[name] for name in refused}, found), advice]))
+    raise Unavailable(f"{'; '.join(_sentences(changes, found))}; they are being set")
+
+
+def _enlarge(admin: KafkaAdminClient, wanted: int, found: Mapping[str, TopicState]) -> None:
+    """One topic at a time, in the order of ``found``."""
+    for name, topic in found.items():
+        if topic.partitions < wanted:
+            admin.create_partitions({name: wanted})
+            raise Unavailable(
+                f"topic {name} must have {wanted} partitions; got {topic.partitions}; more are being made"
+            )
 
 
 def work(settings: TopicSettings, log: BoundLogger) -> int:
-    """Try until the topics are there."""
+    """Try until the topics are as they must be."""
     problem = ""
 
     def made() -> bool:
@@ -102,6 +206,8 @@ def work(settings: TopicSettings, log: BoundLogger) -> int:
         try:
             make(settings.kafka, settings)
         except Unavailable as error:
+            if str(error) != problem:
+                log.info("not yet", reason=str(error))
             problem = str(error)
             return False
         return True

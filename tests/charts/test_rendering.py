@@ -83,6 +83,7 @@ def test_a_value_that_the_chart_does_not_know_is_refused_by_name(helm, chart, va
         ("pipeline", "delivery.trigger=sometimes", "/delivery/trigger"),
         ("pipeline", "settings.PATH=x", "PATH"),
         ("pipeline", "addresses.mlflow=mlflow", "/addresses/mlflow"),
+        ("pipeline", "delivery.answerRetentionHours=25", "answerRetentionHours must be more than 25"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(helm, chart, value, named):

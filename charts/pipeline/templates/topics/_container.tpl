@@ -1,5 +1,11 @@
 {{/* The container that makes the topics: apart, because the Job's name is made from it. */}}
 {{- define "pipeline.topics" -}}
+{{- with .Values.delivery }}
+{{- $longest := add (int .requestRetentionHours) (int .segmentHours) }}
+{{- if le (int .answerRetentionHours) (int $longest) }}
+{{- fail (printf "delivery.answerRetentionHours must be more than %d (requestRetentionHours + segmentHours); got %d; raise it: a request that outlives its answer would be answered again" $longest (int .answerRetentionHours)) }}
+{{- end }}
+{{- end }}
 - name: topics
   {{- include "pipeline.image" . | nindent 2 }}
   args: ["python3", "-m", "apps.common.topics"]

@@ -1,0 +1,73 @@
+"""What must hold of the topics, and what of it has to be set."""
+
+import pytest
+
+from apps.common.errors import SettingsError
+from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from apps.common.settings import load
+from apps.common.topics import TopicSettings, configurations, differing
+
+TOLD = {
+    "partitions": 2,
+    "request_retention_hours": 24,
+    "answer_retention_hours": 72,
+    "segment_hours": 1,
+    "message_max_bytes": 2_000_000,
+}
+WANTED = configurations(TopicSettings(**TOLD))
+
+
+@pytest.mark.parametrize("topic", [REQUESTS, ANSWERS, OUTCOMES])
+def test_a_record_goes_when_its_time_is_over_and_for_no_other_reason(topic):
+    """No topic is compacted, bounded in bytes, led by a replica that lacks records, or dated by a client's clock."""
+    promise = {
+        "cleanup.policy": "delete",
+        "retention.bytes": "-1",
+        "unclean.leader.election.enable": "false",
+        "message.timestamp.type": "LogAppendTime",
+    }
+
+    assert promise.items() <= WANTED[topic].items()
+
+
+def test_an_answer_is_kept_longer_than_its_request():
+    """Each topic is kept for as long as the settings say, in milliseconds."""
+    kept = {topic: int(configuration["retention.ms"]) // 3_600_000 for topic, configuration in WANTED.items()}
+
+    assert {REQUESTS: 24, ANSWERS: 72, OUTCOMES: 72} == kept
+
+
+def test_answers_get_partitions_before_requests_do():
+    """The order in which topics are enlarged: a request never stands in a partition that has none for its answer."""
+    assert list(WANTED).index(ANSWERS) < list(WANTED).index(REQUESTS)
+
+
+def test_settings_under_which_a_request_outlives_its_answer_are_refused(monkeypatch):
+    """A request may stay for its retention and one segment more; its answer must be there for longer."""
+    for name, value in (TOLD | {"answer_retention_hours": 25}).items():
+        monkeypatch.setenv(f"BATON_{name.upper()}", str(value))
+
+    with pytest.raises(SettingsError, match=r"must be more than 25 .*; got 25"):
+        load(TopicSettings)
+
+
+def test_what_differs_is_set_and_nothing_else():
+    """Whatever a topic says beside what is wanted is its owner's."""
+    wanted = WANTED[REQUESTS]
+    found = wanted | {"cleanup.policy": "compact", "compression.type": "gzip"}
+
+    assert {} == differing(wanted, wanted | {"compression.type": "gzip"})
+    assert {"cleanup.policy": "delete"} == differing(wanted, found)
+
+
+@pytest.mark.parametrize(("found", "is_set"), [(1_999_999, True), (2_000_000, False), (30_000_000, False)])
+def test_a_topic_may_take_larger_records_than_are_needed(found, is_set):
+    """The size of a record is a least: a topic that takes more is left as it is."""
+    wanted = WANTED[REQUESTS]
+
+    assert is_set == ("max.message.bytes" in differing(wanted, wanted | {"max.message.bytes": str(found)}))
+
+
+def test_what_a_broker_does_not_say_is_set():
+    """A broker that says nothing of a topic is told all of it."""
+    assert WANTED[ANSWERS] == differing(WANTED[ANSWERS], {})
