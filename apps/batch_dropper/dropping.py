@@ -2,36 +2,58 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from apps.batch_dropper.slice_store import Slice, csv_source
-from apps.batch_dropper.slices import described, write
+from apps.batch_dropper.slices import described, now, write
 from apps.common.batches import Batch, BatchStore
-from apps.common.errors import SettingsError
+from apps.common.errors import BatchRefused, SettingsError
 from apps.datasets.declaration import Dataset
 
 PLACES = ("landing", "used", "refused")
 
 
-def numbers(dataset: str, names: Iterable[str]) -> set[int]:
-    """The numbers of the slices among batch names; a refused batch may have another number behind its own."""
-    found = (re.fullmatch(rf"{re.escape(dataset)}-(\d{{4}})(\.\d+)?", name) for name in names)
+def slices_among(dataset: str, names: Iterable[str]) -> set[int]:
+    """The numbers of the batches that are slices; a refused batch may have another number behind its own."""
+    found = (re.fullmatch(rf"{re.escape(dataset)}-(\d{{4,}})(\.\d+)?", name) for name in names)
     return {int(match[1]) for match in found if match}
 
 
-def taken(store: BatchStore) -> set[int]:
-    """The numbers that are dropped; one whose dropper was killed half-way is not, and is dropped again."""
-    landed = [entry.name for entry in store.entries("landing") if entry.complete]
-    return numbers(store.dataset, [*landed, *store.names("used"), *store.names("refused")])
+def number_in(dataset: str, name: str) -> int:
+    """The number in the name that the dropper gave a batch; 0 when a person chose the name."""
+    match = re.match(rf"{re.escape(dataset)}-(\d{{4,}})(?![^-.])", name)
+    return int(match[1]) if match else 0
+
+
+def dropped(store: BatchStore) -> dict[str, str]:
+    """Each batch and its place; not one whose dropper was killed half-way: what it held is dropped again."""
+    whole = {entry.name: place for place in ("landing", "refused") for entry in store.entries(place) if entry.complete}
+    return whole | dict.fromkeys(store.names("used"), "used")
+
+
+def next_number(store: BatchStore, batches: Mapping[str, str]) -> int:
+    """One more than any of ``batches`` has; a name that a person chose hides it, and so its manifest is asked."""
+    return 1 + max(
+        (number_in(store.dataset, name) or _told_number(store, place, name) for name, place in batches.items()),
+        default=0,
+    )
+
+
+def _told_number(store: BatchStore, place: str, name: str) -> int:
+    try:
+        return store.manifest(place, name).number
+    except (BatchRefused, FileNotFoundError):  # put there by hand, or moved since it was listed
+        return 0
 
 
 def drop_slice(store: BatchStore, take: Callable[[int], Slice | None]) -> Batch | None:
     """Drop the next slice; None when there is none left."""
-    done = taken(store)
-    number = next(number for number in range(1, len(done) + 2) if number not in done)
-    found = take(number)
-    return put(store, f"{store.dataset}-{number:04d}", found) if found else None
+    batches = dropped(store)
+    found = take(len(slices_among(store.dataset, batches)) + 1)
+    number = next_number(store, batches)
+    return put(store, f"{store.dataset}-{number:04d}", found, number) if found else None
 
 
 def drop_file(store: BatchStore, dataset: Dataset, file: Path, batch: str) -> Batch:
@@ -45,17 +67,19 @@ def drop_file(store: BatchStore, dataset: Dataset, file: Path, batch: str) -> Ba
         manifest = described(path)
         if manifest is None or not manifest.rows:
             raise SettingsError(f"{file} must have rows; got a header and nothing else; bring rows")
-        return put(store, batch or name_for(store.dataset, file, names), Slice(path, manifest))
+        number = next_number(store, dropped(store))
+        return put(store, batch or name_for(store.dataset, number, file, names), Slice(path, manifest), number)
 
 
-def name_for(dataset: str, file: Path, names: set[str]) -> str:
-    """A new name that says which file it was, behind the slices that are there and before those to come."""
+def name_for(dataset: str, number: int, file: Path, names: set[str]) -> str:
+    """A new name that says which batch it is, and of which file."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem.removesuffix(".csv")).strip("-") or "file"
-    wanted = f"{dataset}-{max(numbers(dataset, names), default=0):04d}-{stem}"
+    wanted = f"{dataset}-{number:04d}-{stem}"
     return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(names) + 3))) if name not in names)
 
 
-def put(store: BatchStore, batch: str, found: Slice) -> Batch:
-    """Upload a slice; return the batch that is in landing/ now."""
-    store.put(batch, [found.path], found.manifest)
-    return Batch(batch, found.manifest.rows, found.manifest.content_hash)
+def put(store: BatchStore, batch: str, found: Slice, number: int) -> Batch:
+    """Upload a slice as the batch of that number; return the batch that is in landing/ now."""
+    manifest = replace(found.manifest, number=number, created=now())
+    store.put(batch, [found.path], manifest)
+    return Batch(batch, manifest.rows, manifest.content_hash)

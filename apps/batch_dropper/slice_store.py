@@ -20,12 +20,12 @@ from apps.datasets.declaration import Dataset
 from apps.datasets.opening import text_size
 from apps.datasets.source import read_csv
 
-ENDLESS = 9999  # four digits keep the order of names the order of age
+ENDLESS = 9999  # slices of generated rows; each has a seed of its own
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A CSV file with the manifest that its batch will have."""
+    """A CSV file with the manifest that its batch will have, but for number and time."""
 
     path: Path
     manifest: Manifest

@@ -119,11 +119,15 @@ def write(path: Path, dataset: Dataset, rows: Iterable[Row]) -> None:
 
 def describe(path: Path, dataset: Dataset, rows: int) -> Manifest:
     """Write down beside a CSV file what its batch will say of it."""
-    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     parts = (replace(describe_part(path), name=PART),)
-    manifest = Manifest(dataset.name, rows, schema_hash(dataset.column_names), created, parts)
+    manifest = Manifest(dataset.name, rows, schema_hash(dataset.column_names), now(), parts)
     write_whole(path.with_suffix(".json"), manifest.to_json())
     return manifest
+
+
+def now() -> str:
+    """The present moment, as a manifest writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def described(path: Path) -> Manifest | None:

@@ -1,10 +1,16 @@
-"""What a batch says of itself; the text of ``_manifest.json``, checked at the door with all problems together."""
+"""
+What a batch says of itself; the text of ``_manifest.json``, checked at the door with all problems together.
+
+The order of batches is a fact of its own, made of manifests and never of names.
+"""
 
 import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,13 +34,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a complete batch says of itself; ``rows`` counts data rows, ``created`` is ISO 8601 in UTC."""
+    """
+    What a complete batch says of itself; ``rows`` counts data rows, ``created`` is ISO 8601 in UTC.
+
+    ``number`` is given when the batch is dropped, one more than any before it; 0 when nobody gave one.
+    """
 
     dataset: str
     rows: int
     schema_hash: str
     created: str
     parts: tuple[Part, ...]
+    number: int = 0
+
+    @property
+    def created_s(self) -> float | None:
+        """When it was created, in seconds since 1970; None when the text is no time."""
+        try:
+            moment = datetime.fromisoformat(self.created)
+        except ValueError:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
     @property
     def content_hash(self) -> str:
@@ -64,6 +84,13 @@ class Manifest:
             problems.append(f"{MANIFEST}: dataset must be {dataset}; got {self.dataset}")
         if self.rows < 1:
             problems.append(f"{MANIFEST}: rows must be at least 1; got {self.rows}")
+        if self.number < 0:
+            problems.append(f"{MANIFEST}: number must be at least 0; got {self.number}")
+        if not self.number and self.created_s is None:
+            problems.append(
+                f"{MANIFEST}: created must be a time as 2026-06-30T12:00:00Z where there is no number: it is the "
+                f"batch's place among the others; got {self.created}"
+            )
         if not self.parts:
             problems.append(f"{MANIFEST}: parts must name at least one file; got none")
         names = Counter(part.name for part in self.parts)
@@ -78,6 +105,25 @@ class Manifest:
 
 
 _ADAPTER = TypeAdapter(Manifest)
+
+
+def oldest_first(manifests: Mapping[str, Manifest]) -> list[str]:
+    """
+    The names of batches in the order in which they came: of two that tell of the same thing the later one is right.
+
+    Numbers decide, so that no clock does. A batch without one (put together by hand, or used before there were
+    numbers) comes behind the highest number of those created before it. What is equal by all that goes by ``created``,
+    and then by content.
+    """
+    numbers = [(manifest.created_s or 0.0, manifest.number) for manifest in manifests.values() if manifest.number]
+
+    def place(name: str) -> tuple[int, bool, float, str]:
+        manifest = manifests[name]
+        created = manifest.created_s or 0.0
+        number = manifest.number or max((number for before, number in numbers if before <= created), default=0)
+        return number, not manifest.number, created, manifest.content_hash
+
+    return sorted(manifests, key=place)
 
 
 def schema_hash(columns: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatchRefused
-from apps.common.manifest import MANIFEST
+from apps.common.manifest import MANIFEST, oldest_first
 from apps.new_data_watcher.tick import LandedBatch, LandingView, LeaveBatch, RefuseBatch, StartTraining, decide
 from apps.orchestrator.port import Orchestrator
 
@@ -60,7 +60,7 @@ class NewDataWatcher:
 
     def view(self) -> LandingView:
         """Return what HDFS and the orchestrator say now."""
-        landed = [batch for entry in self.store.entries("landing") if (batch := self._landed(entry))]
+        landed = _in_order([batch for entry in self.store.entries("landing") if (batch := self._landed(entry))])
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
         hashes = {*used, *(batch.manifest.content_hash for batch in landed if batch.manifest)}
         return LandingView(
@@ -94,3 +94,10 @@ class NewDataWatcher:
             return self.store.manifest("used", name).content_hash
         except (BatchRefused, FileNotFoundError):  # put there by hand: it is none of ours
             return ""
+
+
+def _in_order(landed: list[LandedBatch]) -> list[LandedBatch]:
+    """The oldest first; those without a manifest have no place yet, and are seen before the others."""
+    order = oldest_first({batch.entry.name: batch.manifest for batch in landed if batch.manifest})
+    place = {name: number for number, name in enumerate(order)}
+    return sorted(landed, key=lambda batch: place.get(batch.entry.name, -1))

@@ -6,15 +6,21 @@ from pyspark.sql import DataFrame
 
 from apps.common.batches import BatchStore, Manifest, schema_hash
 from apps.common.errors import BatchRefused, BatonError
+from apps.common.manifest import oldest_first
 from apps.trainer import train_set
 from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """Every row that was read, with its rejection if it has one; ``counts`` is by batch, ``own`` the new batch's."""
+    """
+    Every row that was read, with its rejection if it has one.
+
+    ``order`` names the batches, the oldest first; ``counts`` is by batch, ``own`` the new batch's.
+    """
 
     rows: DataFrame
+    order: list[str]
     counts: dict[str, train_set.Counts]
     own: train_set.Counts
 
@@ -67,7 +73,7 @@ def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest])
     own = counts.get(name, train_set.Counts(0, 0))
     context.log.info("counted", batches=len(parts), rows=own.rows, quarantined=own.quarantined)
     refuse_if(train_set.row_problems(own, found.manifest.rows))
-    return CheckedRows(rows, counts, own)
+    return CheckedRows(rows, oldest_first({**used, name: found.manifest}), counts, own)
 
 
 def quarantine(context: TrainingContext, checked: CheckedRows) -> None:
@@ -81,7 +87,7 @@ def quarantine(context: TrainingContext, checked: CheckedRows) -> None:
 
 def keep(context: TrainingContext, found: FoundBatch, checked: CheckedRows) -> TrainSet:
     """Write the rows to train on, with their fold, where their version will find them."""
-    rows = train_set.keep(context.dataset, checked.rows, context.settings.folds).persist()
+    rows = train_set.keep(context.dataset, checked.rows, context.settings.folds, checked.order).persist()
     refuse_if(train_set.shortages(context.dataset, rows, context.settings.folds))
     rows.write.mode("overwrite").parquet(context.store.url(found.unnamed_train_set(context.store)))
     checked.rows.unpersist()

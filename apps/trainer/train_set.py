@@ -5,7 +5,7 @@ Spark reads each cell as a string, because only strings survive a source whose t
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pyspark.ml.feature import SQLTransformer
@@ -77,7 +77,7 @@ def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFra
 
 def check(dataset: Dataset, raw: DataFrame) -> DataFrame:
     """The columns that training needs, as text, with ``rejection`` and ``_b_label``."""
-    keyed = raw if dataset.key else raw.withColumn(ROW_KEY, _hash_of_all(dataset))
+    keyed = raw if dataset.key else raw.withColumn(ROW_KEY, _hash_of(dataset.column_names))
     checked = SQLTransformer(statement=training_sql(dataset)).transform(keyed)
     kept = dict.fromkeys((*input_columns(dataset), *_key(dataset), dataset.target))
     return checked.select(*map(quoted, kept), "rejection", LABEL, CORRUPT, BATCH)
@@ -87,9 +87,9 @@ def _key(dataset: Dataset) -> tuple[str, ...]:
     return dataset.key or (ROW_KEY,)
 
 
-def _hash_of_all(dataset: Dataset) -> Column:
-    """64 bits of all cells: no two of a million rows share them by chance; a NULL would not count, hence the text."""
-    return F.xxhash64(*(F.coalesce(quoted(name), F.lit("")) for name in dataset.column_names))
+def _hash_of(names: Iterable[str]) -> Column:
+    """64 bits of these cells: no two of a million rows share them by chance; a NULL would not count, hence the text."""
+    return F.xxhash64(*(F.coalesce(quoted(name), F.lit("")) for name in names))
 
 
 def count(checked: DataFrame) -> dict[str, Counts]:
@@ -122,14 +122,17 @@ def rejected(checked: DataFrame, batch: str) -> DataFrame:
     return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH, ROW_KEY)
 
 
-def keep(dataset: Dataset, checked: DataFrame, folds: int) -> DataFrame:
+def keep(dataset: Dataset, checked: DataFrame, folds: int, order: Sequence[str]) -> DataFrame:
     """
-    The good rows, once for each key (the newest batch wins), with ``_b_fold``.
+    The good rows, once for each key, with ``_b_fold``; ``order`` names the batches, the oldest first.
 
-    The fold is a function of the key alone: a row that was a test row once stays one as batches are added.
+    The newest batch wins. Of two rows of one batch one is chosen by all that they say, the target too, so that it is
+    always the same. The fold is a function of the key alone: a row that was a test row once stays one as batches are
+    added.
     """
     key = [quoted(name) for name in _key(dataset)]
-    newest = Window.partitionBy(*key).orderBy(F.desc(BATCH), F.xxhash64(*map(quoted, input_columns(dataset))))
+    age = F.array_position(F.lit(list(order)), F.col(BATCH))
+    newest = Window.partitionBy(*key).orderBy(F.desc(age), _hash_of((*input_columns(dataset), dataset.target)))
     bucket = F.pmod(F.xxhash64(*key), F.lit(_BUCKETS))
     fold = F.when(bucket < int(_TEST_SHARE * _BUCKETS), F.lit(TEST_FOLD)).otherwise(bucket % folds)
     return (

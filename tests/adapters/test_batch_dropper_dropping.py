@@ -15,6 +15,7 @@ from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError
+from apps.common.manifest import oldest_first
 from apps.datasets.source import write_csv
 from tests import toys
 
@@ -79,7 +80,7 @@ def test_a_persons_own_file_becomes_a_batch(store, dataset, tmp_path):
 
     dropped = drop_file(store, dataset, file, batch="")
 
-    assert (f"{store.dataset}-0000-mine", 20) == (dropped.name, dropped.rows)
+    assert (f"{store.dataset}-0001-mine", 20) == (dropped.name, dropped.rows)
     assert [] == store.problems(dropped.name)
     assert file.read_bytes() == store.read(f"{store.folder('landing', dropped.name)}/part-0001.csv")
     with pytest.raises(SettingsError, match="must be a new name"):
@@ -98,7 +99,66 @@ def test_a_packed_file_becomes_the_batch_of_the_plain_one(store, dataset, tmp_pa
     dropped = [drop_file(store, dataset, file, batch="") for file in (plain, packed, wide)]
 
     assert 1 == len({batch.content_hash for batch in dropped})
-    assert [f"{store.dataset}-0000-{name}" for name in "abc"] == [batch.name for batch in dropped]
+    assert [f"{store.dataset}-000{n}-{name}" for n, name in enumerate("abc", 1)] == [batch.name for batch in dropped]
+
+
+def files(folder, dataset, *names):
+    """A CSV file of each name, with content of its own."""
+    for number, name in enumerate(names):
+        write_csv(folder / name, rows_of(20, start=20 * number), dataset)
+    return [folder / name for name in names]
+
+
+def in_order(store, place="landing"):
+    """The batches there, the oldest first."""
+    return oldest_first({name: store.manifest(place, name) for name in store.names(place)})
+
+
+@pytest.mark.parametrize("names", [("june.csv", "july.csv"), ("prices.csv", "corrected-prices.csv")])
+def test_of_two_files_the_one_that_was_dropped_later_is_newer(store, dataset, tmp_path, names):
+    """
+    Whatever they are called: the second one's rows are to overrule the first one's.
+    """
+    dropped = [drop_file(store, dataset, file, batch="").name for file in files(tmp_path, dataset, *names)]
+
+    assert dropped == in_order(store)
+
+
+def test_slices_files_and_names_of_a_persons_own_have_one_row_of_numbers(store, dataset, slice_store, tmp_path):
+    """
+    Each drop has the next number, wherever the earlier ones are by now, and no slice is left out or dropped twice.
+    """
+    june, july, may = files(tmp_path, dataset, "june.csv", "july.csv", "may.csv")
+
+    dropped = [drop_slice(store, slice_store.take), drop_file(store, dataset, june, batch="zebra")]
+    store.use(dropped[0].name)
+    store.refuse("zebra", "why not")
+    dropped.append(drop_file(store, dataset, july, batch=""))
+    store.use(dropped[-1].name)
+    dropped.append(drop_slice(store, slice_store.take))
+    dropped.append(drop_file(store, dataset, may, batch="ant"))
+    dropped.append(drop_slice(store, slice_store.take))
+
+    name = store.dataset
+    assert [f"{name}-0001", "zebra", f"{name}-0003-july", f"{name}-0004", "ant", f"{name}-0006"] == [
+        batch.name for batch in dropped
+    ]
+    assert [2] == [store.manifest("refused", "zebra").number]
+    assert [f"{name}-0004", "ant", f"{name}-0006"] == in_order(store)
+    slices = [slice_store.take(number).manifest.content_hash for number in (1, 2, 3)]
+    assert slices == [batch.content_hash for batch in dropped if batch.name[-4:].isdigit()]
+
+
+def test_a_slice_that_was_refused_because_its_dropper_died_is_dropped_again(store, slice_store):
+    """
+    Half a slice that lay too long, and was refused for it, does not use up the slice.
+    """
+    store.write(f"{store.folder('landing', f'{store.dataset}-0001')}/part-0001.csv", b"half")
+    store.refuse(f"{store.dataset}-0001", "incomplete")
+
+    dropped = drop_slice(store, slice_store.take)
+
+    assert slice_store.take(1).manifest.content_hash == dropped.content_hash
 
 
 @pytest.mark.parametrize("text", ["id,price\n", "id,cost\n1,2\n", ""])

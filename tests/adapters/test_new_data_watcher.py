@@ -18,6 +18,7 @@ from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import TrainingState
 
 COLUMNS = ("id", "price")
+CREATED = "2026-01-01T00:00:00Z"
 
 
 class Scene:
@@ -37,7 +38,7 @@ class Scene:
         path = self.folder / "part-0001.csv"
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, [content, "1"]])
-        manifest = Manifest(self.store.dataset, 1, schema_hash(COLUMNS), "now", (describe_part(path),))
+        manifest = Manifest(self.store.dataset, 1, schema_hash(COLUMNS), CREATED, (describe_part(path),))
         self.store.put(batch, [path], replace(manifest, **lies))
         return manifest.content_hash
 
@@ -67,18 +68,19 @@ def scene(hdfs, tmp_path):
     return Scene(hdfs, tmp_path)
 
 
-def test_batches_are_trained_on_one_after_the_other_in_the_order_of_their_names(scene):
+@pytest.mark.parametrize("names", [("june", "july"), ("prices", "corrected-prices"), ("cars-2", "cars-10")])
+def test_batches_are_trained_on_one_after_the_other_in_the_order_of_their_numbers(scene, names):
     """
-    The second is asked for only when the first has ended and was used.
+    The second is asked for only when the first has ended and was used, whatever they are called.
     """
-    second, first = scene.put("cars-0002", "b"), scene.put("cars-0001", "a")
+    second, first = scene.put(names[1], "b", number=10), scene.put(names[0], "a", number=2)
 
     scene.tick()
     scene.tick()
     assert (TrainingState.REQUESTED, TrainingState.ABSENT) == (scene.state(first), scene.state(second))
 
     scene.orchestrator.mark_training(first, TrainingState.SUCCEEDED)
-    scene.store.use("cars-0001")
+    scene.store.use(names[0])
     scene.tick()
     assert TrainingState.REQUESTED is scene.state(second)
 

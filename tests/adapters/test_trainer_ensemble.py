@@ -97,7 +97,7 @@ def frame(spark, rows, names):
 def kept(spark, dataset, rows):
     names = [*dataset.column_names, CORRUPT, train_set.BATCH]
     raw = frame(spark, [{**row, train_set.BATCH: "homes-0001"} for row in rows], names)
-    return train_set.keep(dataset, train_set.check(dataset, raw), folds=3)
+    return train_set.keep(dataset, train_set.check(dataset, raw), folds=3, order=["homes-0001"])
 
 
 @pytest.fixture(scope="module")

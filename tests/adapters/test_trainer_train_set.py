@@ -94,9 +94,35 @@ def test_the_newest_batch_wins_a_repeated_key(spark, tmp_path):
     """A key that comes twice is kept once, as the newest batch tells it."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,10\nb,,1,10\n", b2=HEADER + "a,,2,20\n")
 
-    rows = train_set.keep(TOYS, frame, folds=3).collect()
+    rows = train_set.keep(TOYS, frame, folds=3, order=["b1", "b2"]).collect()
 
     assert {row["id"]: row["weight"] for row in rows} == {"a": "2", "b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("june", "july"), ("prices", "corrected-prices"), ("toys-2", "toys-10"), ("b1", "b2")]
+)
+def test_the_newest_batch_is_that_of_the_order_and_not_of_the_names(spark, tmp_path, older, newer):
+    """A correction holds, whatever it is called."""
+    frame = checked(spark, tmp_path, **{newer: HEADER + "a,,2,20\n", older: HEADER + "a,,1,10\n"})
+
+    (row,) = train_set.keep(TOYS, frame, folds=3, order=[older, newer]).collect()
+
+    assert row["price"] == "20"
+
+
+def test_two_rows_of_one_batch_that_differ_in_the_target_alone_are_no_coin_toss(spark, tmp_path):
+    """Which of them is kept follows from what they say, and not from where they stand."""
+    lines = [f"a,,1,{price}\n" for price in range(10, 40)]
+    kept = set()
+    for number, several in enumerate((lines, lines[::-1], [*lines[15:], *lines[:15]])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        frame = checked(spark, folder, b1=HEADER + "".join(several)).repartition(7 + number)
+        (row,) = train_set.keep(TOYS, frame, folds=3, order=["b1"]).collect()
+        kept.add(row["price"])
+
+    assert len(kept) == 1
 
 
 def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
@@ -106,9 +132,10 @@ def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
     frame = checked(spark, tmp_path, b1=first, b2=second)
 
     alone = {
-        row["id"]: row[FOLD] for row in train_set.keep(TOYS, frame.where(f"{train_set.BATCH} = 'b1'"), 3).collect()
+        row["id"]: row[FOLD]
+        for row in train_set.keep(TOYS, frame.where(f"{train_set.BATCH} = 'b1'"), 3, ["b1"]).collect()
     }
-    joined = {row["id"]: row[FOLD] for row in train_set.keep(TOYS, frame, 3).collect()}
+    joined = {row["id"]: row[FOLD] for row in train_set.keep(TOYS, frame, 3, ["b1", "b2"]).collect()}
 
     assert alone.items() <= joined.items()
     assert set(alone.values()) == {TEST_FOLD, 0, 1, 2}
@@ -119,7 +146,7 @@ def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):
     """Each part with too few rows to fit or to test on has its sentence."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\n")
 
-    problems = train_set.shortages(TOYS, train_set.keep(TOYS, frame, 3), 3)
+    problems = train_set.shortages(TOYS, train_set.keep(TOYS, frame, 3, ["b1"]), 3)
 
     assert len(problems) == 4
     assert "the test part must have at least 10 usable rows" in problems[0]
@@ -131,8 +158,9 @@ def test_without_a_key_the_whole_row_is_the_key(spark, tmp_path):
     text = HEADER + "a,,1,10\na,,1,10\na,,2,10\n,a,1,10\n,,1,10\n"
     many = "".join(f"k{number},,1,1\n" for number in range(300))
 
-    first = train_set.keep(keyless, checked(spark, tmp_path, keyless, b1=text + many), 3)
-    both = train_set.keep(keyless, checked(spark, tmp_path, keyless, b2=text + many, b3=HEADER + many + "a,,1,10\n"), 3)
+    first = train_set.keep(keyless, checked(spark, tmp_path, keyless, b1=text + many), 3, ["b1"])
+    later = checked(spark, tmp_path, keyless, b2=text + many, b3=HEADER + many + "a,,1,10\n")
+    both = train_set.keep(keyless, later, 3, ["b2", "b3"])
 
     assert first.columns == ["weight", "price", "_b_label", train_set.BATCH, FOLD]
     assert first.count() == both.count() == 4 + 300

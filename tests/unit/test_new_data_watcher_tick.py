@@ -72,7 +72,7 @@ def test_nothing_landed_nothing_to_do():
 
 def test_the_oldest_good_batch_is_trained_on():
     """
-    Of two good batches the first in name order is started, and the other waits unread.
+    Of two good batches the first is started, and the other waits unread.
     """
     read = []
 
