@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from apps.common.manifest import MANIFEST, Manifest, Part, describe_part, schema
 __all__ = ["MANIFEST", "REASON", "Batch", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
 
 ROOT = "/baton"
+SCRATCH = "scratch"  # below the root: what running apps write for themselves
 REASON = "_reason.txt"
 MANIFEST_BYTES = 16 * 1024 * 1024  # a longer file is no manifest
 
@@ -101,6 +103,10 @@ class BatchStore:
         newest = max([folder.changed, *(file.changed for file in files)])
         return Entry(folder.name, newest, MANIFEST in {file.name for file in files})
 
+    def now(self) -> float:
+        """The NameNode's clock, by which a listing tells times, in seconds since 1970."""
+        return self.files.now(posixpath.join(self.root, SCRATCH))
+
     def exists(self, path: str) -> bool:
         """Whether an HDFS path is there."""
         return self.files.exists(path)
@@ -171,18 +177,41 @@ class BatchStore:
 
     def refuse(self, batch: str, reason: str) -> None:
         """
-        Move a landed batch to ``refused/`` with its reason; does nothing when it is there already.
+        Move a landed batch to ``refused/`` with its reason; does nothing when it is not in ``landing/`` any more.
 
-        A batch of the same name that was refused before is kept: the new one gets a number behind its name.
+        A batch of the same name that was refused before is kept: the new one gets a number behind its name. The reason
+        lies beside the batch's folder until that is there, so that it is known from the move on, and nothing is written
+        into a folder that somebody else may move meanwhile.
         """
         landed = self.folder("landing", batch)
         if not self.exists(landed):
             return
-        self.files.write(f"{landed}/{REASON}", reason.encode())
         taken = set(self.names("refused"))
         numbered = (f"{batch}.{number}" for number in itertools.count(2))
         free = next(name for name in itertools.chain([batch], numbered) if name not in taken)
-        self._move(batch, self.folder("refused", free))
+        target = self.folder("refused", free)
+        within, beside = self._reasons(free)
+        self.files.write(beside, reason.encode())
+        try:
+            self.files.rename(landed, target)
+            self.files.rename(beside, within, overwrite=True)
+        except FileNotFoundError:  # somebody moved it since it was looked for
+            if not self.exists(target):
+                self.files.delete(beside)
+
+    def reason(self, batch: str) -> str | None:
+        """Why a batch was refused; None when it was not."""
+        if not self.exists(self.folder("refused", batch)):
+            return None
+        for path in self._reasons(batch) * 2:  # it may be moved from beside to within just now
+            with suppress(FileNotFoundError):
+                return self.files.read(path).decode(errors="replace")
+        return f"somebody took its {REASON} away"
+
+    def _reasons(self, batch: str) -> tuple[str, str]:
+        """Where the reason of a refused batch is in the end, and where until the batch has been moved."""
+        folder = self.folder("refused", batch)
+        return f"{folder}/{REASON}", f"{folder}{REASON}"
 
     def _move(self, batch: str, target: str) -> None:
         source = self.folder("landing", batch)

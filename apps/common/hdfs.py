@@ -6,6 +6,7 @@ The client's own errors carry Java stack traces, and by itself it retries a dead
 
 import posixpath
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,15 @@ class Hdfs:
         except FileNotFoundError:
             return []
         return sorted(entries, key=lambda entry: entry.name)
+
+    def now(self, folder: str) -> float:
+        """The NameNode's clock, in seconds since 1970: when an empty file in ``folder``, made for this, was written."""
+        path = posixpath.join(folder, f"clock-{uuid.uuid4().hex}")
+        self.upload(path, [])
+        with self._answering(path):
+            written: int = self.client.get_file_info(path).modification_time
+        self.delete(path)
+        return written / 1000
 
     def exists(self, path: str) -> bool:
         """Whether a path is there."""

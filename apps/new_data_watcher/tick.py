@@ -30,13 +30,15 @@ class LandingView:
     """
     What a tick sees.
 
-    ``now`` and ``grace`` are in seconds. ``used`` gives the name of each used batch by its content hash, ``trainings``
+    ``now``, ``hdfs_now`` and ``grace`` are in seconds: this machine's clock, and the NameNode's, by which a listing
+    tells how old a batch is. ``used`` gives the name of each used batch by its content hash, ``trainings``
     the status of each training by the content hash of its batch.
     """
 
     dataset: str
     schema_hash: str
     now: float
+    hdfs_now: float
     grace: float
     landed: Sequence[LandedBatch]
     used: Mapping[str, str]
@@ -119,7 +121,7 @@ def _unfinished(view: LandingView) -> list[BatchAction]:
 
 
 def _incomplete(view: LandingView, landed: LandedBatch, problem: str) -> BatchAction:
-    age = view.now - landed.entry.changed
+    age = view.hdfs_now - landed.entry.changed
     if age < view.grace:
         return LeaveBatch(landed.entry.name, f"{problem}; it may still be being written")
     return RefuseBatch(landed.entry.name, f"{problem}; nothing changed for {age:.0f} s; drop it again under a new name")

@@ -67,6 +67,7 @@ class NewDataWatcher:
             dataset=self.store.dataset,
             schema_hash=self.schema_hash,
             now=time.time(),
+            hdfs_now=self.store.now() if landed else 0.0,
             grace=self.grace,
             landed=landed,
             used=used,

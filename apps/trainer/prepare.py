@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 
 from apps.common.batches import BatchStore, Manifest, schema_hash
 from apps.common.errors import BatchRefused, BatonError
-from apps.common.manifest import oldest_first
+from apps.common.manifest import MANIFEST, oldest_first
 from apps.trainer import train_set
 from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 
@@ -40,8 +40,11 @@ def verify(context: TrainingContext, found: FoundBatch) -> dict[str, Manifest]:
     Return the manifests of the batches used before, which are read together with it.
     """
     store, columns = context.store, context.dataset.column_names
-    names = [entry.name for entry in store.entries("used") if entry.complete]
-    used = {name: _used_manifest(store, name) for name in names if name != found.batch.name}
+    others = [entry for entry in store.entries("used") if entry.name != found.batch.name]
+    if lost := [entry.name for entry in others if not entry.complete]:
+        message = f"{store.folder('used')}: each batch must have its {MANIFEST}; {', '.join(lost)} got none"
+        raise BatonError(f"{message}; put it back, or take the folder away to train without it")
+    used = {entry.name: _used_manifest(store, entry.name) for entry in others}
     problems = store.problems(found.batch.name) if found.place == "landing" else []
     if (expected := schema_hash(columns)) != found.manifest.schema_hash:
         problems.append(f"the manifest's schema_hash must be {expected}; got {found.manifest.schema_hash}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apps.common import registry
-from apps.common.batches import REASON, Batch, BatchStore
+from apps.common.batches import Batch, BatchStore
 from apps.common.errors import BatonError
 from apps.common.messages import Expected
 from apps.common.registry import Version
@@ -67,8 +67,7 @@ class Pipeline:
 
     def refusal(self, batch: str) -> str | None:
         """Why a batch was refused, or None."""
-        path = f"{self.store.folder('refused', batch)}/{REASON}"
-        return self.store.read(path).decode() if self.store.exists(path) else None
+        return self.store.reason(batch)
 
     def wait_for_version_trained_on(
         self, batch: Batch, deadline: float = TRAINING_S, progress: Callable[[str], None] = lambda _: None

@@ -1,6 +1,7 @@
 """The batch store on a real HDFS."""
 
 import hashlib
+import posixpath
 import time
 import uuid
 from dataclasses import replace
@@ -8,8 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.common.batches import MANIFEST, REASON, BatchStore
+from apps.common.batches import MANIFEST, REASON, SCRATCH, BatchStore
 from apps.common.errors import BatchRefused, BatonError, Unavailable
+from apps.common.hdfs import Hdfs
 from apps.common.manifest import Manifest, Part, describe_part, schema_hash
 
 COLUMNS = ("a", "b")
@@ -170,6 +172,77 @@ def test_refusing_a_batch_moves_it_with_the_reason_and_may_be_done_twice(store, 
 
     assert [] == store.names("landing")
     assert b"too blue" == store.read(f"{store.folder('refused', 'b-0001')}/{REASON}")
+
+
+class MovedMeanwhile(Hdfs):
+    """HDFS, where somebody moves a batch right after it was looked for."""
+
+    def exists(self, path):
+        """Whether it was there."""
+        there = super().exists(path)
+        if there and "/landing/" in path:
+            self.make_folder(posixpath.dirname(path.replace("/landing/", "/used/")))
+            self.rename(path, path.replace("/landing/", "/used/"))
+        return there
+
+
+def test_a_batch_that_somebody_moves_while_it_is_refused_leaves_no_ghost(hdfs, store, part):
+    """
+    It is where that somebody put it, and neither in landing/ nor in refused/ is anything of its name.
+    """
+    store.put("b-0001", [part], manifest_of(store, part))
+
+    BatchStore(hdfs, store.dataset, files=MovedMeanwhile(hdfs)).refuse("b-0001", "too blue")
+
+    assert ["b-0001"] == store.names("used")
+    assert [] == store.names("landing") == store.files.listing(store.folder("refused"))
+    assert store.reason("b-0001") is None
+
+
+class KilledAfterTheMove(Hdfs):
+    """HDFS, as somebody leaves it who is killed when a batch has been moved to refused/."""
+
+    def rename(self, source, target, *, overwrite=False):
+        """Move it, and end."""
+        super().rename(source, target, overwrite=overwrite)
+        if "/landing/" in source:
+            raise KeyboardInterrupt
+
+
+def test_the_reason_is_known_from_the_move_on(hdfs, store, part):
+    """
+    Whoever refuses a batch may be killed anywhere: the batch is in landing/, or refused with its reason.
+    """
+    store.put("b-0001", [part], manifest_of(store, part))
+
+    with pytest.raises(KeyboardInterrupt):
+        BatchStore(hdfs, store.dataset, files=KilledAfterTheMove(hdfs)).refuse("b-0001", "too blue")
+
+    assert ["b-0001"] == store.names("refused")
+    assert "too blue" == store.reason("b-0001")
+
+
+def test_a_reason_that_somebody_took_away_does_not_make_a_refused_batch_another(store, part):
+    """
+    It stays refused, and the reason says that it is gone.
+    """
+    store.put("b-0001", [part], manifest_of(store, part))
+    store.refuse("b-0001", "too blue")
+    store.files.delete(f"{store.folder('refused', 'b-0001')}/{REASON}")
+
+    assert REASON in store.reason("b-0001")
+    assert store.reason("b-0002") is None
+
+
+def test_the_namenode_tells_its_time_and_keeps_nothing_of_it(store):
+    """
+    Its clock goes on, is about ours on one machine, and what was written to read it is removed.
+    """
+    first, second = store.now(), store.now()
+
+    assert first <= second
+    assert abs(second - time.time()) < 60
+    assert [] == [file.name for file in store.files.listing(f"{store.root}/{SCRATCH}") if file.name.startswith("clock")]
 
 
 def test_a_second_refusal_under_one_name_keeps_the_first(store, part):

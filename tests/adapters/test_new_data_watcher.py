@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import replace
 
@@ -128,6 +129,22 @@ def test_a_batch_that_is_still_being_written_is_left_alone(scene):
     scene.store.write(path, manifest)
     scene.tick()
     assert TrainingState.REQUESTED is scene.state(content_hash)
+
+
+@pytest.mark.parametrize("ahead", [1000, -1000])
+@pytest.mark.parametrize(("grace", "place"), [(600.0, "landing"), (0.0, "refused")])
+def test_a_clock_that_is_wrong_neither_shortens_the_grace_nor_prolongs_it(scene, monkeypatch, ahead, grace, place):
+    """
+    The NameNode's clock alone says for how long nothing changed in a batch.
+    """
+    scene.grace = grace
+    scene.store.write(f"{scene.store.folder('landing', 'cars-0001')}/part-0001.csv", b"half")
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + ahead)
+
+    scene.tick()
+
+    assert ["cars-0001"] == scene.store.names(place)
 
 
 def test_a_training_that_fails_three_times_refuses_its_batch(scene):

@@ -46,6 +46,7 @@ def view(*batches, used=None, trainings=None):
         dataset="cars",
         schema_hash="schema",
         now=NOW,
+        hdfs_now=NOW,
         grace=GRACE,
         landed=batches,
         used={hashes[content]: batch for content, batch in (used or {}).items()},
