@@ -8,45 +8,37 @@ request. Any failed step ends it too, with its reason, and the release before go
 import os
 import signal
 import sys
+from typing import NoReturn
 
 from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
 
 from apps.common import entry
-from apps.common.errors import BatonError
 from apps.common.exit_codes import DONE, FAILED
 from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.settings import ServerSettings
-
-ENDS = "the server ends"
 
 
 def main() -> None:
     """Wait, or serve; never return."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: crash(DONE))
-    crash(entry.run("prediction-server", ServerSettings, work, failed=ENDS))
+    crash(entry.run("prediction-server", ServerSettings, work, failed="the server ends"))
 
 
-def work(settings: ServerSettings, log: BoundLogger) -> int:
-    """Wait, or serve; return only after an error that nobody foresaw."""
+def work(settings: ServerSettings, log: BoundLogger) -> NoReturn:
+    """Wait, or serve; end only by raising."""
     bind_contextvars(release=settings.release, version=settings.model_version)
-    try:
-        settings.ready_file.unlink(missing_ok=True)
-        if not settings.model_version:
-            wait(settings)
-        from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
+    settings.ready_file.unlink(missing_ok=True)
+    if not settings.model_version:
+        wait(settings)
+    from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
 
-        serve(settings, log, lambda: crash(FAILED))
-    except BatonError:
-        raise
-    except Exception:
-        log.exception(ENDS)
-    return FAILED
+    serve(settings, log, lambda: crash(FAILED))
 
 
-def wait(settings: ServerSettings) -> None:
+def wait(settings: ServerSettings) -> NoReturn:
     """Be ready to be replaced by the first release."""
     ReadyFile(settings.release, settings.model_version, "waiting").write(settings.ready_file)
     while True:
