@@ -1,29 +1,42 @@
 """Log files of the services: the newest lines, the line that names an error, and following them as they grow."""
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from apps.common.errors import BatonError
+from apps.common.log_lines import worst_of
 from apps.common.waiting import pause
 
 FOLLOW_EVERY_S = 0.3
 TAIL_BYTES = 16 * 1024
-TELLING = re.compile(r"error|exception|fatal|refused|failed|address already in use", re.IGNORECASE)
-TRACE = re.compile(r"^\s+(at |File |\.\.\.)")
+WORST_OF = 40  # lines
 
 
-def last_lines(log: Path, count: int, size: int = TAIL_BYTES) -> list[str]:
-    """The newest ``count`` lines in the last ``size`` bytes of a log, without a line cut in two; none of no log."""
+def size_of(log: Path) -> int:
+    """How long a log is, in bytes; 0 when there is none."""
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def last_lines(log: Path, count: int, size: int = TAIL_BYTES, offset: int = 0) -> list[str]:
+    """
+    The newest ``count`` lines in the last ``size`` bytes of a log, without a line cut in two; none of no log.
+
+    Of its first ``offset`` bytes nothing is read, unless it was begun anew since and is shorter.
+    """
     try:
         with log.open("rb") as file:
-            begin = max(0, log.stat().st_size - size)
+            length = log.stat().st_size
+            whole = offset if offset <= length else 0
+            begin = max(whole, length - size)
             file.seek(begin)
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    if begin and len(lines) > 1:
+    if begin > whole and len(lines) > 1:
         del lines[0]
     return [line for line in lines if line.strip()][-count:]
 
@@ -38,11 +51,9 @@ def contains(log: Path, offset: int, text: str) -> bool:
         return False
 
 
-def worst_line(log: Path) -> str:
-    """The newest line that names an error, or the newest line."""
-    lines = last_lines(log, 40)
-    telling = [line for line in lines if TELLING.search(line) and not TRACE.match(line)]
-    return (telling or lines or [""])[-1].strip()[:300]
+def worst_line(log: Path, offset: int = 0) -> str:
+    """The newest line that names an error, or the newest line, of those behind a log's first ``offset`` bytes."""
+    return worst_of(last_lines(log, WORST_OF, offset=offset))
 
 
 def read(folder: Path, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:

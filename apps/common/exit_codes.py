@@ -10,6 +10,7 @@ NOTHING_LEFT = 3  # the batch dropper: every slice has been dropped
 REFUSED = 65  # sysexits.h: EX_DATAERR
 CRASHED = 70  # sysexits.h: EX_SOFTWARE
 _SIGNALLED = 128  # a shell, or a container's first process, adds the number of the signal
+_STOPS = ("SIGTERM", "SIGINT")
 
 
 class Outcome(StrEnum):
@@ -25,9 +26,13 @@ def outcome_of(code: int | None) -> Outcome | None:
     What an exit code says; None for DONE.
 
     ``code`` is negative for a signal, as in subprocess, and None when nobody saw the end: that is no sign of a crash.
+    Nor is a process that was asked to end, by a person, a node that is drained or a machine that goes down.
     """
-    known = {DONE: None, None: Outcome.COULD_NOT, FAILED: Outcome.COULD_NOT, REFUSED: Outcome.REFUSED}
-    return known.get(code, Outcome.CRASHED)
+    if code == DONE:
+        return None
+    if code in (None, FAILED) or signal_name(code) in _STOPS:
+        return Outcome.COULD_NOT
+    return Outcome.REFUSED if code == REFUSED else Outcome.CRASHED
 
 
 def signal_name(code: int | None) -> str:

@@ -3,17 +3,19 @@ What one tick decides, as a function of what it sees.
 
 It sees only what HDFS and the orchestrator say, remembers nothing, and asks for at most one training: so a tick that
 is killed anywhere, and run again, comes to the same end.
+
+A batch whose training failed keeps its place: the later ones wait with it until it is tried again, used or refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from apps.common.batches import Entry, repeat_problems
+from apps.common.exit_codes import Outcome
 from apps.common.manifest import MANIFEST, PLAIN_NAME, Manifest
-from apps.orchestrator.port import TrainingState, TrainingStatus
+from apps.orchestrator.port import ABSENT, Failure, TrainingState, TrainingStatus
 
-MAX_ATTEMPTS = 3
-_ABSENT = TrainingStatus(TrainingState.ABSENT)
+MAX_LEFT_BEHIND = 3  # trainings that say they are done and leave their batch in landing
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class LandingView:
 
     def training(self, content_hash: str, batch: str) -> TrainingStatus:
         """The training of this batch; one of another batch with the same content is none of its own."""
-        status = self.trainings.get(content_hash, _ABSENT)
-        return status if status.batch == batch else _ABSENT
+        status = self.trainings.get(content_hash, ABSENT)
+        return status if status.batch == batch else ABSENT
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,11 @@ class StartTraining:
 
 @dataclass(frozen=True)
 class RefuseBatch:
-    """Move a batch to refused/."""
+    """Move a batch to refused/; ``for_crashes`` tells one that nobody found at fault, but whose trainings crash."""
 
     batch: str
     reason: str
+    for_crashes: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,15 @@ class LeaveBatch:
     reason: str
 
 
-BatchAction = StartTraining | RefuseBatch | LeaveBatch
+@dataclass(frozen=True)
+class RetryLater:
+    """Leave a batch alone until its training may be tried again, and all later ones with it."""
+
+    batch: str
+    reason: str
+
+
+BatchAction = StartTraining | RefuseBatch | LeaveBatch | RetryLater
 
 
 def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]]) -> list[BatchAction]:
@@ -87,7 +98,7 @@ def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]])
     actions = _unfinished(view)
     promised: set[str] = set()  # content that an earlier batch in landing/ says it brings
     for landed in view.landed:
-        free = not _under_way(view) and not any(isinstance(action, StartTraining) for action in actions)
+        free = not _under_way(view) and not any(isinstance(action, StartTraining | RetryLater) for action in actions)
         if landed.manifest is None:
             actions.append(_incomplete(view, landed, landed.problem))
         elif problems := _problems(view, landed.entry.name, landed.manifest):
@@ -104,20 +115,36 @@ def _under_way(view: LandingView) -> bool:
 
 def _unfinished(view: LandingView) -> list[BatchAction]:
     """Trainings that were killed after the move to used/: the alias may not be set yet."""
-    failed = {
-        name: (content_hash, status)
-        for content_hash, name in view.used.items()
-        if (status := view.training(content_hash, name)).state is TrainingState.FAILED
-    }
-    again = [
-        StartTraining(name, content) for name, (content, status) in failed.items() if status.attempts < MAX_ATTEMPTS
-    ]
-    given_up: list[BatchAction] = [
-        LeaveBatch(name, f"its training failed {status.attempts} times after the batch was used; see the trainer's log")
-        for name, (_, status) in failed.items()
-        if status.attempts >= MAX_ATTEMPTS
-    ]
-    return given_up if _under_way(view) else [*given_up, *again[:1]]
+    actions: list[BatchAction] = []
+    for content_hash, name in view.used.items():
+        status = view.training(content_hash, name)
+        if status.state is not TrainingState.FAILED or status.failure is None:
+            continue
+        if status.failure.is_final:
+            actions.append(LeaveBatch(name, f"it was used, and its training {_ended(status.failure)}"))
+        elif not _under_way(view) and not any(isinstance(action, StartTraining | RetryLater) for action in actions):
+            actions.append(_again(view, name, content_hash, status.failure))
+    return actions
+
+
+def _again(view: LandingView, name: str, content_hash: str, failure: Failure) -> BatchAction:
+    if view.now < failure.retry_at:
+        wait = failure.retry_at - failure.at
+        return RetryLater(name, f"its training {_ended(failure)}; tried again {wait:.0f} s after that")
+    return StartTraining(name, content_hash)
+
+
+def _ended(failure: Failure) -> str:
+    """How a training failed, for a reason."""
+    why = f": {failure.reason}" if failure.reason else ""
+    match failure.outcome:
+        case Outcome.REFUSED:
+            return f"refused it{why}"
+        case Outcome.COULD_NOT:
+            return f"could not be done{why}"
+        case Outcome.CRASHED:
+            times = f" {failure.crashes} times" if failure.crashes > 1 else ""
+            return f"crashed{times}{why}"
 
 
 def _incomplete(view: LandingView, landed: LandedBatch, problem: str) -> BatchAction:
@@ -144,11 +171,15 @@ def _next(
     view: LandingView, landed: LandedBatch, manifest: Manifest, differences: Callable[[str, Manifest], list[str]]
 ) -> list[BatchAction]:
     """What to do with the oldest good batch while no training is under way."""
-    name = landed.entry.name
-    status = view.training(manifest.content_hash, name)
-    if status.attempts >= MAX_ATTEMPTS:
-        ended = "failed" if status.state is TrainingState.FAILED else "left the batch in landing"
-        return [RefuseBatch(name, f"training {ended} {status.attempts} times; see the log of the trainer")]
-    if problems := differences(name, manifest):
+    name, content_hash = landed.entry.name, manifest.content_hash
+    status = view.training(content_hash, name)
+    failure = status.failure if status.state is TrainingState.FAILED else None
+    if failure and failure.is_final:
+        reason = f"its training {_ended(failure)}; see the log of the trainer; drop it under another name to try again"
+        return [RefuseBatch(name, reason, for_crashes=failure.outcome is Outcome.CRASHED)]
+    if status.state is TrainingState.SUCCEEDED and status.attempts >= MAX_LEFT_BEHIND:
+        return [RefuseBatch(name, f"training left the batch in landing {status.attempts} times; see the trainer's log")]
+    again = _again(view, name, content_hash, failure) if failure else StartTraining(name, content_hash)
+    if isinstance(again, StartTraining) and (problems := differences(name, manifest)):
         return [_incomplete(view, landed, "; ".join(problems))]
-    return [StartTraining(name, manifest.content_hash)]
+    return [again]

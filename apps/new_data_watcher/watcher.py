@@ -8,8 +8,16 @@ from structlog.stdlib import BoundLogger
 from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatchRefused
 from apps.common.manifest import MANIFEST, oldest_first
-from apps.new_data_watcher.tick import LandedBatch, LandingView, LeaveBatch, RefuseBatch, StartTraining, decide
-from apps.orchestrator.port import Orchestrator
+from apps.new_data_watcher.tick import (
+    LandedBatch,
+    LandingView,
+    LeaveBatch,
+    RefuseBatch,
+    RetryLater,
+    StartTraining,
+    decide,
+)
+from apps.orchestrator.port import ABSENT, Orchestrator
 
 
 class NewDataWatcher:
@@ -24,6 +32,7 @@ class NewDataWatcher:
         grace: float,
         registry_answers: Callable[[], object],
         log: BoundLogger,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """``registry_answers`` raises Unavailable while a training would fail for want of the model registry."""
         self.store = store
@@ -32,46 +41,51 @@ class NewDataWatcher:
         self.grace = grace
         self.registry_answers = registry_answers
         self.log = log
+        self.clock = clock
         self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
-        self._logged_waits: set[LeaveBatch] = set()
+        self._logged_waits: set[LeaveBatch | RetryLater] = set()
 
     def tick(self) -> None:
         """Look once and act."""
-        waits = set()
+        waits: set[LeaveBatch | RetryLater] = set()
         for action in decide(self.view(), self.store.differences):
             match action:
                 case StartTraining():
                     self._start(action)
                 case RefuseBatch():
-                    self.store.refuse(action.batch, action.reason)
-                    self.log.warning("batch refused", batch=action.batch, reason=action.reason)
-                case LeaveBatch():
+                    self._refuse(action)
+                case LeaveBatch() | RetryLater():
                     waits.add(action)
         for wait in waits - self._logged_waits:
             self.log.info("waiting", batch=wait.batch, reason=wait.reason)
         self._logged_waits = waits
 
     def _start(self, action: StartTraining) -> None:
-        self.registry_answers()  # an outage must not use up the batch's attempts
+        self.registry_answers()  # while it is away a training can only fail
         self.orchestrator.start_training(action.batch, action.content_hash)
-        status = self.orchestrator.training_state(action.content_hash)
+        status = self.orchestrator.trainings().get(action.content_hash, ABSENT)
         if status.state.under_way:
             self.log.info("training asked for", batch=action.batch, attempt=status.attempts)
+
+    def _refuse(self, action: RefuseBatch) -> None:
+        if action.for_crashes:
+            self.registry_answers()  # crashes are held against a batch only when the platform is well
+        self.store.refuse(action.batch, action.reason)
+        self.log.warning("batch refused", batch=action.batch, reason=action.reason)
 
     def view(self) -> LandingView:
         """Return what HDFS and the orchestrator say now."""
         landed = _in_order([batch for entry in self.store.entries("landing") if (batch := self._landed(entry))])
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
-        hashes = {*used, *(batch.manifest.content_hash for batch in landed if batch.manifest)}
         return LandingView(
             dataset=self.store.dataset,
             schema_hash=self.schema_hash,
-            now=time.time(),
+            now=self.clock(),
             hdfs_now=self.store.now() if landed else 0.0,
             grace=self.grace,
             landed=landed,
             used=used,
-            trainings={content_hash: self.orchestrator.training_state(content_hash) for content_hash in sorted(hashes)},
+            trainings=self.orchestrator.trainings(),
         )
 
     def _landed(self, entry: Entry) -> LandedBatch | None:

@@ -23,6 +23,7 @@ class GivenUp:
 
     version: str
     release: int
+    reason: str = ""
 
 
 VersionAction = RollOut | GivenUp
@@ -40,4 +41,6 @@ def decide(champion: str | None, served: Served) -> VersionAction | None:
         return None
     if wanted is None or wanted.version != champion:
         return RollOut(champion)
-    return GivenUp(champion, wanted.release) if wanted.state is ReleaseState.FAILED else None
+    if wanted.state is not ReleaseState.FAILED:
+        return None
+    return GivenUp(champion, wanted.release, wanted.failure.reason if wanted.failure else "")

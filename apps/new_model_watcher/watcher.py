@@ -29,6 +29,11 @@ class NewModelWatcher:
             serving = served.serving.version if served.serving else None
             self.log.info("roll-out asked for", version=action.version, release=release, serving=serving)
         if isinstance(action, GivenUp) and action != self._logged:
-            advice = "see the log of prediction-server; move the alias champion to another version"
-            self.log.error("the champion does not serve", version=action.version, release=action.release, advice=advice)
+            self.log.error(
+                "the champion does not serve",
+                version=action.version,
+                release=action.release,
+                reason=action.reason,
+                advice="see the log of prediction-server; move the alias champion to another version",
+            )
         self._logged = action if isinstance(action, GivenUp) else None

@@ -8,16 +8,27 @@ training's number is in its Job's name, and a patch names the state that it was 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kubernetes import client, config
 
 from apps.common.errors import Unavailable
-from apps.orchestrator.port import Release, ReleaseState, Served, TrainingState, TrainingStatus
+from apps.orchestrator.port import ABSENT, Release, ReleaseState, Served, TrainingStatus
+from apps.orchestrator.training_jobs import (
+    ATTEMPT,
+    BATCH,
+    HASH,
+    JOB_NAME,
+    NUMBER,
+    failure_condition,
+    number_of,
+    state_of,
+    statuses,
+)
 
 TRAINER, SERVER = "trainer", "prediction-server"
 VERSION, RELEASE = "baton.dev/model-version", "baton.dev/release"  # annotations of the server's pods
-BATCH, HASH, ATTEMPT, NUMBER = (f"baton.dev/{name}" for name in ("batch", "content-hash", "attempt", "number"))
 COMPONENT = "app.kubernetes.io/component"
 CONFLICT = 409
 PATIENCE_S = 10
@@ -41,15 +52,16 @@ class ClusterOrchestrator:
         self.namespace = namespace
         self._batch = client.BatchV1Api(api)
         self._apps = client.AppsV1Api(api)
+        self._core = client.CoreV1Api(api)
 
     def start_training(self, batch: str, content_hash: str) -> None:
         """Ask for a training of ``batch``; does nothing while any training is requested or running."""
-        jobs = self._trainings()
-        if any(_training_state(job).under_way for job in jobs):
+        jobs = self._jobs()
+        if any(state_of(job).under_way for job in jobs):
             return
-        before = _status(jobs, content_hash)
+        before = statuses(jobs, {}).get(content_hash, ABSENT)
         attempt = before.attempts + 1 if before.batch == batch else 1
-        number = 1 + max(map(_number, jobs), default=0)
+        number = 1 + max(map(number_of, jobs), default=0)
         annotations = {BATCH: batch, HASH: content_hash, ATTEMPT: str(attempt), NUMBER: str(number)}
         job = self._job(f"{TRAINER}-{number}", annotations)
         try:
@@ -58,9 +70,10 @@ class ClusterOrchestrator:
             if error.status != CONFLICT:  # another watcher was quicker: one training at a time
                 raise _unavailable(error) from error
 
-    def training_state(self, content_hash: str) -> TrainingStatus:
-        """The state of the training keyed by the batch's content hash."""
-        return _status(self._trainings(), content_hash)
+    def trainings(self) -> Mapping[str, TrainingStatus]:
+        """The status of every training whose Job Kubernetes still keeps, by the content hash of its batch."""
+        jobs = self._jobs()
+        return statuses(jobs, self._pods() if any(map(failure_condition, jobs)) else {})
 
     def served(self) -> Served:
         """What serves now and what was last asked for."""
@@ -90,11 +103,17 @@ class ClusterOrchestrator:
             return number
         raise Unavailable(f"{SERVER} must hold still to be patched; got {TRIES} conflicts; the next tick tries again")
 
-    def _trainings(self) -> list[Any]:
+    def _jobs(self) -> list[Any]:
         """The Jobs of all trainings that Kubernetes still keeps, oldest first."""
         selector = f"{COMPONENT}={TRAINER}"
         jobs = self._get(self._batch.list_namespaced_job, self.namespace, label_selector=selector).items
-        return sorted((job for job in jobs if NUMBER in (job.metadata.annotations or {})), key=_number)
+        return sorted((job for job in jobs if NUMBER in (job.metadata.annotations or {})), key=number_of)
+
+    def _pods(self) -> dict[str, Any]:
+        """The newest pod of each training, by the name of its Job."""
+        pods = self._get(self._core.list_namespaced_pod, self.namespace, label_selector=f"{COMPONENT}={TRAINER}").items
+        oldest_first = sorted(pods, key=lambda pod: pod.metadata.creation_timestamp)
+        return {(pod.metadata.labels or {}).get(JOB_NAME, ""): pod for pod in oldest_first}
 
     def _job(self, name: str, annotations: dict[str, str]) -> dict[str, Any]:
         """A Job from the CronJob's template, as ``kubectl create job --from`` makes it."""
@@ -145,27 +164,6 @@ def _unavailable(error: client.ApiException) -> Unavailable:
     except (TypeError, ValueError, KeyError):
         message = error.reason
     return Unavailable(f"Kubernetes must do what is asked; got {error.status}: {message}; see charts/pipeline")
-
-
-def _number(job: Any) -> int:
-    return int(job.metadata.annotations[NUMBER])
-
-
-def _training_state(job: Any) -> TrainingState:
-    ended = {condition.type for condition in job.status.conditions or [] if condition.status == "True"}
-    if "Complete" in ended:
-        return TrainingState.SUCCEEDED
-    if "Failed" in ended:
-        return TrainingState.FAILED
-    return TrainingState.RUNNING if job.status.ready else TrainingState.REQUESTED
-
-
-def _status(jobs: list[Any], content_hash: str) -> TrainingStatus:
-    for job in reversed(jobs):
-        annotations = job.metadata.annotations
-        if annotations[HASH] == content_hash:
-            return TrainingStatus(_training_state(job), int(annotations[ATTEMPT]), annotations[BATCH])
-    return TrainingStatus(TrainingState.ABSENT)
 
 
 def _release(pods: Any, state: ReleaseState) -> Release | None:

@@ -6,15 +6,18 @@ it. Nothing is remembered in a process, so either side can be killed anywhere an
 
     <state>/orchestrator/training.json            the newest training; while it is under way no other can be asked for
     <state>/orchestrator/trainings/<hash>.json    the trainings before it, by content hash
-    <state>/orchestrator/release.json             the newest release asked for, and whether it failed
+    <state>/orchestrator/release.json             the newest release asked for, and how its last try ended
     <state>/orchestrator/served.json              the release that answers; the only place that says so
 """
 
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from apps.orchestrator.port import Release, ReleaseState, Served, TrainingState, TrainingStatus
+from apps.common.exit_codes import Outcome
+from apps.orchestrator.port import ABSENT, Failure, Release, ReleaseState, Served, TrainingState, TrainingStatus
 from apps.orchestrator.state_files import StateFiles
 
 _TRAINING, _RELEASE, _SERVED = "training.json", "release.json", "served.json"
@@ -30,20 +33,26 @@ class TrainingRequest:
     state: TrainingState = TrainingState.REQUESTED
     pid: int | None = None
     created: float | None = None
-    exit_code: int | None = None
+    failure: Failure | None = None
 
     @property
     def status(self) -> TrainingStatus:
         """What the port tells of it."""
-        return TrainingStatus(self.state, self.attempt, self.batch)
+        return TrainingStatus(self.state, self.attempt, self.batch, self.failure)
 
 
 def _training(raw: dict[str, Any]) -> TrainingRequest:
-    return TrainingRequest(**{**raw, "state": TrainingState(raw["state"])})
+    told = {**raw, "state": TrainingState(raw["state"]), "failure": _failure(raw.get("failure"))}
+    return TrainingRequest(**told)
 
 
 def _release(raw: dict[str, Any]) -> Release:
-    return Release(int(raw["release"]), str(raw["version"]), ReleaseState(raw["state"]))
+    state = ReleaseState(raw["state"])
+    return Release(int(raw["release"]), str(raw["version"]), state, _failure(raw.get("failure")))
+
+
+def _failure(raw: dict[str, Any] | None) -> Failure | None:
+    return Failure(**{**raw, "outcome": Outcome(raw["outcome"])}) if raw else None
 
 
 class EmbeddedOrchestrator:
@@ -61,19 +70,17 @@ class EmbeddedOrchestrator:
             newest = self._newest_training()
             if newest and newest.state.under_way:
                 return
-            before = self.training_state(content_hash)
+            before = self.trainings().get(content_hash, ABSENT)
             if newest:  # kept before it is overwritten: killed in between, it is merely there twice
                 self._files.write(f"trainings/{newest.content_hash}.json", asdict(newest))
-            attempt = before.attempts + 1 if before.batch == batch else 1
-            self._files.write(_TRAINING, asdict(TrainingRequest(batch, content_hash, attempt)))
+            attempt, failure = (before.attempts + 1, before.failure) if before.batch == batch else (1, None)
+            self._files.write(_TRAINING, asdict(TrainingRequest(batch, content_hash, attempt, failure=failure)))
 
-    def training_state(self, content_hash: str) -> TrainingStatus:
-        """The state of the training keyed by the batch's content hash."""
+    def trainings(self) -> Mapping[str, TrainingStatus]:
+        """The status of every training, by the content hash of its batch."""
         newest = self._newest_training()
-        if newest and newest.content_hash == content_hash:
-            return newest.status
-        earlier = self._files.read(f"trainings/{content_hash}.json", _training)
-        return earlier.status if earlier else TrainingStatus(TrainingState.ABSENT)
+        remembered = [*self._files.read_all("trainings", _training), *([newest] if newest else [])]
+        return {training.content_hash: training.status for training in remembered}
 
     def served(self) -> Served:
         """What serves now and what was last asked for."""
@@ -102,12 +109,7 @@ class EmbeddedOrchestrator:
         return newest if newest and newest.state is TrainingState.RUNNING else None
 
     def mark_training(
-        self,
-        content_hash: str,
-        state: TrainingState,
-        pid: int | None = None,
-        created: float | None = None,
-        exit_code: int | None = None,
+        self, content_hash: str, state: TrainingState, pid: int | None = None, created: float | None = None
     ) -> None:
         """
         Say where the newest training stands; does nothing for any other, which is long over.
@@ -117,8 +119,18 @@ class EmbeddedOrchestrator:
         with self._files.locked():
             newest = self._newest_training()
             if newest and newest.content_hash == content_hash:
-                marked = replace(newest, state=state, pid=pid, created=created, exit_code=exit_code)
+                failure = None if state is TrainingState.SUCCEEDED else newest.failure
+                marked = replace(newest, state=state, pid=pid, created=created, failure=failure)
                 self._files.write(_TRAINING, asdict(marked))
+
+    def fail_training(self, content_hash: str, outcome: Outcome, reason: str = "") -> None:
+        """Say that the newest training failed, and how; does nothing for any other, which is long over."""
+        with self._files.locked():
+            newest = self._newest_training()
+            if newest and newest.content_hash == content_hash:
+                failure = Failure.after(newest.failure, outcome, time.time(), reason)
+                failed = replace(newest, state=TrainingState.FAILED, pid=None, created=None, failure=failure)
+                self._files.write(_TRAINING, asdict(failed))
 
     def wanted_release(self) -> Release | None:
         """The newest release asked for."""
@@ -143,6 +155,19 @@ class EmbeddedOrchestrator:
                 self._files.write(_RELEASE, asdict(replace(release, state=state)))
             if serving and serving.release == release.release:
                 self._files.remove(_SERVED)
+
+    def fail_release(self, release: int, outcome: Outcome, reason: str = "") -> None:
+        """
+        Say how a try of the newest release ended: it is tried again, or counts as failed when trying cannot help.
+
+        Does nothing for any other release, which a newer wish has overtaken.
+        """
+        with self._files.locked():
+            wanted = self._files.read(_RELEASE, _release)
+            if wanted and wanted.release == release and wanted.state is ReleaseState.STARTING:
+                failure = Failure.after(wanted.failure, outcome, time.time(), reason)
+                state = ReleaseState.FAILED if failure.is_final else ReleaseState.STARTING
+                self._files.write(_RELEASE, asdict(replace(wanted, state=state, failure=failure)))
 
     def _newest_training(self) -> TrainingRequest | None:
         return self._files.read(_TRAINING, _training)

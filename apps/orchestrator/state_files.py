@@ -5,6 +5,7 @@ The lock is the kernel's, so a process that is killed cannot keep it; a reader n
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,16 @@ class StateFiles:
             raise self._unavailable(error) from error
         except (ValueError, KeyError, TypeError):
             return None
+
+    def read_all(self, folder: str, parse: Callable[[dict[str, Any]], T]) -> list[T]:
+        """The parsed content of every file in a folder below this one, of those that parse, in no order."""
+        try:
+            names = [entry.name for entry in os.scandir(self.folder / folder) if entry.name.endswith(".json")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._unavailable(error) from error
+        return [found for name in names if (found := self.read(f"{folder}/{name}", parse)) is not None]
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Replace a file as a whole; only inside ``locked``, so that the temporary name belongs to one writer."""

@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
@@ -18,7 +19,7 @@ from apps.trainer.stopping import CleanStop
 
 
 def work(settings: TrainerSettings, log: BoundLogger) -> int:
-    """Train; return DONE when the batch is trained on or refused: a refusal is a result and not a failure."""
+    """Train; return DONE when the batch is trained on, raise BatchRefused when it is in refused/ instead."""
     begun = time.monotonic()
     bind_contextvars(batch=settings.batch)
     dataset = datasets.get(settings.dataset)
@@ -26,15 +27,19 @@ def work(settings: TrainerSettings, log: BoundLogger) -> int:
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as starter:
         spark = starter.submit(session.start, settings)  # while MLflow is imported: each takes seconds
+        from apps.trainer.faults import judged  # noqa: PLC0415
         from apps.trainer.found_batch import TrainingContext  # noqa: PLC0415
         from apps.trainer.training import train_on_batch  # noqa: PLC0415
 
         stop = CleanStop(settings, log)
         stop.install()
+        context = TrainingContext(settings, dataset, store, spark, log)
         try:
-            train_on_batch(TrainingContext(settings, dataset, store, spark, log), stop)
+            with judged(context):
+                train_on_batch(context, stop)
         finally:
-            spark.result().stop()
+            with suppress(Exception):  # whatever became of Spark, what came of the training is known
+                spark.result().stop()
             shutil.rmtree(settings.scratch, ignore_errors=True)
     log.info("done", seconds=round(time.monotonic() - begun, 1))
     return DONE

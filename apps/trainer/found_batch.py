@@ -63,21 +63,34 @@ def find(context: TrainingContext) -> FoundBatch:
 def _place(context: TrainingContext) -> str:
     store, batch = context.store, context.settings.batch
     for place in ("landing", "used"):
-        if store.exists(f"{store.folder(place, batch)}/{MANIFEST}"):
+        if _lies_in(context, place):
             return place
     if store.exists(store.folder("refused", batch)):
         raise BatchRefused(f"{batch} must be in landing or used; got refused; its reason is there")
+    wanted = context.settings.content_hash
+    what = f"a complete batch with the content {wanted}" if wanted else "a complete batch"
     raise SettingsError(
-        f"BATON_BATCH must name a complete batch in {store.folder('landing')}; got {batch!r}; "
-        "drop it again, or look in refused"
+        f"BATON_BATCH must name {what} in {store.folder('landing')}; got {batch!r}; drop it again, or look in refused"
     )
+
+
+def _lies_in(context: TrainingContext, place: str) -> bool:
+    """Whether the batch lies there, with the content that was asked for: another of its name may have come since."""
+    store, batch, wanted = context.store, context.settings.batch, context.settings.content_hash
+    if not store.exists(f"{store.folder(place, batch)}/{MANIFEST}"):
+        return False
+    if not wanted:
+        return True
+    try:
+        return store.manifest(place, batch).content_hash == wanted
+    except (BatchRefused, FileNotFoundError):
+        return False
 
 
 def refuse(context: TrainingContext, reason: str) -> None:
     """Move the batch out of landing with the reason; one that is elsewhere stays there."""
-    store, batch = context.store, context.settings.batch
-    if store.exists(f"{store.folder('landing', batch)}/{MANIFEST}"):
-        store.refuse(batch, reason)
+    if _lies_in(context, "landing"):
+        context.store.refuse(context.settings.batch, reason)
 
 
 def refuse_if(problems: list[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import LifecycleStage, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from apps.common import registry
@@ -38,8 +38,11 @@ class MlflowRun:
         self.experiment = self._experiment()
 
     def _experiment(self) -> str:
+        """The experiment's id; one that somebody deleted is restored, because no other can have its name."""
         experiment = self.client.get_experiment_by_name(self.dataset)
         if experiment:
+            if experiment.lifecycle_stage == LifecycleStage.DELETED:
+                self.client.restore_experiment(experiment.experiment_id)
             return str(experiment.experiment_id)
         try:
             return str(self.client.create_experiment(self.dataset))

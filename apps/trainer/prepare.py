@@ -58,10 +58,17 @@ def verify(context: TrainingContext, found: FoundBatch) -> dict[str, Manifest]:
 
 
 def _used_manifest(store: BatchStore, name: str) -> Manifest:
+    """The manifest of a batch used before; raises BatonError when it cannot be read again: no fault of the new one."""
+    folder = store.folder("used", name)
     try:
-        return store.manifest("used", name)
-    except BatchRefused as refusal:  # no fault of the new batch
-        raise BatonError(f"{store.folder('used', name)}: {refusal}; mend it or take it away") from refusal
+        manifest = store.manifest("used", name)
+    except BatchRefused as refusal:
+        raise BatonError(f"{folder}: {refusal}; mend it or take it away") from refusal
+    there = {file.name: file.bytes for file in store.files.listing(folder)}
+    if lost := [part.name for part in manifest.parts if there.get(part.name) != part.bytes]:
+        message = f"{folder} must hold what its manifest says; got {', '.join(lost)} missing or changed"
+        raise BatonError(f"{message}; put it back, or take the folder away")
+    return manifest
 
 
 def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest]) -> CheckedRows:

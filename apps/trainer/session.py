@@ -4,6 +4,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
+from apps.common.errors import Unavailable
 from apps.common.spark import MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.trainer.settings import TrainerSettings
@@ -11,7 +12,7 @@ from apps.trainer.settings import TrainerSettings
 
 def start(settings: TrainerSettings) -> SparkSession:
     """
-    Start Spark.
+    Start Spark; raise Unavailable when it does not: no batch has been looked at by then.
 
     The default file system is the local one, since MLlib saves a model there (HDFS with executors, which share no disk
     with this process); HDFS is read by full URLs.
@@ -19,7 +20,10 @@ def start(settings: TrainerSettings) -> SparkSession:
     builder = SparkSession.builder.appName(f"baton-trainer-{settings.batch}")
     for name, value in (_options(settings) | settings.spark_options()).items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except Exception as error:
+        raise Unavailable(f"Spark must start; got {error}; see the log of the trainer") from error
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 

@@ -16,6 +16,15 @@ class TrainerSettings(ExecutorSettings):
     batch: Annotated[str, SetBy("whoever starts the training")] = Field(
         min_length=1, pattern=r"^[^/._][^/]*$", description="The batch in landing/ to train on."
     )
+    content_hash: Annotated[str, SetBy("whoever starts the training")] = Field(
+        default="", pattern="^([0-9a-f]{64})?$", description="The content that the batch must have; empty takes any."
+    )
+    training_deadline_s: Annotated[int, Unit("seconds")] = Field(
+        default=21600,
+        ge=60,
+        description="How long a training may take before whoever runs it ends it; in a cluster trainer.deadlineSeconds "
+        "has the default.",
+    )
     spark_master: str = Field(
         default="local[*]", pattern=SPARK_MASTER, description="Where Spark runs; local[*] has a slot for each core."
     )

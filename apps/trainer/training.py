@@ -15,7 +15,7 @@ from apps.trainer.stopping import CleanStop
 
 
 def train_on_batch(context: TrainingContext, stop: CleanStop) -> None:
-    """Do what is left to do for the batch; a batch that breaks its contract is moved to refused/."""
+    """Do what is left to do for the batch; raise BatchRefused when it breaks its contract: it is in refused/ then."""
     step = StepRunner(context.log)
     try:
         found = step("find the batch", find, context)
@@ -27,8 +27,8 @@ def train_on_batch(context: TrainingContext, stop: CleanStop) -> None:
             version = found.version
         _close(context, found, version, step, stop)
     except BatchRefused as refusal:
-        context.log.warning("the batch is refused", reason=str(refusal))
         refuse(context, str(refusal))
+        raise
 
 
 def _make_version(context: TrainingContext, found: FoundBatch, step: StepRunner, stop: CleanStop) -> Version:

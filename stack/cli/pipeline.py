@@ -10,7 +10,7 @@ from apps.common.errors import BatonError
 from apps.common.messages import Expected
 from apps.common.registry import Version
 from apps.common.waiting import wait_until
-from apps.orchestrator.port import Served
+from apps.orchestrator.port import ABSENT, Served, TrainingStatus
 from loadtest.traffic import read_expected
 from stack.runtime import RunningStack
 
@@ -69,6 +69,10 @@ class Pipeline:
         """Why a batch was refused, or None."""
         return self.store.reason(batch)
 
+    def training(self, content_hash: str) -> TrainingStatus:
+        """Where the training on this content stands."""
+        return self.orchestrator.trainings().get(content_hash, ABSENT)
+
     def wait_for_version_trained_on(
         self, batch: Batch, deadline: float = TRAINING_S, progress: Callable[[str], None] = lambda _: None
     ) -> str:
@@ -77,7 +81,7 @@ class Pipeline:
         def trained() -> str | None:
             if reason := self.refusal(batch.name):
                 raise BatonError(f"batch {batch.name} was refused: {reason}")
-            progress(str(self.orchestrator.training_state(batch.content_hash).state))
+            progress(str(self.training(batch.content_hash).state))
             champion = self.champion()
             used = self.store.exists(self.store.folder("used", batch.name))
             if champion and used and champion.tags.get("content_hash") == batch.content_hash:
@@ -85,8 +89,9 @@ class Pipeline:
             return None
 
         def describe() -> str:
-            status = self.orchestrator.training_state(batch.content_hash)
-            return f"the training of {batch.name} is {status.state} after {status.attempts} attempts; see its log"
+            status = self.training(batch.content_hash)
+            why = f" ({status.failure.outcome}: {status.failure.reason})" if status.failure else ""
+            return f"the training of {batch.name} is {status.state}{why} after {status.attempts} attempts; see its log"
 
         return wait_until(trained, deadline, describe, every=0.5)
 

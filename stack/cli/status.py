@@ -4,7 +4,7 @@
 It works on a stack that is half dead: each question has a deadline, and each problem names the command that mends it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +12,10 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from rich.table import Table
 
+from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatonError, Unavailable
-from apps.orchestrator.port import Release
-from stack.cli import addresses
+from apps.orchestrator.port import ABSENT, Release, TrainingState, TrainingStatus
+from stack.cli import addresses, retries
 from stack.cli.deadline import ask_all
 from stack.cli.pipeline import Pipeline
 from stack.cli.settings import shown
@@ -28,27 +29,38 @@ NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemct
 
 
 def _release(release: Release | None) -> dict[str, Any] | None:
-    return (
-        {"release": release.release, "version": release.version, "state": str(release.state)}
-        if release is not None
-        else None
-    )
+    if release is None:
+        return None
+    told = {"release": release.release, "version": release.version, "state": str(release.state)}
+    return told | retries.as_json(release.failure)
 
 
 def _batches(pipeline: Pipeline) -> dict[str, Any]:
-    store = pipeline.store
-    landing = []
-    for entry in store.entries("landing"):
-        state = "incomplete"
-        if entry.complete:
-            try:
-                content_hash = store.manifest("landing", entry.name).content_hash
-                state = str(pipeline.orchestrator.training_state(content_hash).state)
-            except BatonError as error:
-                state = str(error)
-        landing.append({"batch": entry.name, "training": state})
-    refused = [{"batch": entry.name, "reason": pipeline.refusal(entry.name)} for entry in store.entries("refused")]
-    return {"landing": landing, "used": [entry.name for entry in store.entries("used")], "refused": refused}
+    """The batches by place; ``unfinished`` are used ones whose training has not done its last steps."""
+    store, trainings = pipeline.store, pipeline.orchestrator.trainings()
+    used = store.names("used")
+    unfinished = [one for one in trainings.values() if one.batch in used and one.state is not TrainingState.SUCCEEDED]
+    return {
+        "landing": [_landed(store, entry, trainings) for entry in store.entries("landing")],
+        "used": used,
+        "unfinished": [_training(status.batch, status) for status in unfinished],
+        "refused": [{"batch": name, "reason": pipeline.refusal(name)} for name in store.names("refused")],
+    }
+
+
+def _landed(store: BatchStore, entry: Entry, trainings: Mapping[str, TrainingStatus]) -> dict[str, Any]:
+    if not entry.complete:
+        return {"batch": entry.name, "training": "incomplete"}
+    try:
+        content_hash = store.manifest("landing", entry.name).content_hash
+    except BatonError as error:
+        return {"batch": entry.name, "training": str(error)}
+    return _training(entry.name, trainings.get(content_hash, ABSENT))
+
+
+def _training(batch: str, status: TrainingStatus) -> dict[str, Any]:
+    told = {"batch": batch, "training": str(status.state), "attempts": status.attempts}
+    return told | retries.as_json(status.failure)
 
 
 def _versions(pipeline: Pipeline) -> list[dict[str, Any]]:
@@ -193,16 +205,22 @@ def _serving_line(known: dict[str, Any]) -> str:
         f"serving: version {serving['version']} (release {serving['release']})" if serving else "serving: nothing yet"
     )
     if wanted and wanted != serving:
-        line += f"; release {wanted['release']} of version {wanted['version']} is {wanted['state']}"
+        state = f"{wanted['state']}{retries.words(wanted)}"
+        line += f"; release {wanted['release']} of version {wanted['version']} is {state}"
     return f"\n{line}; champion: {champion}"
 
 
 def _batches_table(batches: dict[str, Any]) -> Table:
     table = Table("batch", "where", "", box=None, title="\nBatches", title_justify="left")
-    for batch in batches["used"]:
-        table.add_row(batch, "used", "")
+    unfinished = {batch["batch"]: _training_words(batch) for batch in batches["unfinished"]}
+    for name in batches["used"]:
+        table.add_row(name, "used", unfinished.get(name, ""))
     for batch in batches["landing"]:
-        table.add_row(batch["batch"], "landing", f"training: {batch['training']}")
+        table.add_row(batch["batch"], "landing", _training_words(batch))
     for batch in batches["refused"]:
         table.add_row(batch["batch"], "refused", batch["reason"])
     return table
+
+
+def _training_words(batch: Mapping[str, Any]) -> str:
+    return f"training: {batch['training']}{retries.words(batch)}"

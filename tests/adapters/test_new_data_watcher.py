@@ -13,10 +13,12 @@ import structlog
 
 from apps.common.batches import MANIFEST, REASON, BatchStore
 from apps.common.errors import Unavailable
+from apps.common.exit_codes import Outcome
 from apps.common.manifest import Manifest, describe_part, schema_hash
 from apps.new_data_watcher.watcher import NewDataWatcher
+from apps.orchestrator import port
 from apps.orchestrator.embedded import EmbeddedOrchestrator
-from apps.orchestrator.port import TrainingState
+from apps.orchestrator.port import ABSENT, TrainingState
 
 COLUMNS = ("id", "price")
 CREATED = "2026-01-01T00:00:00Z"
@@ -33,6 +35,7 @@ class Scene:
         self.log = structlog.testing.CapturingLogger()
         self.registry_answers = lambda: None
         self.grace = 600.0
+        self.later = 0.0
 
     def put(self, batch, content, **lies):
         """Drop a batch of one row."""
@@ -52,11 +55,12 @@ class Scene:
             grace=self.grace,
             registry_answers=self.registry_answers,
             log=self.log,
+            clock=lambda: time.time() + self.later,
         ).tick()
 
     def state(self, content_hash):
         """Where a training stands."""
-        return self.orchestrator.training_state(content_hash).state
+        return self.orchestrator.trainings().get(content_hash, ABSENT).state
 
     def reason(self, batch):
         """Why a batch was refused."""
@@ -147,31 +151,74 @@ def test_a_clock_that_is_wrong_neither_shortens_the_grace_nor_prolongs_it(scene,
     assert ["cars-0001"] == scene.store.names(place)
 
 
-def test_a_training_that_fails_three_times_refuses_its_batch(scene):
-    """
-    Tried three times, then in refused/ with a reason that points at the log.
-    """
-    content_hash = scene.put("cars-0001", "a")
-    for _ in range(3):
+def fail(scene, content_hash, outcome, times):
+    """Let the training of a content fail so many times; each time it waits, and is then asked for again."""
+    for _ in range(times):
+        scene.later = port.LONGEST_RETRY_S
         scene.tick()
         assert TrainingState.REQUESTED is scene.state(content_hash)
-        scene.orchestrator.mark_training(content_hash, TrainingState.FAILED)
+        scene.orchestrator.fail_training(content_hash, outcome, "it says why")
+        scene.later = 0.0
+        scene.tick()
+        assert TrainingState.FAILED is scene.state(content_hash)
+
+
+def test_a_training_that_crashes_three_times_refuses_its_batch(scene):
+    """
+    Tried three times with a wait between, then in refused/ with a reason that points at the log.
+    """
+    content_hash = scene.put("cars-0001", "a")
+    fail(scene, content_hash, Outcome.CRASHED, 2)
+    scene.later = port.LONGEST_RETRY_S
+    scene.tick()
+    scene.orchestrator.fail_training(content_hash, Outcome.CRASHED, "it says why")
 
     scene.tick()
 
-    assert "training failed 3 times" in scene.reason("cars-0001")
+    assert "its training crashed 3 times: it says why; see the log of the trainer" in scene.reason("cars-0001")
+
+
+def test_a_training_that_could_not_be_done_is_asked_for_again_and_its_batch_stays(scene):
+    """
+    However often it happens nothing is refused, and the next batch waits behind it.
+    """
+    content_hash = scene.put("cars-0001", "a")
+    scene.put("cars-0002", "b")
+
+    fail(scene, content_hash, Outcome.COULD_NOT, 5)
+
+    assert ["cars-0001", "cars-0002"] == scene.store.names("landing")
+    assert {content_hash} == scene.orchestrator.trainings().keys()
+
+
+def test_a_batch_is_not_refused_for_crashes_while_the_registry_is_away(scene):
+    """
+    The crash may be the platform's fault, so the batch stays where it is until the platform is well.
+    """
+    content_hash = scene.put("cars-0001", "a")
+    fail(scene, content_hash, Outcome.CRASHED, 2)
+    scene.later = port.LONGEST_RETRY_S
+    scene.tick()
+    scene.orchestrator.fail_training(content_hash, Outcome.CRASHED)
+    scene.registry_answers = away
+
+    with pytest.raises(Unavailable):
+        scene.tick()
+
+    assert ["cars-0001"] == scene.store.names("landing")
+
+
+def away():
+    """The registry is down."""
+    raise Unavailable("MLflow must answer")
 
 
 def test_an_outage_of_the_registry_uses_up_no_attempt(scene):
     """
     While MLflow does not answer no training is asked for, so that none can fail for it.
     """
-
-    def down():
-        raise Unavailable("MLflow must answer")
-
     content_hash = scene.put("cars-0001", "a")
-    scene.registry_answers = down
+    scene.registry_answers = away
 
     with pytest.raises(Unavailable):
         scene.tick()

@@ -1,9 +1,12 @@
 """What every orchestrator keeps its word on, whatever runs the trainer and the server; one suite for each mode."""
 
+import time
+
 import pytest
 
+from apps.common.exit_codes import Outcome
 from apps.orchestrator.embedded import EmbeddedOrchestrator
-from apps.orchestrator.port import ReleaseState, Served, TrainingState
+from apps.orchestrator.port import ABSENT, ReleaseState, Served, TrainingState
 
 
 class EmbeddedWorld:
@@ -22,6 +25,10 @@ class EmbeddedWorld:
         """The trainer got that far."""
         self.orchestrator.mark_training(content_hash, state)
 
+    def training_fails(self, content_hash, outcome=Outcome.CRASHED):
+        """The trainer ended so."""
+        self.orchestrator.fail_training(content_hash, outcome, "it says why")
+
     def release_becomes(self, state):
         """The newest release got that far."""
         self.orchestrator.mark_release(self.orchestrator.wanted_release(), state)
@@ -35,7 +42,7 @@ def world(request, tmp_path):
 
 def state_of(world, content_hash):
     """State and attempts of a training."""
-    status = world.orchestrator.training_state(content_hash)
+    status = world.orchestrator.trainings().get(content_hash, ABSENT)
     return status.state, status.attempts
 
 
@@ -43,7 +50,7 @@ def test_nothing_was_trained_and_nothing_serves_at_first(world):
     """
     A new stack knows no training and no release.
     """
-    assert (TrainingState.ABSENT, 0) == state_of(world, "a" * 64)
+    assert {} == world.orchestrator.trainings()
     assert Served(None, None) == world.orchestrator.served()
 
 
@@ -55,7 +62,7 @@ def test_a_training_is_asked_for_once(world):
     world.orchestrator.start_training("b-0001", "a" * 64)
 
     assert (TrainingState.REQUESTED, 1) == state_of(world, "a" * 64)
-    assert "b-0001" == world.orchestrator.training_state("a" * 64).batch
+    assert "b-0001" == world.orchestrator.trainings()["a" * 64].batch
 
 
 @pytest.mark.parametrize("state", [TrainingState.REQUESTED, TrainingState.RUNNING])
@@ -69,20 +76,45 @@ def test_there_is_one_training_at_a_time(world, state):
     world.orchestrator.start_training("b-0002", "b" * 64)
 
     assert (state, 1) == state_of(world, "a" * 64)
-    assert TrainingState.ABSENT is world.orchestrator.training_state("b" * 64).state
+    assert (TrainingState.ABSENT, 0) == state_of(world, "b" * 64)
 
 
 def test_a_finished_training_is_remembered_when_the_next_one_runs(world):
     """
     The state of earlier trainings is known by their content hash.
     """
-    for name, end in (("a", TrainingState.SUCCEEDED), ("b", TrainingState.FAILED), ("c", TrainingState.RUNNING)):
+    for name in "abc":
         world.orchestrator.start_training(f"b-{name}", name * 64)
-        world.training_becomes(name * 64, end)
+        if name == "a":
+            world.training_becomes(name * 64, TrainingState.SUCCEEDED)
+        if name == "b":
+            world.training_fails(name * 64)
 
+    assert {"a" * 64, "b" * 64, "c" * 64} == world.orchestrator.trainings().keys()
     assert (TrainingState.SUCCEEDED, 1) == state_of(world, "a" * 64)
     assert (TrainingState.FAILED, 1) == state_of(world, "b" * 64)
-    assert (TrainingState.RUNNING, 1) == state_of(world, "c" * 64)
+    assert (TrainingState.REQUESTED, 1) == state_of(world, "c" * 64)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_training_that_failed_says_how_when_and_why_also_while_it_is_tried_again(world, outcome):
+    """
+    The outcome, the time and the reason of the newest try stay until one succeeds; only crashes are counted as such.
+    """
+    began = time.time()
+    for _ in range(2):
+        world.orchestrator.start_training("b-0001", "a" * 64)
+        world.training_fails("a" * 64, outcome)
+    ended = world.orchestrator.trainings()["a" * 64].failure
+    world.orchestrator.start_training("b-0001", "a" * 64)
+    again = world.orchestrator.trainings()["a" * 64].failure
+    world.training_becomes("a" * 64, TrainingState.SUCCEEDED)
+
+    assert (outcome, "it says why", 2) == (ended.outcome, ended.reason, ended.tries)
+    assert ended.crashes == (2 if outcome is Outcome.CRASHED else 0)
+    assert began <= ended.at <= time.time()
+    assert ended == again
+    assert world.orchestrator.trainings()["a" * 64].failure is None
 
 
 def test_a_failed_training_may_be_asked_for_again_and_its_attempts_are_counted(world):
@@ -92,7 +124,7 @@ def test_a_failed_training_may_be_asked_for_again_and_its_attempts_are_counted(w
     for attempt in (1, 2):
         world.orchestrator.start_training("b-0001", "a" * 64)
         assert (TrainingState.REQUESTED, attempt) == state_of(world, "a" * 64)
-        world.training_becomes("a" * 64, TrainingState.FAILED)
+        world.training_fails("a" * 64)
     world.orchestrator.start_training("b-0002", "b" * 64)
     world.training_becomes("b" * 64, TrainingState.SUCCEEDED)
 
@@ -106,12 +138,13 @@ def test_the_same_content_under_another_name_begins_to_count_anew(world):
     A batch that is dropped again after its training failed gets its own attempts.
     """
     world.orchestrator.start_training("b-0001", "a" * 64)
-    world.training_becomes("a" * 64, TrainingState.FAILED)
+    world.training_fails("a" * 64)
 
     world.orchestrator.start_training("b-0002", "a" * 64)
 
     assert (TrainingState.REQUESTED, 1) == state_of(world, "a" * 64)
-    assert "b-0002" == world.orchestrator.training_state("a" * 64).batch
+    assert world.orchestrator.trainings()["a" * 64].failure is None
+    assert "b-0002" == world.orchestrator.trainings()["a" * 64].batch
 
 
 @pytest.mark.parametrize("state", [ReleaseState.STARTING, ReleaseState.SERVING])

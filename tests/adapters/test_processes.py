@@ -9,7 +9,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from apps.common.exit_codes import CRASHED, FAILED, REFUSED, Outcome
 from apps.common.waiting import pause, wait_until
+from apps.orchestrator import port
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState, TrainingState
 from stack import services
@@ -24,22 +26,32 @@ from stack.environment import inherited
 READY = {"kafka", "mlflow", "namenode", "datanode"}
 DEADLINE = 20
 
-# Says that it is ready, unless its version is "bad"; does not listen to SIGTERM, as a JVM in trouble would not.
-SERVER = """
+# Says that it is ready, unless its version is the name of another end; does not listen to SIGTERM, as a JVM in trouble
+# would not.
+SERVER = f"""
 import json, os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.environ["BATON_MODEL_VERSION"] == "bad":
-    sys.exit("error: the checksum is wrong")
+version = os.environ["BATON_MODEL_VERSION"]
+ends = {{"refused": {REFUSED}, "crashed": {CRASHED}}}
+if version == "early" and not (pathlib.Path(os.environ["PYTHONPATH"]) / "mlflow is back").exists():
+    ends[version] = {FAILED}
+if version in ends:
+    print("error: why it is", version, flush=True)
+    sys.exit(ends[version])
 ready = pathlib.Path(os.environ["BATON_READY_FILE"])
-time.sleep(0 if os.environ["BATON_MODEL_VERSION"] != "slow" else 60)
-ready.with_suffix(".tmp").write_text(json.dumps({"release": int(os.environ["BATON_RELEASE"])}))
+time.sleep(0 if version != "slow" else 60)
+ready.with_suffix(".tmp").write_text(json.dumps({{"release": int(os.environ["BATON_RELEASE"])}}))
 ready.with_suffix(".tmp").replace(ready)
 time.sleep(600)
 """
-TRAINER = """
-import os, sys, time
-time.sleep(60 if os.environ["BATON_BATCH"] == "long" else 0)
-sys.exit(os.environ["BATON_BATCH"] == "broken")
+TRAINER = f"""
+import os, signal, sys, time
+batch = os.environ["BATON_BATCH"]
+print("error: why it is", batch, "with", os.environ["BATON_CONTENT_HASH"], flush=True)
+time.sleep(60 if batch == "long" else 0)
+if batch == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.exit({{"refused": {REFUSED}, "could not": {FAILED}, "crashed": {CRASHED}}}.get(batch, 0))
 """
 
 
@@ -65,10 +77,15 @@ def serving(context, orchestrator):
     return Rollout(service, context, {"PYTHONPATH": str(context.state)}, orchestrator)
 
 
-def training(context, orchestrator):
-    """A supervision of trainers, as a supervisor that starts makes it."""
+def training(context, orchestrator, **told):
+    """A supervision of trainers, as a supervisor that starts makes it; ``told`` are variables of the trainer."""
     service = replace(context.service("trainer"), module="small_trainer")
-    return TrainerProcess(service, context, {"PYTHONPATH": str(context.state)}, orchestrator)
+    return TrainerProcess(service, context, {"PYTHONPATH": str(context.state), **told}, orchestrator)
+
+
+def status_of(orchestrator):
+    """Where the training on the content h1 stands."""
+    return orchestrator.trainings()["h1"]
 
 
 def advance(one, condition):
@@ -151,18 +168,74 @@ def test_the_first_server_waits_and_makes_room_for_the_first_version(context, or
     assert 1 == len(list((context.state / "servers").iterdir()))
 
 
-def test_a_version_that_does_not_start_is_given_up_and_the_old_one_goes_on(context, orchestrator):
-    """Three tries, then the release is marked as failed; the server before was never touched."""
+@pytest.mark.parametrize(("version", "tries"), [("refused", 1), ("crashed", 3)])
+def test_a_version_that_is_at_fault_is_given_up_and_the_old_one_goes_on(
+    context, orchestrator, monkeypatch, version, tries
+):
+    """A refusal is final at once, a crash at the third time; the server before was never touched."""
+    monkeypatch.setattr(port, "FIRST_RETRY_S", 0.1)
     orchestrator.roll_out("7")
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
     serves = one.children[0].pid
-    orchestrator.roll_out("bad")
+    orchestrator.roll_out(version)
     advance(one, lambda: orchestrator.served().wanted.state is ReleaseState.FAILED)
+    failure = orchestrator.served().wanted.failure
 
     assert [(1, "ready")] == releases(one)
     assert serves == one.children[0].pid
-    assert 3 == context.log("prediction-server").read_text().count("the checksum is wrong")
+    assert (version, f"error: why it is {version}", tries) == (str(failure.outcome), failure.reason, failure.tries)
+    assert tries == context.log("prediction-server").read_text().count("why it is")
+
+
+def test_a_version_that_cannot_start_yet_is_tried_until_it_can(context, orchestrator, monkeypatch):
+    """However often what it needs was away, a release is not given up; its reason can be read meanwhile."""
+    monkeypatch.setattr(port, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(port, "LONGEST_RETRY_S", 0.1)
+    one = serving(context, orchestrator)
+    advance(one, lambda: releases(one) == [(0, "ready")])
+    orchestrator.roll_out("early")
+    advance(one, lambda: (failure := orchestrator.served().wanted.failure) and failure.tries >= 4)
+    waiting = orchestrator.served().wanted
+    (context.state / "mlflow is back").touch()
+    advance(one, lambda: orchestrator.served().serving is not None)
+
+    assert (ReleaseState.STARTING, Outcome.COULD_NOT) == (waiting.state, waiting.failure.outcome)
+    assert "error: why it is early" == waiting.failure.reason
+    assert orchestrator.served().serving.failure is None
+
+
+def test_a_version_that_waits_to_be_tried_again_is_left_to_the_next_supervisor(context, orchestrator, monkeypatch):
+    """How often and when stands in the wish, so that a supervisor that was killed loses neither."""
+    monkeypatch.setattr(port, "FIRST_RETRY_S", 600)
+    monkeypatch.setattr(port, "LONGEST_RETRY_S", 600)
+    first = serving(context, orchestrator)
+    advance(first, lambda: releases(first) == [(0, "ready")])
+    orchestrator.roll_out("crashed")
+    advance(first, lambda: orchestrator.served().wanted.failure is not None)
+    second = serving(context, orchestrator)
+    for record in first.records:
+        second.adopt(record)
+    for _ in range(5):
+        second.advance(READY)
+
+    assert [(0, "ready")] == releases(second)
+    assert 1 == orchestrator.served().wanted.failure.tries
+
+
+def test_a_server_that_dies_while_the_platform_is_away_is_held_against_no_version(context, orchestrator):
+    """MLflow is not ready when the new server dies: that says nothing about the version."""
+    one = serving(context, orchestrator)
+    advance(one, lambda: releases(one) == [(0, "ready")])
+    orchestrator.roll_out("slow")
+    advance(one, lambda: len(one.children) == 2)
+    one.children[1].send(signal.SIGKILL)
+    wait_until(lambda: not one.children[1].alive(), DEADLINE, "the server must die")
+    one.advance({"kafka"})
+    failure = orchestrator.served().wanted.failure
+
+    assert (Outcome.COULD_NOT, 0) == (failure.outcome, failure.crashes)
+    assert "ended by SIGKILL; not ready at that moment: mlflow" == failure.reason
 
 
 def test_a_newer_wish_overtakes_a_release_that_is_starting(context, orchestrator):
@@ -212,15 +285,61 @@ def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(context, orchestr
     assert "7" == orchestrator.served().serving.version
 
 
-@pytest.mark.parametrize(("batch", "outcome"), [("good", TrainingState.SUCCEEDED), ("broken", TrainingState.FAILED)])
-def test_the_exit_code_of_the_trainer_is_what_came_of_the_training(context, orchestrator, batch, outcome):
-    """0 is success, anything else is failure; then the next training may be asked for."""
+def test_a_trainer_that_ends_well_has_done_its_training(context, orchestrator):
+    """Exit code 0 is success; then the next training may be asked for."""
+    one = training(context, orchestrator)
+    orchestrator.start_training("good", "h1")
+    advance(one, lambda: status_of(orchestrator).state is TrainingState.SUCCEEDED)
+
+    assert (ServiceState.READY, 0, "") == (one.record.state, one.record.restarts, one.record.error)
+
+
+@pytest.mark.parametrize(
+    ("batch", "outcome", "reason"),
+    [
+        ("refused", Outcome.REFUSED, "error: why it is refused with h1"),
+        ("could not", Outcome.COULD_NOT, "error: why it is could not with h1"),
+        ("crashed", Outcome.CRASHED, "error: why it is crashed with h1"),
+        ("killed", Outcome.CRASHED, "ended by SIGKILL"),
+    ],
+)
+def test_the_exit_code_of_the_trainer_is_the_outcome_of_the_training(context, orchestrator, batch, outcome, reason):
+    """A training that failed says how and why; a refusal is no fault of the trainer."""
     one = training(context, orchestrator)
     orchestrator.start_training(batch, "h1")
-    advance(one, lambda: orchestrator.training_state("h1").state is outcome)
+    advance(one, lambda: status_of(orchestrator).state is TrainingState.FAILED)
+    failure = status_of(orchestrator).failure
 
+    assert (outcome, reason) == (failure.outcome, failure.reason)
     assert ServiceState.READY is one.record.state
-    assert (one.record.restarts == 1) == (outcome is TrainingState.FAILED)
+    assert (outcome is not Outcome.REFUSED) == one.record.restarts
+
+
+def test_a_trainer_that_dies_while_hdfs_is_away_is_held_against_no_batch(context, orchestrator):
+    """A crash counts only when what the trainer needs was there."""
+    one = training(context, orchestrator)
+    orchestrator.start_training("long", "h1")
+    advance(one, lambda: one.child is not None)
+    one.child.send(signal.SIGKILL)
+    wait_until(lambda: not one.child.alive(), DEADLINE, "the trainer must die")
+    one.advance({"mlflow", "datanode"})
+
+    assert Outcome.COULD_NOT is status_of(orchestrator).failure.outcome
+    assert "ended by SIGKILL; not ready at that moment: namenode" == status_of(orchestrator).failure.reason
+
+
+def test_a_training_that_hangs_is_ended_at_its_deadline(context, orchestrator):
+    """Also by a supervisor that did not start it: it counts as a crash, and nothing of it is left."""
+    first = training(context, orchestrator)
+    orchestrator.start_training("long", "h1")
+    advance(first, lambda: first.child is not None)
+    second = training(context, orchestrator, BATON_TRAINING_DEADLINE_S="1")
+    second.reconcile()
+    advance(second, lambda: status_of(orchestrator).state is TrainingState.FAILED)
+    failure = status_of(orchestrator).failure
+
+    assert (Outcome.CRASHED, "it must end within 1 s; it did not") == (failure.outcome, failure.reason)
+    assert not first.child.alive()
 
 
 def test_the_trainer_runs_behind_everything_else(context, orchestrator):
@@ -233,7 +352,7 @@ def test_the_trainer_runs_behind_everything_else(context, orchestrator):
 
 
 def test_a_trainer_that_outlives_its_supervisor_is_adopted(context, orchestrator):
-    """The successor starts no second trainer; the end of one it did not start counts as a failure."""
+    """The successor starts no second trainer; how one ends that it did not start is not known, and so no crash."""
     first = training(context, orchestrator)
     orchestrator.start_training("long", "h1")
     advance(first, lambda: first.child is not None)
@@ -246,16 +365,19 @@ def test_a_trainer_that_outlives_its_supervisor_is_adopted(context, orchestrator
 
     second.child.send(signal.SIGKILL)
     first.child.kill()
-    advance(second, lambda: orchestrator.training_state("h1").state is TrainingState.FAILED)
+    advance(second, lambda: status_of(orchestrator).state is TrainingState.FAILED)
+
+    assert Outcome.COULD_NOT is status_of(orchestrator).failure.outcome
 
 
-def test_a_training_whose_trainer_is_gone_counts_as_failed(context, orchestrator):
+def test_a_training_whose_trainer_is_gone_has_failed_by_nobodys_fault(context, orchestrator):
     """A supervisor that finds no trainer behind a running training says so, and the watcher may ask again."""
     orchestrator.start_training("long", "h1")
     orchestrator.mark_training("h1", TrainingState.RUNNING, pid=2**22 + 1, created=time.time())
     training(context, orchestrator).reconcile()
 
-    assert TrainingState.FAILED is orchestrator.training_state("h1").state
+    assert TrainingState.FAILED is status_of(orchestrator).state
+    assert Outcome.COULD_NOT is status_of(orchestrator).failure.outcome
 
 
 def test_a_training_that_was_stopped_on_purpose_is_asked_for_again(context, orchestrator):
@@ -265,9 +387,9 @@ def test_a_training_that_was_stopped_on_purpose_is_asked_for_again(context, orch
     advance(one, lambda: one.child is not None)
     one.child.kill()
     one.interrupt()
-    status = orchestrator.training_state("h1")
+    status = status_of(orchestrator)
 
-    assert (TrainingState.REQUESTED, 1) == (status.state, status.attempts)
+    assert (TrainingState.REQUESTED, 1, None) == (status.state, status.attempts, status.failure)
 
 
 def test_a_training_waits_for_what_it_needs(context, orchestrator):
@@ -279,4 +401,4 @@ def test_a_training_waits_for_what_it_needs(context, orchestrator):
         pause(0.05)
 
     assert one.child is None
-    assert TrainingState.REQUESTED is orchestrator.training_state("h1").state
+    assert TrainingState.REQUESTED is status_of(orchestrator).state

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from apps import datasets
 from apps.common import registry
 from apps.common.batches import BatchStore, Manifest, describe_part, schema_hash
+from apps.common.exit_codes import REFUSED
 from apps.common.waiting import wait_until
 from stack.environment import ROOT, inherited
 
@@ -150,14 +151,14 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     ],
 )
 def test_a_batch_that_breaks_its_contract_is_refused_with_its_reason(trainers, rows, batch, spoil, reason):
-    """The batch lies in refused with the reason, the trainer's exit is good, and what serves stays."""
+    """The batch lies in refused with the reason, the trainer's exit code says so, and what serves stays."""
     before = registry.champion(trainers.mlflow, NAME)
     some = [dict(row) for row in rows[400 : 400 + spoil.get("rows", 100)]]
     for row in some:
         row["medv"] = spoil.get("price", row["medv"])
     trainers.land(NAME + batch, rows[250:400] if "again" in spoil else some, spoil.get("header"))
 
-    assert trainers.run(NAME + batch) == 0, trainers.log(NAME + batch)
+    assert trainers.run(NAME + batch) == REFUSED, trainers.log(NAME + batch)
 
     assert reason in trainers.store.read(f"{trainers.store.folder('refused', NAME + batch)}/_reason.txt").decode()
     assert NAME + batch not in trainers.store.names("landing")

@@ -25,7 +25,8 @@ def _run(*arguments):
 
 
 def _set(values):
-    return [part for value in values for part in ("--set", value)]
+    """The options for values; a setting of an app is a text, whatever it looks like."""
+    return [part for one in values for part in ("--set-string" if one.startswith("settings.") else "--set", one)]
 
 
 @pytest.fixture(scope="session")

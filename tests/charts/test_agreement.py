@@ -11,6 +11,8 @@ import yaml
 
 from apps.common.ready_file import heartbeat
 from apps.common.topics import TopicSettings
+from apps.orchestrator.training_jobs import BATCH, HASH
+from apps.trainer.settings import TrainerSettings
 from stack import services
 from stack.cli.settings import catalogue
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
@@ -95,6 +97,28 @@ def test_each_setting_of_a_person_reaches_every_app(render):
         for container in pod["spec"]["containers"]:
             own = environment(container)
             assert {name: own[name] for name in wanted.keys() & own.keys()}.items() <= wanted.items()
+
+
+def test_a_training_may_take_as_long_as_in_the_embedded_mode(render):
+    """
+    The Job's deadline is the default of the trainer's setting, and what a person sets instead.
+    """
+    default = TrainerSettings.model_fields["training_deadline_s"].default
+
+    for values, wanted in (((), default), (("settings.BATON_TRAINING_DEADLINE_S=600",), 600)):
+        job = of_kind(render("pipeline", *values), "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
+        assert wanted == job["activeDeadlineSeconds"]
+
+
+def test_the_trainer_is_told_which_content_it_is_asked_for(render):
+    """
+    Batch and content hash reach the trainer from the annotations that whoever makes the Job gives its pod.
+    """
+    container = pods(render("pipeline"))["trainer"]["spec"]["containers"][0]
+    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container["env"] if "valueFrom" in one}
+    wanted = {"BATON_BATCH": BATCH, "BATON_CONTENT_HASH": HASH}
+
+    assert {name: f"metadata.annotations['{annotation}']" for name, annotation in wanted.items()} == told
 
 
 def test_the_machine_reaches_the_nodeports_at_the_ports_of_the_embedded_mode(render):

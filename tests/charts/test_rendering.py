@@ -167,8 +167,21 @@ def test_no_chart_says_what_is_served(render, chart, values):
     """
     for one in render(chart, *values):
         for metadata in (one["metadata"], (template(one) or one)["metadata"]):
-            owned = {"baton.dev/model-version", "baton.dev/release", "baton.dev/batch"}
+            owned = {f"baton.dev/{name}" for name in ("model-version", "release", "batch", "content-hash")}
             assert not owned & set(metadata.get("annotations", {}))
+
+
+def test_a_training_is_tried_once_and_a_drained_node_is_no_try(render):
+    """
+    Kubernetes starts a trainer again only when its node made it leave, and keeps the end of its log as the reason.
+    """
+    job = of_kind(render("pipeline"), "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+
+    assert 0 == job["backoffLimit"]
+    assert ("Ignore", [{"type": "DisruptionTarget", "status": "True"}]) == (rule["action"], rule["onPodConditions"])
+    (container,) = job["template"]["spec"]["containers"]
+    assert "FallbackToLogsOnError" == container["terminationMessagePolicy"]
 
 
 def test_the_server_is_made_before_the_old_one_breaks(render):

@@ -17,6 +17,7 @@ RULES = {
     "new-data-watcher": [
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "get", "create"]},
         {"apiGroups": ["batch"], "resources": ["cronjobs"], "resourceNames": ["trainer"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ],
     "new-model-watcher": [
         {

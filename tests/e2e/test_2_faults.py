@@ -46,9 +46,9 @@ def test_a_batch_becomes_a_version_whatever_was_killed_meanwhile(faults, pipelin
     before = len(pipeline.versions())
     batch = pipeline.drop_batch()
     wait_until(
-        lambda: str(pipeline.orchestrator.training_state(batch.content_hash).state) == "running",
+        lambda: str(pipeline.training(batch.content_hash).state) == "running",
         START_S,
-        lambda: f"the training did not start: {pipeline.orchestrator.training_state(batch.content_hash)}",
+        lambda: f"the training did not start: {pipeline.training(batch.content_hash)}",
     )
     killed = {name: faults.kill(name) for name in ("new-data-watcher", "new-model-watcher", "namenode")}
     faults.kill_keeper()
@@ -74,5 +74,5 @@ def test_a_killed_training_is_run_again_and_gives_one_version(faults, pipeline, 
     version = pipeline.wait_for_version_trained_on(batch)
 
     assert before + 1 == len(pipeline.versions())
-    assert pipeline.orchestrator.training_state(batch.content_hash).attempts == 2
+    assert pipeline.training(batch.content_hash).attempts == 2
     pipeline.wait_until_served(version)

@@ -2,11 +2,18 @@
 
 import json
 import os
+import re
 import time
+from types import SimpleNamespace as Made
 
 import psutil
 import pytest
 
+from apps.common.batches import Entry
+from apps.common.exit_codes import Outcome
+from apps.orchestrator.embedded import EmbeddedOrchestrator
+from stack.cli import status
+from stack.cli.console import show
 from stack.cli.stack import Mode
 from stack.cli.status import problems_of
 from stack.embedded.process import Identity
@@ -78,3 +85,54 @@ def test_a_service_that_is_not_up_is_named_with_its_error(mode, logs):
     assert 1 == len(problems)
     assert problems[0].startswith("kafka is crashed: no space left; ")
     assert problems[0].endswith(logs)
+
+
+class ListedBatches:
+    """Batches as status sees them."""
+
+    def __init__(self, **places):
+        """``places`` are lists of names."""
+        self.places = places
+
+    def names(self, place):
+        """The batches there."""
+        return self.places[place]
+
+    def entries(self, place):
+        """The batches there, all complete."""
+        return [Entry(name, 0.0, complete=True) for name in self.places[place]]
+
+    def manifest(self, _place, name):
+        """A batch's content is called as itself."""
+        return Made(content_hash=f"hash of {name}")
+
+
+def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys):
+    """Outcome, tries, reason and the time of the next try, for batches in landing and in used and for the release."""
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    for name, outcome in (("b-1", Outcome.COULD_NOT), ("b-2", Outcome.CRASHED)):
+        orchestrator.start_training(name, f"hash of {name}")
+        orchestrator.fail_training(f"hash of {name}", outcome, f"the reason of {name}")
+    orchestrator.roll_out("7")
+    orchestrator.fail_release(1, Outcome.COULD_NOT, "MLflow must answer")
+    store = ListedBatches(landing=["b-2", "b-3"], used=["b-0", "b-1"], refused=[])
+    known = {
+        "services": [],
+        "set": {},
+        "serving": None,
+        "wanted": status._release(orchestrator.served().wanted),  # noqa: SLF001 - as asked of a stack that runs
+        "batches": status._batches(Made(store=store, orchestrator=orchestrator)),  # noqa: SLF001
+    }
+
+    for part in status.tables(known):
+        show(part)
+    said = capsys.readouterr().out
+
+    assert re.search(
+        r"release 1 of version 7 is starting; could not \(1 try\), again in \d s: MLflow must answer", said
+    )
+    assert re.search(r"b-0 +used\n", said)
+    assert re.search(r"b-1 +used +training: failed; could not \(1 try\), again in \d s: the reason of b-1", said)
+    assert re.search(r"b-2 +landing +training: failed; crashed \(1 try\), again in \d s: the reason of b-2", said)
+    assert re.search(r"b-3 +landing +training: absent\n", said)
+    assert json.loads(json.dumps(known))["batches"]["landing"][0]["outcome"] == "crashed"

@@ -27,16 +27,18 @@ def shown(monkeypatch):
 def snapshot(text):
     """A stack whose every name is ``text``."""
     release = {"release": 1, "version": text, "state": text}
+    failure = {"outcome": text, "reason": text, "tries": 1, "crashes": 0, "retry_at": None}
     return {
         "services": [{"service": text, "state": text, "instances": [text], "restarts": 0, "error": text}],
         "serving": release,
-        "wanted": {**release, "release": 2},
+        "wanted": {**release, **failure, "release": 2},
         "champion": text,
         "set": {"name": text},
         "versions": [{"version": text, "batch": text, "metrics": {"test_rmse": 1.0}}],
         "batches": {
             "used": [text],
-            "landing": [{"batch": text, "training": text}],
+            "unfinished": [{"batch": text, "training": text, **failure}],
+            "landing": [{"batch": text, "training": text, **failure}],
             "refused": [{"batch": text, "reason": text}],
         },
         "problems": [text],
@@ -50,7 +52,7 @@ def test_status_shows_names_and_reasons_as_they_stand(shown):
     for part in tables(known):
         console.out.print(part)
 
-    assert shown.getvalue().count(NASTY) >= 12
+    assert shown.getvalue().count(NASTY) >= 18
 
 
 def test_a_step_shows_its_title_and_note_as_they_stand(shown):

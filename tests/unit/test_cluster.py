@@ -10,7 +10,7 @@ import yaml
 
 from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
-from apps.orchestrator.port import Release, ReleaseState, TrainingState, TrainingStatus
+from apps.orchestrator.port import Release, ReleaseState
 from stack import services
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 
@@ -32,14 +32,6 @@ def deployment(**status):
     )
 
 
-def job(number, content_hash, *, ready=0, ended=(), attempt=1, batch="b"):
-    """The Job of a training."""
-    told = {orchestrator.NUMBER: number, orchestrator.HASH: content_hash}
-    told |= {orchestrator.ATTEMPT: attempt, orchestrator.BATCH: batch}
-    conditions = [Made(type=kind, status="True") for kind in ended]
-    return Made(metadata=Made(annotations=told), status=Made(conditions=conditions, ready=ready))
-
-
 @pytest.mark.parametrize(
     ("status", "ready"),
     [
@@ -55,32 +47,6 @@ def test_a_roll_out_is_complete_when_nothing_of_another_template_is_left(status,
     An old pod that still runs, or a controller that has not looked yet, means: not complete.
     """
     assert ready is readiness.deployment_ready(deployment(**status))
-
-
-@pytest.mark.parametrize(
-    ("found", "state"),
-    [
-        ({}, TrainingState.REQUESTED),
-        ({"ready": 1}, TrainingState.RUNNING),
-        ({"ended": ["SuccessCriteriaMet", "Complete"]}, TrainingState.SUCCEEDED),
-        ({"ended": ["FailureTarget", "Failed"]}, TrainingState.FAILED),
-    ],
-)
-def test_a_job_tells_where_its_training_stands(found, state):
-    """
-    A Job counts as over only when Kubernetes says so, not when its pod looks so.
-    """
-    assert TrainingStatus(state, 1, "b") == orchestrator._status([job(1, "x", **found)], "x")  # noqa: SLF001
-
-
-def test_the_newest_job_of_a_content_counts():
-    """
-    A second attempt hides the first; another batch's Job is none of this one's.
-    """
-    jobs = [job(1, "x", ended=["Failed"]), job(2, "x", attempt=2, ready=1), job(3, "y")]
-
-    assert TrainingStatus(TrainingState.RUNNING, 2, "b") == orchestrator._status(jobs, "x")  # noqa: SLF001
-    assert TrainingStatus(TrainingState.ABSENT) == orchestrator._status(jobs, "z")  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from apps.common.exit_codes import CRASHED, DONE, FAILED, REFUSED, Outcome, outc
         (REFUSED, Outcome.REFUSED),
         (FAILED, Outcome.COULD_NOT),
         (None, Outcome.COULD_NOT),
+        (-15, Outcome.COULD_NOT),
+        (143, Outcome.COULD_NOT),
         (CRASHED, Outcome.CRASHED),
         (-9, Outcome.CRASHED),
         (137, Outcome.CRASHED),
@@ -20,7 +22,7 @@ from apps.common.exit_codes import CRASHED, DONE, FAILED, REFUSED, Outcome, outc
 )
 def test_an_exit_code_that_nobody_chose_is_a_crash(code, outcome):
     """
-    A refusal and what could not be done have codes of their own; an end that nobody saw is held against nobody.
+    Refused and could not have codes of their own; an end that nobody saw, or that somebody asked for, is no crash.
     """
     assert outcome is outcome_of(code)
 

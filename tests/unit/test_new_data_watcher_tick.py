@@ -7,17 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.batches import Entry
+from apps.common.exit_codes import Outcome
 from apps.common.manifest import MANIFEST, Manifest, Part
 from apps.new_data_watcher.tick import (
-    MAX_ATTEMPTS,
+    MAX_LEFT_BEHIND,
     LandedBatch,
     LandingView,
     LeaveBatch,
     RefuseBatch,
+    RetryLater,
     StartTraining,
     decide,
 )
-from apps.orchestrator.port import TrainingState, TrainingStatus
+from apps.orchestrator.port import LONGEST_RETRY_S, MAX_CRASHES, Failure, TrainingState, TrainingStatus
 
 NOW = 1_000_000.0
 GRACE = 600.0
@@ -40,7 +42,7 @@ def half(name="cars-0001", age=0.0):
 
 
 def view(*batches, used=None, trainings=None):
-    """What a tick sees; ``trainings`` is content -> (state, attempts, batch), ``used`` content -> batch."""
+    """What a tick sees; ``trainings`` is content -> (state, attempts, batch, failure), ``used`` content -> batch."""
     hashes = {content: manifest(content).content_hash for content in "123456789"}
     return LandingView(
         dataset="cars",
@@ -52,6 +54,18 @@ def view(*batches, used=None, trainings=None):
         used={hashes[content]: batch for content, batch in (used or {}).items()},
         trainings={hashes[content]: TrainingStatus(*status) for content, status in (trainings or {}).items()},
     )
+
+
+def failed(*outcomes, age=LONGEST_RETRY_S, batch="cars-0001", reason="it says why"):
+    """A training whose tries ended so, the last one ``age`` seconds ago."""
+    failure = None
+    for outcome in outcomes:
+        failure = Failure.after(failure, outcome, NOW - age, reason)
+    return TrainingState.FAILED, len(outcomes), batch, failure
+
+
+REFUSED, COULD_NOT, CRASHED = Outcome.REFUSED, Outcome.COULD_NOT, Outcome.CRASHED
+START = StartTraining("cars-0001", manifest("1").content_hash)
 
 
 def whole(_batch, _manifest):
@@ -222,78 +236,129 @@ def test_a_name_that_spark_would_read_as_a_pattern_is_refused(name):
     assert "a batch's name must have letters" in refuse.reason
 
 
-@pytest.mark.parametrize("state", [TrainingState.FAILED, TrainingState.SUCCEEDED])
-def test_a_batch_still_in_landing_after_its_training_ended_is_started_again(state):
+@pytest.mark.parametrize("tries", range(1, MAX_CRASHES))
+def test_a_batch_whose_training_crashed_is_started_again_after_a_wait(tries):
     """
-    Up to three times in all.
+    Up to three times in all; it keeps its place in the line meanwhile.
     """
-    for attempts in range(1, MAX_ATTEMPTS):
-        trainings = {"1": (state, attempts, "cars-0001")}
+    crashed = [CRASHED] * tries
+    landing = (landed(), landed("cars-0002", "2"))
 
-        assert [StartTraining("cars-0001", manifest("1").content_hash)] == decide(
-            view(landed(), trainings=trainings), whole
-        )
+    (wait,) = decide(view(*landing, trainings={"1": failed(*crashed, age=1)}), never)
+    assert isinstance(wait, RetryLater)
+    assert "crashed" in wait.reason
+    assert "it says why" in wait.reason
+    assert [START] == decide(view(*landing, trainings={"1": failed(*crashed)}), whole)
 
 
-def test_a_batch_whose_training_failed_three_times_is_refused_and_the_next_one_goes_on():
+def test_a_batch_whose_training_crashed_three_times_is_refused_and_the_next_one_goes_on():
     """
-    One bad batch never stops the line.
+    One bad batch never stops the line; whoever refuses it is told that nobody found it at fault.
     """
-    trainings = {"1": (TrainingState.FAILED, 3, "cars-0001")}
+    trainings = {"1": failed(*[CRASHED] * 3)}
 
     refuse, start = decide(view(landed(), landed("cars-0002", "2"), trainings=trainings), whole)
 
-    assert RefuseBatch("cars-0001", "training failed 3 times; see the log of the trainer") == refuse
+    assert isinstance(refuse, RefuseBatch)
+    assert refuse.for_crashes
+    assert "training crashed 3 times: it says why; see the log of the trainer" in refuse.reason
     assert "cars-0002" == start.batch
 
 
-def test_content_that_failed_under_another_name_gets_attempts_of_its_own():
+def test_a_batch_that_the_trainer_refused_is_refused_at_once_and_the_next_one_goes_on():
+    """
+    What is wrong with the batch itself does not get better by trying again.
+    """
+    refuse, start = decide(view(landed(), landed("cars-0002", "2"), trainings={"1": failed(REFUSED, age=0)}), whole)
+
+    assert isinstance(refuse, RefuseBatch)
+    assert not refuse.for_crashes
+    assert "its training refused it: it says why" in refuse.reason
+    assert "cars-0002" == start.batch
+
+
+@given(st.lists(st.sampled_from([COULD_NOT, CRASHED]), min_size=1, max_size=40), st.floats(0, 2 * LONGEST_RETRY_S))
+def test_a_batch_is_given_up_only_for_crashes_and_waits_at_most_five_minutes(outcomes, age):
+    """
+    However often its training could not be done, a batch is tried again: later and later, and alone.
+    """
+    trainings = {"1": failed(*outcomes, age=age)}
+
+    (action, *more) = decide(view(landed(), landed("cars-0002", "2"), trainings=trainings), whole)
+
+    if outcomes.count(CRASHED) >= MAX_CRASHES:
+        assert isinstance(action, RefuseBatch)
+        return
+    wait = min(5 * 2 ** (len(outcomes) - 1), 300)
+    assert not more
+    assert action == START if NOW >= NOW - age + wait else isinstance(action, RetryLater)
+
+
+def test_a_batch_that_a_good_training_leaves_in_landing_is_started_again():
+    """
+    Up to three times in all.
+    """
+    for attempts in range(1, MAX_LEFT_BEHIND):
+        trainings = {"1": (TrainingState.SUCCEEDED, attempts, "cars-0001")}
+        assert [START] == decide(view(landed(), trainings=trainings), whole)
+
+    trainings = {"1": (TrainingState.SUCCEEDED, MAX_LEFT_BEHIND, "cars-0001")}
+    (refuse,) = decide(view(landed(), trainings=trainings), never)
+
+    assert "left the batch in landing 3 times" in refuse.reason
+
+
+def test_content_that_failed_under_another_name_gets_tries_of_its_own():
     """
     Dropped again under a new name, a batch is tried again.
     """
-    trainings = {"1": (TrainingState.FAILED, 3, "cars-0001")}
-
-    assert [StartTraining("cars-0002", manifest("1").content_hash)] == decide(
-        view(landed("cars-0002", "1"), trainings=trainings), whole
-    )
+    for outcomes in ([CRASHED] * 3, [REFUSED], [COULD_NOT]):
+        assert [StartTraining("cars-0002", manifest("1").content_hash)] == decide(
+            view(landed("cars-0002", "1"), trainings={"1": failed(*outcomes, age=0)}), whole
+        )
 
 
 def test_a_training_that_died_after_its_batch_was_used_is_finished_before_anything_new():
     """
     The batch is in used/ and the alias may not be set: that training is started again, the landed batch waits.
     """
-    trainings = {"1": (TrainingState.FAILED, 1, "cars-0001")}
+    for outcome in (CRASHED, COULD_NOT):
+        used = {"1": "cars-0001"}
+        early = view(landed("cars-0002", "2"), used=used, trainings={"1": failed(outcome, age=0)})
+        late = view(landed("cars-0002", "2"), used=used, trainings={"1": failed(outcome)})
 
-    actions = decide(view(landed("cars-0002", "2"), used={"1": "cars-0001"}, trainings=trainings), never)
+        assert [RetryLater] == [type(action) for action in decide(early, never)]
+        assert [START] == decide(late, never)
 
-    assert [StartTraining("cars-0001", manifest("1").content_hash)] == actions
 
-
-def test_a_used_batch_whose_training_failed_three_times_is_given_up_and_the_next_one_goes_on():
+@pytest.mark.parametrize("outcomes", [[CRASHED] * 3, [REFUSED]])
+def test_a_used_batch_whose_training_is_given_up_does_not_hold_up_the_next_one(outcomes):
     """
     It is told in the log, and the landed batch is trained on.
     """
-    trainings = {"1": (TrainingState.FAILED, 3, "cars-0001")}
+    trainings = {"1": failed(*outcomes)}
 
     wait, start = decide(view(landed("cars-0002", "2"), used={"1": "cars-0001"}, trainings=trainings), whole)
 
     assert isinstance(wait, LeaveBatch)
+    assert "it says why" in wait.reason
     assert "cars-0002" == start.batch
 
 
 class World:
     """HDFS and the orchestrator as plain data; an action changes it as the real ones would, or dies before that."""
 
-    def __init__(self, batches):
-        """``batches`` are in landing/."""
+    def __init__(self, batches, troubles=()):
+        """``batches`` are in landing/; each training takes the next of ``troubles``, an outcome or None."""
         self.landing = {batch.entry.name: batch for batch in batches}
+        self.troubles = list(troubles)
         self.used, self.refused, self.trainings, self.starts = {}, {}, {}, []
+        self.now = NOW
 
     def view(self):
         """What a tick sees."""
-        return replace(
-            view(*(self.landing[name] for name in sorted(self.landing))), used=self.used, trainings=self.trainings
-        )
+        seen = view(*(self.landing[name] for name in sorted(self.landing)))
+        return replace(seen, now=self.now, used=self.used, trainings=self.trainings)
 
     def tick(self, survives):
         """One tick that is killed before its ``survives``-th action."""
@@ -304,49 +369,84 @@ class World:
                 under_way = any(one.state is TrainingState.REQUESTED for one in self.trainings.values())
                 if not under_way:
                     before = self.trainings.get(action.content_hash, TrainingStatus(TrainingState.ABSENT))
-                    attempts = before.attempts + 1 if before.batch == action.batch else 1
+                    told = (before.attempts + 1, before.failure) if before.batch == action.batch else (1, None)
                     self.starts.append(action.batch)
                     self.trainings[action.content_hash] = TrainingStatus(
-                        TrainingState.REQUESTED, attempts, action.batch
+                        TrainingState.REQUESTED, told[0], action.batch, told[1]
                     )
 
     def train(self):
-        """The trainer runs what was asked for; of a batch called cursed it always dies."""
+        """The trainer runs what was asked for; of a batch called cursed it always crashes."""
         for content_hash, status in self.trainings.items():
             if status.state is TrainingState.REQUESTED:
-                dies = "cursed" in status.batch
-                end = TrainingState.FAILED if dies else TrainingState.SUCCEEDED
-                self.trainings[content_hash] = replace(status, state=end)
-                if not dies and self.landing.pop(status.batch, None):
+                trouble = self.troubles.pop(0) if self.troubles else None
+                outcome = CRASHED if "cursed" in status.batch else trouble
+                if outcome:
+                    failure = Failure.after(status.failure, outcome, self.now)
+                    self.trainings[content_hash] = replace(status, state=TrainingState.FAILED, failure=failure)
+                    continue
+                self.trainings[content_hash] = replace(status, state=TrainingState.SUCCEEDED, failure=None)
+                if self.landing.pop(status.batch, None):
                     self.used[content_hash] = status.batch
 
 
-@given(st.lists(st.integers(min_value=0, max_value=3), max_size=12))
-def test_killed_anywhere_and_run_again_the_end_state_is_the_same(kills):
-    """
-    Whatever ticks are killed before whatever action: good batches are used once each, in order, bad ones refused.
-    """
-    old = 2 * GRACE
-    world = World(
-        [
-            landed("cars-0001", "1", old),
-            half("cars-0002", old),
-            landed("cars-0003-cursed", "3", old),
-            landed("cars-0004", "4", old),
-            landed("cars-0005-torn", "5", old),
-            landed("cars-0006-empty", "6", old, rows=0),
-            landed("cars-0007-again", "1", old),
-            landed("cars-0008", "8", old),
-        ]
-    )
+OLD = 2 * GRACE
+MIXED = [
+    landed("cars-0001", "1", OLD),
+    half("cars-0002", OLD),
+    landed("cars-0003-cursed", "3", OLD),
+    landed("cars-0004", "4", OLD),
+    landed("cars-0005-torn", "5", OLD),
+    landed("cars-0006-empty", "6", OLD, rows=0),
+    landed("cars-0007-again", "1", OLD),
+    landed("cars-0008", "8", OLD),
+]
 
-    for number in range(40):
+
+@given(
+    st.lists(st.integers(min_value=0, max_value=3), max_size=12),
+    st.lists(st.sampled_from([COULD_NOT, None]), max_size=12),
+)
+def test_killed_anywhere_and_run_again_the_end_state_is_the_same(kills, troubles):
+    """
+    Whatever ticks are killed before whatever action, and however often a training could not be done: good batches are
+    used once each, in order, bad ones refused.
+    """
+    world = World(MIXED, troubles)
+
+    for number in range(60):
         world.tick(survives=kills[number] if number < len(kills) else 99)
         world.train()
+        world.now += LONGEST_RETRY_S
 
     assert {} == world.landing
     assert ["cars-0001", "cars-0004", "cars-0008"] == list(world.used.values())
     assert {"cars-0002", "cars-0003-cursed", "cars-0005-torn", "cars-0006-empty", "cars-0007-again"} == set(
         world.refused
     )
-    assert ["cars-0001", *["cars-0003-cursed"] * 3, "cars-0004", "cars-0008"] == world.starts
+    assert ["cars-0001", "cars-0003-cursed", "cars-0004", "cars-0008"] == list(dict.fromkeys(world.starts))
+    assert sorted(world.starts) == world.starts
+    assert 3 == world.starts.count("cars-0003-cursed")
+
+
+def test_a_platform_that_is_away_for_an_hour_is_asked_ever_more_rarely_and_then_all_goes_on():
+    """
+    Looking each five seconds, it starts a training some fifteen times in an hour, and no batch is lost.
+    """
+    world = World([landed("cars-0001", "1"), landed("cars-0002", "2")], [COULD_NOT] * 1000)
+    for _ in range(720):
+        world.tick(survives=99)
+        world.train()
+        world.now += 5
+
+    assert {"cars-0001"} == set(world.starts)
+    assert 12 <= len(world.starts) <= 20
+    assert {} == world.refused
+
+    world.troubles.clear()
+    for _ in range(70):
+        world.tick(survives=99)
+        world.train()
+        world.now += 5
+
+    assert ["cars-0001", "cars-0002"] == list(world.used.values())

@@ -3,6 +3,7 @@
 import pytest
 import structlog
 
+from apps.common.exit_codes import Outcome
 from apps.common.registry import Version
 from apps.new_model_watcher.tick import GivenUp, RollOut, decide
 from apps.new_model_watcher.watcher import NewModelWatcher
@@ -123,3 +124,28 @@ def test_idle_ticks_say_nothing(history):
         history.tick("1")
 
     assert ["info"] == history.lines()
+
+
+def test_a_version_that_is_refused_is_reported_with_the_reason(history):
+    """
+    The line in the log says why the champion does not serve.
+    """
+    history.tick("1")
+    history.orchestrator.fail_release(1, Outcome.REFUSED, "golden rows differ")
+    history.tick("1")
+
+    assert "golden rows differ" == history.log.calls[-1].kwargs["reason"]
+
+
+def test_a_version_that_could_not_start_is_still_wanted_and_not_asked_for_again(history):
+    """
+    Whoever runs the server tries again by itself; the watcher has nothing to do and to say.
+    """
+    history.tick("1", then=SERVING)
+    history.tick("2")
+    history.orchestrator.fail_release(2, Outcome.COULD_NOT, "MLflow must answer")
+    for _ in range(5):
+        history.tick("2")
+
+    assert ["info", "info"] == history.lines()
+    assert 2 == history.orchestrator.wanted_release().release

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from apps.common.errors import Unavailable
+from apps.common.exit_codes import Outcome
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState
 from apps.orchestrator.state_files import StateFiles
@@ -49,7 +50,7 @@ def test_a_training_asked_for_by_a_killed_watcher_is_asked_for_once_in_the_end(t
     def steps(point):
         orchestrator = EmbeddedOrchestrator(tmp_path / str(point))
         orchestrator.start_training("b-0001", "a")
-        orchestrator.mark_training("a", TrainingState.SUCCEEDED, exit_code=0)
+        orchestrator.mark_training("a", TrainingState.SUCCEEDED)
         orchestrator.start_training("b-0002", "b")
 
     points = list(kill_points(monkeypatch, steps))
@@ -58,8 +59,8 @@ def test_a_training_asked_for_by_a_killed_watcher_is_asked_for_once_in_the_end(t
         again = EmbeddedOrchestrator(tmp_path / str(point))
         again.start_training("b-0002", "b")
 
-        assert TrainingState.SUCCEEDED is again.training_state("a").state
-        assert 1 == again.training_state("b").attempts
+        assert TrainingState.SUCCEEDED is again.trainings()["a"].state
+        assert 1 == again.trainings()["b"].attempts
         assert "b-0002" == again.pending_training().batch
 
 
@@ -124,19 +125,51 @@ def test_a_late_word_on_an_older_training_or_release_is_void(tmp_path):
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
     orchestrator.start_training("b-0001", "a")
-    orchestrator.mark_training("a", TrainingState.FAILED)
+    orchestrator.fail_training("a", Outcome.CRASHED)
     orchestrator.start_training("b-0002", "b")
     orchestrator.mark_training("a", TrainingState.SUCCEEDED)
+    orchestrator.fail_training("a", Outcome.CRASHED)
     for version in ("1", "2"):
         orchestrator.roll_out(version)
     orchestrator.mark_release(Release(2, "2", ReleaseState.STARTING), ReleaseState.SERVING)
 
     orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.SERVING)
     orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)
+    orchestrator.fail_release(1, Outcome.REFUSED)
+    orchestrator.fail_release(2, Outcome.REFUSED)
 
-    assert TrainingState.FAILED is orchestrator.training_state("a").state
-    assert TrainingState.REQUESTED is orchestrator.training_state("b").state
+    assert TrainingState.FAILED is orchestrator.trainings()["a"].state
+    assert TrainingState.REQUESTED is orchestrator.trainings()["b"].state
     assert Release(2, "2", ReleaseState.SERVING) == orchestrator.served().serving == orchestrator.served().wanted
+
+
+def test_a_release_that_could_not_start_waits_and_one_that_is_at_fault_has_failed(tmp_path):
+    """
+    What could not be done stays wanted, with its reason and its tries; a refusal or the third crash ends the wish.
+    """
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    orchestrator.roll_out("1")
+    for _ in range(20):
+        orchestrator.fail_release(1, Outcome.COULD_NOT, "MLflow must answer")
+    waiting = orchestrator.served().wanted
+    assert 1 == orchestrator.roll_out("1")
+    orchestrator.fail_release(1, Outcome.REFUSED, "golden rows differ")
+    refused = orchestrator.served().wanted
+    orchestrator.fail_release(1, Outcome.COULD_NOT, "a late word")
+
+    assert (ReleaseState.STARTING, "MLflow must answer", 20) == (
+        waiting.state,
+        waiting.failure.reason,
+        waiting.failure.tries,
+    )
+    assert (ReleaseState.FAILED, "golden rows differ") == (refused.state, refused.failure.reason)
+    assert refused == orchestrator.served().wanted
+
+    assert 2 == orchestrator.roll_out("2")
+    for _ in range(3):
+        assert ReleaseState.STARTING is orchestrator.served().wanted.state
+        orchestrator.fail_release(2, Outcome.CRASHED)
+    assert ReleaseState.FAILED is orchestrator.served().wanted.state
 
 
 @pytest.mark.parametrize("state", [ReleaseState.STARTING, ReleaseState.FAILED])
@@ -168,7 +201,7 @@ def test_a_damaged_file_counts_as_absent_and_is_written_anew(tmp_path, damage):
     for name in ("training.json", "release.json"):
         (tmp_path / "orchestrator" / name).write_text(damage)
 
-    assert TrainingState.ABSENT is orchestrator.training_state("a").state
+    assert {} == orchestrator.trainings()
     assert 2 == orchestrator.roll_out("2")
     orchestrator.start_training("b-0001", "a")
     assert "b-0001" == orchestrator.pending_training().batch

@@ -5,9 +5,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.common.exit_codes import CRASHED, FAILED, REFUSED, Outcome
 from apps.orchestrator.port import Release, ReleaseState
 from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
-from stack.embedded.supervisor.rollout_rules import ATTEMPTS, READY_S, Action, Seen, next_action
+from stack.embedded.supervisor.ending import UNSEEN, Ending, crash, ending
+from stack.embedded.supervisor.rollout_rules import READY_S, Action, Seen, next_action
 from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.logs import contains, last_lines, worst_line
@@ -85,14 +87,19 @@ def wish(release, state=ReleaseState.STARTING):
         (server(1, alive=False), server(2), wish(2), Action.SWITCH),
         (server(1, alive=False), server(2, ready=False), wish(2), Action.RESTART),
         (server(1), server(2), wish(3), Action.ABANDON),
-        (server(1), server(2, alive=False), wish(2), Action.RETRY),
-        (server(1), server(2, ready=False, waited=READY_S + 1), wish(2), Action.RETRY),
-        (server(1), server(2, alive=False, tries=ATTEMPTS), wish(2), Action.GIVE_UP),
+        (server(1), server(2, alive=False), wish(2), Action.FAIL),
+        (server(1), server(2, ready=False, waited=READY_S + 1), wish(2), Action.FAIL),
     ],
 )
 def test_the_old_server_goes_only_when_the_new_one_is_ready(serving, following, wanted, action):
-    """Make before break: begin beside, switch when ready, try again, give up; newer wishes overtake."""
-    assert action is next_action(serving, following, wanted, due=True)
+    """Make before break: begin beside, switch when ready, write down a failure; newer wishes overtake."""
+    assert action is next_action(serving, following, wanted, due=True, next_due=True)
+
+
+@pytest.mark.parametrize(("due", "action"), [(True, Action.BEGIN), (False, Action.NOTHING)])
+def test_a_release_that_waits_is_begun_when_its_time_has_come(due, action):
+    """A release is begun again after its wait, when what it needs is ready; the one that serves goes on."""
+    assert action is next_action(server(1), None, wish(2), due=True, next_due=due)
 
 
 servers = st.one_of(
@@ -101,13 +108,48 @@ servers = st.one_of(
 wishes = st.one_of(st.none(), st.builds(wish, st.integers(1, 4), st.sampled_from(ReleaseState)))
 
 
-@given(servers, servers, wishes, st.booleans())
-def test_no_sight_makes_it_leave_requests_to_a_server_that_is_not_ready(serving, following, wanted, due):
+@given(servers, servers, wishes, st.booleans(), st.booleans())
+def test_no_sight_makes_it_leave_requests_to_a_server_that_is_not_ready(serving, following, wanted, due, next_due):
     """Whatever is seen, it switches only to a live server that said it is ready."""
-    action = next_action(serving, following, wanted, due=due)
+    action = next_action(serving, following, wanted, due=due, next_due=next_due)
 
     assert action is not Action.SWITCH or (following.alive and following.ready)
-    assert action is not Action.BEGIN or (wanted.state is not ReleaseState.FAILED and following is None)
+    assert action is not Action.BEGIN or (wanted.state is not ReleaseState.FAILED and following is None and next_due)
+    assert action is not Action.FAIL or not (following.alive and following.ready)
+
+
+@pytest.mark.parametrize(
+    ("code", "unwell", "expected"),
+    [
+        (REFUSED, set(), Ending(Outcome.REFUSED, "[error] rows must be at least 1")),
+        (REFUSED, {"kafka"}, Ending(Outcome.REFUSED, "[error] rows must be at least 1")),
+        (FAILED, set(), Ending(Outcome.COULD_NOT, "[error] rows must be at least 1")),
+        (CRASHED, set(), Ending(Outcome.CRASHED, "[error] rows must be at least 1")),
+        (-9, set(), Ending(Outcome.CRASHED, "ended by SIGKILL")),
+        (
+            -9,
+            {"kafka", "mlflow"},
+            Ending(Outcome.COULD_NOT, "ended by SIGKILL; not ready at that moment: kafka, mlflow"),
+        ),
+        (-15, set(), Ending(Outcome.COULD_NOT, "ended by SIGTERM")),
+        (None, set(), Ending(Outcome.COULD_NOT, UNSEEN)),
+    ],
+)
+def test_an_ending_is_judged_by_its_exit_code_its_own_lines_and_the_platform(tmp_path, code, unwell, expected):
+    """A crash counts only when the platform was well; what an earlier process wrote is not the reason."""
+    log = tmp_path / "trainer.log"
+    log.write_text("[error] of a process before\n")
+    start = log.stat().st_size
+    log.write_text(f"{log.read_text()}[error] rows must be at least 1\nbye\n")
+
+    assert expected == ending(code, log, start, unwell)
+    assert f"exit code {CRASHED}" == ending(CRASHED, log, log.stat().st_size, set()).reason
+
+
+def test_a_process_whose_time_is_over_has_crashed():
+    """Unless what it waited for was not there."""
+    assert Outcome.CRASHED is crash("not ready within 240 s", set()).outcome
+    assert Outcome.COULD_NOT is crash("not ready within 240 s", {"kafka"}).outcome
 
 
 def test_what_a_supervisor_writes_its_successor_reads(tmp_path):

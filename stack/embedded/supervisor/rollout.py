@@ -82,23 +82,28 @@ class Rollout:
         if not self._needs <= ready and not self.children:
             return
         self._note_death()
+        wanted = self._orchestrator.wanted_release()
+        retry_at = wanted.failure.retry_at if wanted and wanted.failure else 0.0
         action = next_action(
-            self._serving.seen(self._serving.record.restarts + 1) if self._serving else None,
-            self._next.seen(self._next.record.restarts + 1) if self._next else None,
-            self._orchestrator.wanted_release(),
+            self._serving.seen() if self._serving else None,
+            self._next.seen() if self._next else None,
+            wanted,
             due=time.monotonic() >= self._due and self._needs <= ready,
+            next_due=time.time() >= retry_at and self._needs <= ready,
         )
-        self._act(action)
+        self._act(action, wanted, self._needs - ready)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action, wanted: Release | None, unwell: set[str]) -> None:
         if action is Action.RESTART:
             self._restart()
         elif action is Action.REPLACE and self._serving:
             self._serving.discard()
-        elif action is Action.BEGIN and (release := self._orchestrator.wanted_release()):
-            self._next = self._launch.start(self.name + NEXT, release.release, release.version)
-        elif self._next and action in (Action.ABANDON, Action.RETRY, Action.GIVE_UP):
-            self._end_next(self._next, action)
+        elif action is Action.BEGIN and wanted:
+            self._next = self._launch.start(self.name + NEXT, wanted.release, wanted.version)
+        elif self._next and action is Action.ABANDON:
+            self._drop_next(self._next)
+        elif self._next and action is Action.FAIL:
+            self._fail(self._next, unwell)
         elif self._next and action is Action.SWITCH:
             self._switch(self._next)
 
@@ -125,15 +130,15 @@ class Rollout:
                 created=None,
             )
 
-    def _end_next(self, server: ServerProcess, action: Action) -> None:
+    def _fail(self, server: ServerProcess, unwell: set[str]) -> None:
+        """Write down how the next release ended; the wish says then whether and when it is tried again."""
+        how = server.ending(self._log, unwell)
+        self._drop_next(server)
+        self._orchestrator.fail_release(server.release, how.outcome, how.reason)
+
+    def _drop_next(self, server: ServerProcess) -> None:
         server.discard()
         self._next = None
-        if action is Action.RETRY:
-            failed = replace(server.record, error=worst_line(self._log))
-            self._next = self._launch.start(server.record.service, server.release, server.version, failed)
-        elif action is Action.GIVE_UP:
-            release = Release(server.release, server.version, ReleaseState.STARTING)
-            self._orchestrator.mark_release(release, ReleaseState.FAILED)
 
     def _switch(self, server: ServerProcess) -> None:
         if self._serving:

@@ -1,8 +1,8 @@
 """
 What to do next with the prediction server: a pure decision on what is seen.
 
-Make before break: the next release runs beside the one that serves until it is ready; one that does not get ready is
-tried again and then given up, and the one that serves goes on.
+Make before break: the next release runs beside the one that serves until it is ready. One that ends before, or is not
+ready in time, is tried again after a while or given up, as the outcome says, and the one that serves goes on.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from enum import Enum, auto
 from apps.orchestrator.port import Release, ReleaseState
 
 READY_S = 240  # twice what a start took on two cores with a load of thirteen
-ATTEMPTS = 3
 
 
 class Action(Enum):
@@ -22,8 +21,7 @@ class Action(Enum):
     REPLACE = auto()  # end the release that serves: it hangs at its start
     BEGIN = auto()  # start the wanted release beside the one that serves
     ABANDON = auto()  # end the next release: a newer one is wanted
-    RETRY = auto()  # start the next release again
-    GIVE_UP = auto()  # end the next release, and say that it failed
+    FAIL = auto()  # end what is left of the next release, and write down how it ended
     SWITCH = auto()  # the next release answers: it serves, and the old one ends
 
 
@@ -38,9 +36,11 @@ class Seen:
     tries: int
 
 
-def next_action(serving: Seen | None, following: Seen | None, wanted: Release | None, *, due: bool) -> Action:  # noqa: PLR0911 - rules, the first one holds
+def next_action(  # noqa: PLR0911 - rules, the first one holds
+    serving: Seen | None, following: Seen | None, wanted: Release | None, *, due: bool, next_due: bool
+) -> Action:
     """
-    Decide; ``due``: the time for another start of the release that serves has come.
+    Decide; ``due``: the time for another start of the release that serves has come; ``next_due``: of the wanted one.
 
     ``serving`` is None before its first start.
     """
@@ -51,12 +51,12 @@ def next_action(serving: Seen | None, following: Seen | None, wanted: Release | 
         if following.ready and following.alive:
             return Action.SWITCH
         if not following.alive or following.waited > READY_S:
-            return Action.RETRY if following.tries < ATTEMPTS else Action.GIVE_UP
+            return Action.FAIL
     if serving is None or not serving.alive:
         return Action.RESTART if due else Action.NOTHING
     if not serving.ready and serving.waited > READY_S:
         return Action.REPLACE
     settled = serving.ready or serving.tries > 1  # two JVMs starting at once on a small machine delay each other
-    if not following and open_wish and open_wish.release > serving.release and settled:
+    if not following and open_wish and open_wish.release > serving.release and settled and next_due:
         return Action.BEGIN
     return Action.NOTHING

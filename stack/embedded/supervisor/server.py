@@ -10,9 +10,11 @@ from pathlib import Path
 from apps.common.ready_file import ReadyFile
 from stack.embedded.process import Child
 from stack.embedded.services.spec import StackContext
-from stack.embedded.supervisor.rollout_rules import Seen
+from stack.embedded.supervisor.ending import Ending, crash, ending
+from stack.embedded.supervisor.rollout_rules import READY_S, Seen
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.environment import ROOT
+from stack.logs import size_of
 from stack.services import Service
 
 READY_FILE = "ready.json"
@@ -44,6 +46,7 @@ class Launch:
         }
         command = [sys.executable, "-m", self.service.module]
         log = self.context.log(self.service.name)
+        log_start = size_of(log)
         child = Child.start(command, self.context.marked(variables), log, ROOT)
         record = ServiceRecord(
             name,
@@ -57,15 +60,16 @@ class Launch:
             version=version,
             folder=str(folder),
         )
-        return ServerProcess(record, child)
+        return ServerProcess(record, child, log_start)
 
 
 class ServerProcess:
     """A server that was started; it may have died since."""
 
-    def __init__(self, record: ServiceRecord, child: Child | None) -> None:
-        """``child`` is None for a server of the supervisor before that is dead by now."""
+    def __init__(self, record: ServiceRecord, child: Child | None, log_start: int = 0) -> None:
+        """``child`` is None for a server of the supervisor before that is dead by now; ``log_start`` is in bytes."""
         self.record = record
+        self._log_start = log_start
         self.child = child
         self._began = time.monotonic()
 
@@ -84,13 +88,19 @@ class ServerProcess:
         """Its version; empty when it waits for the first one."""
         return self.record.version or ""
 
-    def seen(self, tries: int) -> Seen:
+    def seen(self) -> Seen:
         """How the server looks now; its record is brought up to date."""
         alive = self.child is not None and self.child.alive()
         if alive and self.record.state is ServiceState.STARTING and self._says_ready():
             self.record = replace(self.record, state=ServiceState.READY, since=time.time(), error="")
         ready = alive and self.record.state is ServiceState.READY
-        return Seen(self.release, alive, ready, time.monotonic() - self._began, tries)
+        return Seen(self.release, alive, ready, time.monotonic() - self._began, self.record.restarts + 1)
+
+    def ending(self, log: Path, unwell: set[str]) -> Ending:
+        """How a server ended that never got ready, or is alive and does not get ready; ``unwell`` as in ``ending``."""
+        if self.child and self.child.alive():
+            return crash(f"it must be ready within {READY_S} s; it was not", unwell)
+        return ending(self.child.exit_code if self.child else None, log, self._log_start, unwell)
 
     def _says_ready(self) -> bool:
         ready = ReadyFile.read(Path(self.record.folder or "") / READY_FILE)

@@ -17,7 +17,7 @@ from stack.embedded.process import Child
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
-from stack.logs import contains, worst_line
+from stack.logs import contains, size_of, worst_line
 
 START_S = 120  # a service that is not ready by then hangs, and is started again
 PROBE_EVERY_S = 0.3
@@ -153,7 +153,7 @@ class SupervisedService:
 
     def _launch(self) -> None:
         environment = self.context.marked(self.spec.environment)
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        self._log_start = size_of(self.log)
         try:
             self._runs(Child.start(self.spec.command(), environment, self.log, self.spec.folder))
         except (BatonError, OSError) as error:

@@ -2,25 +2,31 @@
 The trainer under supervision: it runs when a training was asked for, one at a time, behind everything else.
 
 What came of it is its exit code. Of a trainer that outlived its supervisor nobody learns it, so such a training counts
-as failed; the watcher asks again if the batch is still in ``landing/``, and the trainer finds its own work done.
+as one that could not be done; the watcher asks again, and the trainer finds its own work done.
 """
 
+import math
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from apps.common.exit_codes import DONE, Outcome
+from apps.common.settings import variable
 from apps.orchestrator.embedded import EmbeddedOrchestrator, TrainingRequest
 from apps.orchestrator.port import TrainingState
+from apps.trainer.settings import TrainerSettings
 from stack.embedded.process import Child, Identity
 from stack.embedded.services.spec import StackContext
+from stack.embedded.supervisor.ending import UNSEEN, Ending, crash, ending
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.environment import ROOT
-from stack.logs import worst_line
+from stack.logs import size_of
 from stack.services import Service
 
 BEHIND = ("nice", "-n", "15")  # serving comes first
+DEADLINE = "training_deadline_s"
 
 
 class TrainerProcess:
@@ -42,32 +48,39 @@ class TrainerProcess:
         self._environment = environment
         self._orchestrator = orchestrator
         self._request: TrainingRequest | None = None
+        self._log = context.log(service.name)
+        self._log_start = 0
+        self._deadline_s = _deadline_s(environment)
+        self._overdue = math.inf  # by the clock that nobody sets
 
     def adopt(self, record: ServiceRecord) -> None:
-        """Take over the trainer of the supervisor before; the training of a trainer that is gone failed."""
+        """Take over the trainer of the supervisor before."""
         self.record = replace(self.record, restarts=record.restarts, error=record.error)
         self.reconcile()
 
     def reconcile(self) -> None:
-        """Bring the training that is marked as running in line with what runs."""
+        """Bring the training that is marked as running in line with what runs; one without a trainer has failed."""
         running = self._orchestrator.running_training()
         if running is None:
             return
         known = Identity(running.pid, running.created) if running.pid and running.created else None
         self.child = Child.adopt(known) if known else None
         if self.child:
-            self._request = running
-            self._enter(ServiceState.RUNNING)
+            self._runs(self.child, running)
         else:
-            self._orchestrator.mark_training(running.content_hash, TrainingState.FAILED)
+            self._orchestrator.fail_training(running.content_hash, Outcome.COULD_NOT, UNSEEN)
 
     def advance(self, ready: set[str]) -> None:
         """Start what was asked for; write down what has ended."""
+        unwell = set(self._service.needs) - ready
         if self.child:
             if not self.child.alive():
-                self._finish(self.child)
+                self._finish(self.child, unwell)
+            elif time.monotonic() > self._overdue:
+                self.child.kill()
+                self._fail(crash(f"it must end within {self._deadline_s} s; it did not", unwell))
             return
-        if not set(self._service.needs) <= ready:
+        if unwell:
             self._enter(ServiceState.WAITING)
         elif request := self._orchestrator.pending_training():
             self._start(request)
@@ -84,25 +97,45 @@ class TrainerProcess:
         scratch = self._context.folder("scratch") / "trainer"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        variables = {**self._environment, "BATON_BATCH": request.batch, "BATON_SCRATCH": str(scratch)}
+        variables = {
+            **self._environment,
+            "BATON_BATCH": request.batch,
+            "BATON_CONTENT_HASH": request.content_hash,
+            "BATON_SCRATCH": str(scratch),
+        }
         command = [*BEHIND, sys.executable, "-m", self._service.module]
-        self.child = Child.start(command, self._context.marked(variables), self._context.log(self.name), ROOT)
-        self._request = request
+        self._log_start = size_of(self._log)
+        self.child = Child.start(command, self._context.marked(variables), self._log, ROOT)
         identity = self.child.identity
         self._orchestrator.mark_training(
             request.content_hash, TrainingState.RUNNING, pid=identity.pid, created=identity.created
         )
+        self._runs(self.child, request)
+
+    def _runs(self, child: Child, request: TrainingRequest) -> None:
+        self._request = request
+        age = max(0.0, time.time() - child.identity.created)
+        self._overdue = time.monotonic() + self._deadline_s - age
         self._enter(ServiceState.RUNNING)
 
-    def _finish(self, child: Child) -> None:
+    def _finish(self, child: Child, unwell: set[str]) -> None:
         code = child.exit_code
-        child.kill()
-        good = code == 0
+        child.kill()  # what it started outlives it otherwise
+        if code != DONE:
+            self._fail(ending(code, self._log, self._log_start, unwell))
+            return
         if self._request:
-            state = TrainingState.SUCCEEDED if good else TrainingState.FAILED
-            self._orchestrator.mark_training(self._request.content_hash, state, exit_code=code)
-        error = "" if good else worst_line(self._context.log(self.name))
-        self.record = replace(self.record, restarts=self.record.restarts + (not good), error=error)
+            self._orchestrator.mark_training(self._request.content_hash, TrainingState.SUCCEEDED)
+        self._leave(restarts=0, error="")
+
+    def _fail(self, how: Ending) -> None:
+        if self._request:
+            self._orchestrator.fail_training(self._request.content_hash, how.outcome, how.reason)
+        refused = how.outcome is Outcome.REFUSED  # the trainer has done its work
+        self._leave(restarts=0 if refused else 1, error="" if refused else how.reason)
+
+    def _leave(self, restarts: int, error: str) -> None:
+        self.record = replace(self.record, restarts=self.record.restarts + restarts, error=error)
         self.child = self._request = None
         self._enter(ServiceState.READY)
 
@@ -112,3 +145,8 @@ class TrainerProcess:
         if state is not self.record.state or pid != self.record.pid:
             created = identity.created if identity else None
             self.record = replace(self.record, state=state, since=time.time(), pid=pid, created=created)
+
+
+def _deadline_s(environment: Mapping[str, str]) -> int:
+    """How long a training may take: what the apps are told, or the default."""
+    return int(environment.get(variable(DEADLINE), TrainerSettings.model_fields[DEADLINE].default))
