@@ -3,10 +3,7 @@
 import json
 import os
 import signal
-import socket
 from contextlib import closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import psycopg2
@@ -22,11 +19,11 @@ from stack.cli.addresses import addresses
 from stack.cli.stack import Mode, Stack
 from stack.cli.status import problems_of
 from stack.embedded import doctor
-from stack.embedded.process import MARK, Child, marked
+from stack.embedded.process import MARK, marked
 from stack.embedded.runtime import EmbeddedRuntime
 from stack.embedded.services import mlflow, postgres
 from stack.embedded.services.spec import StackContext
-from stack.environment import CLOCK, HOST, SERVICES, TEXT, clean_own_process, inherited
+from stack.environment import CLOCK, HOST, SERVICES, TEXT, clean_own_process
 from stack.services import ServiceKind
 
 PLATFORM = [one for one in services.load().services if one.kind is ServiceKind.PLATFORM]
@@ -90,7 +87,8 @@ def record(runtime, service):
 def test_up_returns_when_every_service_really_serves(runtime):
     """After up each service does its work: a query, a question, topics with their partitions, a DataNode."""
     partitions = services.load().delivery.partitions
-    with closing(psycopg2.connect(runtime.address("postgres"))) as connection:
+    passfile = postgres.passfile(StackContext(runtime.state, services.load(), {}))
+    with closing(psycopg2.connect(runtime.address("postgres"), passfile=passfile)) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT count(*) FROM alembic_version")
         tables = cursor.fetchone()[0]
@@ -205,47 +203,3 @@ def test_down_ends_everything_even_without_a_supervisor(runtime):
     assert all(one.ok for one in doctor.check(runtime.state, PLATFORM) if one.name.startswith("port "))
 
     runtime.down()  # again, with nothing there
-
-
-@pytest.mark.parametrize("programs", postgres.installed(), ids=postgres.major)
-def test_every_postgres_there_is_works_below_a_folder_only_we_may_enter(tmp_path, programs):
-    """Debian's server and the wheel's: made once, started, asked, and started again after kill -9."""
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    stack = services.load()
-    moved = tuple(replace(one, ports={"sql": port}) if one.name == "postgres" else one for one in stack.services)
-    context = StackContext(closed, replace(stack, services=moved), inherited())
-    spec = postgres.spec(context, programs)
-    for _ in range(2):
-        spec.prepare()
-        child = Child.start(spec.command(), context.marked({}), context.log("postgres"), Path("/"))
-        try:
-            wait_until(lambda: _passes(spec.probe), 20, lambda: context.log("postgres").read_text())
-        finally:
-            child.kill()
-
-    assert postgres.major(programs) == (closed / "postgres" / "data" / "PG_VERSION").read_text().strip()
-
-
-def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
-    """What an interrupted initdb left behind is thrown away, and never taken for a database."""
-    context = StackContext(tmp_path, services.load(), inherited())
-    spec = postgres.spec(context)
-    half = tmp_path / "postgres" / "unfinished"
-    half.mkdir()
-    (half / "PG_VERSION").write_text("1")
-    spec.prepare()
-
-    assert not half.exists()
-    assert (tmp_path / "postgres" / "data" / "postgresql.conf").exists()
-
-
-def _passes(probe):
-    try:
-        probe()
-    except psycopg2.OperationalError:
-        return False
-    return True

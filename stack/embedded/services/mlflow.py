@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from apps.common.errors import Unavailable
+from stack.embedded.services import postgres
 from stack.embedded.services.spec import HERE, ProcessSpec, StackContext
 from stack.environment import HOST
 
@@ -31,7 +32,7 @@ def _packages() -> Path:
 def spec(context: StackContext) -> ProcessSpec:
     """How to run it."""
     service = context.service(NAME)
-    database = context.service("postgres").address_at(HOST).replace("postgresql://", "postgresql+psycopg2://")
+    database = context.service(postgres.NAME).address_at(HOST).replace("postgresql://", "postgresql+psycopg2://")
 
     def command() -> list[str]:
         # It is imported from where it runs: its migrations' path goes into a file in which a % means something.
@@ -49,6 +50,7 @@ def spec(context: StackContext) -> ProcessSpec:
 
     environment = {
         "_MLFLOW_SERVER_FILE_STORE": database,
+        "PGPASSFILE": str(postgres.passfile(context)),
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": context.folder("mlartifacts").as_uri(),
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",

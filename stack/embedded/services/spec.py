@@ -42,14 +42,14 @@ class StackContext:
         """The full environment of a process of this stack."""
         return {**self.environment, **environment, MARK: str(self.state)}
 
-    def run(self, service: str, command: Sequence[str], folder: Path) -> None:
-        """Run one step of a preparation in ``folder`` to its end; raise BatonError when it fails."""
+    def run(self, service: str, command: Sequence[str], folder: Path, text: str = "") -> None:
+        """Run a step of a preparation in ``folder``, with ``text`` to read, to its end; raise BatonError on failure."""
         with self.log(service).open("ab") as log:
             done = subprocess.run(
                 command,
                 env=self.marked({}),
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
+                input=text.encode(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 timeout=PREPARE_S,
