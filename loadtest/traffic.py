@@ -1,7 +1,8 @@
 """
 Traffic with a ledger: the real batch dropper replays requests while a reader keeps every answer.
 
-The sender is a process of its own, so that measuring the answers never delays the sending.
+The sender is a process of its own, so that measuring the answers never delays the sending. It ends when its standard
+input closes, so it never outlives the program that started it.
 """
 
 import subprocess
@@ -39,7 +40,8 @@ class LiveLedger:
         """
         Send ``rate`` requests per second while the block runs, and at most for ``seconds`` when that is not 0.
 
-        Afterwards waits at most ``settle`` seconds for the answers still owed; it is ``missing`` that judges.
+        Afterwards waits at most ``settle`` seconds for the answers still owed; it is ``missing`` that judges. Raises
+        Unavailable when the sender did not end well: what it sent last is in no journal then.
         """
         journal = self.folder / f"sent-{len(self.journals) + 1}.jsonl"
         self.journals.append(journal)
@@ -53,6 +55,8 @@ class LiveLedger:
                     yield self
                 finally:
                     _stop(sender)
+            if sender.returncode:
+                raise Unavailable(f"the sender must end well; {_how_it_ended(sender, journal)}")
             self._settle(settle)
         finally:
             self._reader.stop()
@@ -73,10 +77,12 @@ class LiveLedger:
             "BATON_RATE": str(rate),
             "BATON_SECONDS": str(seconds),
             "BATON_JOURNAL": str(journal),
+            "BATON_ENDS_WITH_STDIN": "1",
         }
         sender = subprocess.Popen(
             [sys.executable, "-m", "apps.batch_dropper"],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -84,8 +90,7 @@ class LiveLedger:
 
         def sending() -> bool:
             if sender.poll() is not None:
-                tail = journal.with_suffix(".log").read_text().strip()[-2000:]
-                raise Unavailable(f"the sender must run; it ended with exit code {sender.returncode}:\n{tail}")
+                raise Unavailable(f"the sender must run; {_how_it_ended(sender, journal)}")
             return journal.exists() and journal.stat().st_size > 0
 
         try:
@@ -142,6 +147,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _how_it_ended(sender: subprocess.Popen[bytes], journal: Path) -> str:
+    tail = journal.with_suffix(".log").read_text(errors="replace").strip()[-2000:]
+    return f"it ended with exit code {sender.returncode}:\n{tail}"
 
 
 def read_expected(path: Path) -> list[Expected]:

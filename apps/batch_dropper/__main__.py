@@ -1,8 +1,12 @@
 """``python -m apps.batch_dropper``: drop the next batch (BATON_JOB=drop) or replay requests (BATON_JOB=replay)."""
 
+import os
 import secrets
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 from structlog.stdlib import BoundLogger
 
@@ -55,6 +59,9 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
     from apps.batch_dropper.journal import Journal  # noqa: PLC0415
     from apps.batch_dropper.replay import Replay  # noqa: PLC0415
 
+    stop = threading.Event()
+    if settings.ends_with_stdin:
+        threading.Thread(target=_when_stdin_ends, args=(stop.set,), daemon=True).start()
     test = SliceStore(settings, dataset, log).take(0)
     if test is None:
         raise SettingsError("a test part must be there; got none; bring more rows")
@@ -66,9 +73,10 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         rate=settings.rate,
         seconds=settings.seconds,
         outcome_delay=settings.outcome_delay_s,
+        stop=stop,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: run.stop.set())
+        signal.signal(number, lambda *_: stop.set())
     run.go()
     journal, late = run.journal, run.lateness
     log.info(
@@ -81,6 +89,14 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         late_by_5_ms=late.over_5_ms,
     )
     return DONE
+
+
+def _when_stdin_ends(act: Callable[[], None]) -> None:
+    """The kernel closes it however the program at its other end dies; what it holds is nobody's."""
+    with suppress(OSError):
+        while os.read(0, 1):
+            pass
+    act()
 
 
 if __name__ == "__main__":

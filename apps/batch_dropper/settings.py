@@ -86,6 +86,10 @@ class DropperSettings(Settings):
     journal: Annotated[Path | None, TRAFFIC] = Field(
         default=None, description="The file that keeps each acknowledged request."
     )
+    ends_with_stdin: Annotated[bool, TRAFFIC] = Field(
+        default=False,
+        description="Whether the sender ends when its standard input does: with the program that started it.",
+    )
     outcome_delay_s: Annotated[float, Unit("seconds")] = Field(
         default=5.0, ge=0, le=DAY_S, description="How long after a request its true outcome is sent."
     )

@@ -1,4 +1,4 @@
-"""``python -m stack.cli``: the CLI; each error is one clear message, and Ctrl-C and a closed pipe end it cleanly."""
+"""``python -m stack.cli``: the CLI; an error is one clear message; Ctrl-C, a closed terminal or pipe end it well."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from apps.common.errors import BatonError
-from stack.cli import os_errors
+from stack.cli import interruption, os_errors
 from stack.cli.commands import app
 from stack.cli.console import err
 from stack.environment import clean_own_process, debugging
@@ -25,6 +25,7 @@ def main() -> int:
 
 def _run() -> int:
     try:
+        interruption.catch()
         clean_own_process()
         app(prog_name="./baton")
     except SystemExit as ended:  # how typer ends; a Ctrl-C has no words of its own there

@@ -1,7 +1,6 @@
 """``./baton cluster``: the kind cluster by itself, the images in it, and both made from source without a registry."""
 
 import json
-import signal
 from typing import Annotated
 
 import typer
@@ -54,7 +53,6 @@ def from_source(
     """Make what a cluster needs from package registries. That is Docker, kind, helm, kubectl and the base images."""
     from stack import kind_from_source
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an ended run sweeps up too
     if stop:
         ended = kind_from_source.docker.stop()
         out.print("Docker is ended." if ended else "There is no Docker that was started from here.")

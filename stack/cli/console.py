@@ -6,7 +6,6 @@ too: no ``[markup]``, no ``:emoji:``, no code that moves a terminal's cursor. Wh
 """
 
 import io
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,15 +36,6 @@ class PlainConsole(Console):
 
 out = PlainConsole()
 err = PlainConsole(stderr=True)
-
-
-def silence_closed() -> None:
-    """Let what is printed go nowhere where the terminal was closed: each word to it would be an error."""
-    for number in (1, 2):
-        try:
-            os.write(number, b"")
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def show(part: Table | str) -> None:

@@ -5,7 +5,6 @@ Batch, training, version, serving; then, under traffic, the next batch, its vers
 """
 
 import json
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,10 +21,11 @@ from loadtest.ledger import Verdict, problems
 from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, render, table
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
-from stack.cli.console import err, out, show, silence_closed, step
+from stack.cli.console import err, out, show, step
+from stack.cli.interruption import ignored
 from stack.cli.os_errors import require_writable
 from stack.cli.pipeline import Pipeline
-from stack.cli.stack import Mode, Stack, named, uninterrupted
+from stack.cli.stack import Mode, Stack, named
 
 if TYPE_CHECKING:
     from apps.common.batches import Batch
@@ -43,9 +43,6 @@ def stack_of_its_own(
     require_free_ports(stack)
     stack.runtime.wipe()
     remove_folder(stack.state)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
-        signal.signal(signal.SIGHUP, _hang_up)
     kept = False
     try:
         stack.up(dataset, source, quiet=True, **settings)
@@ -56,20 +53,12 @@ def stack_of_its_own(
             err.print(f"the logs are in {stack.state / 'logs'}")
         raise
     finally:
-        with uninterrupted():
-            silence_closed()
-            with step("everything that was started is ended"):
-                if kept:
-                    stack.runtime.down()
-                else:
-                    stack.runtime.wipe()
-                    remove_folder(stack.state)
-
-
-def _hang_up(*_: object) -> None:
-    """The terminal is closed, which ends the block as Ctrl-C does."""
-    silence_closed()
-    raise KeyboardInterrupt
+        with ignored(), step("everything that was started is ended"):
+            if kept:
+                stack.runtime.down()
+            else:
+                stack.runtime.wipe()
+                remove_folder(stack.state)
 
 
 def require_free_ports(wanted: Stack) -> None:

@@ -1,7 +1,6 @@
 """One stack of this checkout: its state folder, its settings, its runtime and its pipeline."""
 
 import json
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -14,6 +13,7 @@ from apps.common.files import write_whole
 from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
+from stack.cli.interruption import ignored
 from stack.cli.pipeline import Pipeline
 from stack.cli.progress import Progress
 from stack.cli.settings import differences, shown, unused
@@ -22,7 +22,6 @@ from stack.runtime import Runtime
 from stack.services import ServiceKind
 
 SETTINGS_FILE = "settings.json"
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFAULTS = {"BATON_DATASET": "used_cars"}
 
 
@@ -138,7 +137,7 @@ class Stack:
 
     def down(self) -> None:
         """End everything that ``up`` started; data stays. A Ctrl-C meanwhile has no effect."""
-        with uninterrupted(), step(f"down {self.name}".strip()):
+        with ignored(), step(f"down {self.name}".strip()):
             self.runtime.down()
 
     @contextmanager
@@ -187,14 +186,3 @@ def retry_failed_release(orchestrator: Orchestrator) -> None:
 def _say(line: str) -> None:
     """Print a line, the same one once."""
     err.print(line)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let no Ctrl-C, SIGTERM or closed terminal end the block: it ends processes, and must not leave any behind."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,8 @@ One process that the supervisor started, or finds alive from the supervisor befo
 
 Each runs in a session of its own: the terminal's Ctrl-C does not reach it, and whatever it starts in turn (a JVM, a
 worker) can be found and ended with it, even when the process itself is gone. Each also carries the stack's state
-folder in its environment, so that a process which a killed supervisor had no time to write down is found as well.
+folder in its environment, so that a process which a killed supervisor had no time to write down is found as well. What
+a person's command starts (a sender, an app run by hand) carries it too, beside a word that tells it apart.
 """
 
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 import psutil
 
 MARK = "BATON_STARTED_BY"
+BY_HAND = "BATON_STARTED_BY_HAND"
 SAME_S = 2.0  # a process's start time is derived from the boot time, which drifts with the clock
 LOG_LIMIT = 20 * 1024 * 1024
 
@@ -131,11 +133,13 @@ def _session(number: int) -> Iterator[psutil.Process]:
                     yield process
 
 
-def marked(state: Path) -> list[psutil.Process]:
-    """Every process that carries the mark of the stack in ``state``, whoever its parent is now."""
+def marked(state: Path, *, by_hand: bool = True) -> list[psutil.Process]:
+    """Every process that carries the mark of the stack in ``state``, or only the supervised; whoever the parent."""
     processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(state) and process.status() != psutil.STATUS_ZOMBIE:
+            environment = process.environ()
+            own = environment.get(MARK) == str(state) and (by_hand or BY_HAND not in environment)
+            if own and process.status() != psutil.STATUS_ZOMBIE:
                 processes.append(process)
     return processes

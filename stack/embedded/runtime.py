@@ -14,7 +14,7 @@ from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
 from stack.embedded import doctor
-from stack.embedded.process import Child, Identity, marked
+from stack.embedded.process import BY_HAND, MARK, Child, Identity, marked
 from stack.embedded.services.catalogue import specs
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.rollout import NEXT
@@ -120,7 +120,7 @@ class EmbeddedRuntime:
         """The orchestrator port over the state folder; apps run by hand are processes."""
         if not self.running():
             raise BatonError("the stack must be up; it is down; run ./baton up")
-        environment = self.environment()
+        environment = self.environment() | {MARK: str(self.state), BY_HAND: "1"}
         return RunningStack(environment, EmbeddedOrchestrator(self.state), LocalApps(environment, self.state / "logs"))
 
     def processes(self) -> list[psutil.Process]:

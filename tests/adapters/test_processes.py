@@ -16,6 +16,7 @@ from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState, TrainingState
 from stack import services
 from stack.embedded.process import MARK, Child, Identity, marked
+from stack.embedded.runtime import EmbeddedRuntime
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.rollout import Rollout
 from stack.embedded.supervisor.shutdown import end_strays
@@ -149,6 +150,22 @@ def test_strays_are_ended_and_strangers_are_not(context):
     assert [known.pid] == [process.pid for process in marked(context.state)]
     other.kill()
     other.wait()
+
+
+def test_what_a_command_starts_ends_with_the_stack_and_not_with_its_supervisor(context):
+    """A sender of ``./baton traffic``: a supervisor that takes over lets it send, ``down`` ends it."""
+    services_own = sleeper(context)
+    runtime = EmbeddedRuntime(context.state)
+    sender = subprocess.Popen(["sleep", "600"], env=runtime.attach().environment, start_new_session=True)
+    wait_until(lambda: sender.pid in {one.pid for one in runtime.processes()}, DEADLINE, "the sender must be known")
+    end_strays(context.state, by_hand=False)
+    wait_until(lambda: not services_own.alive(), DEADLINE, "the stray must end")
+
+    assert sender.poll() is None
+
+    runtime.down()
+
+    assert -signal.SIGKILL == sender.wait(DEADLINE)
 
 
 def test_the_first_server_waits_and_makes_room_for_the_first_version(context, orchestrator):

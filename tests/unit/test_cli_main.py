@@ -1,7 +1,8 @@
-"""How a command ends that is interrupted, or whose reader has gone."""
+"""How a command ends that is interrupted, or whose reader or terminal has gone."""
 
 import errno
 import os
+import pty
 import re
 import shlex
 import signal
@@ -13,7 +14,21 @@ import pytest
 
 from stack.cli import __main__ as cli
 from stack.cli.stack import Stack
-from stack.environment import inherited
+from stack.environment import ROOT, inherited
+
+SWEEPS_UP = """
+import pathlib, sys, time
+from stack.cli import interruption
+from stack.cli.console import step
+interruption.catch()
+try:
+    with step("at work"):
+        print("begun", flush=True)
+        time.sleep(60)
+finally:
+    with interruption.ignored(), step("everything is ended"):
+        pathlib.Path(sys.argv[1]).touch()
+"""
 
 
 def logged(checkout, lines):
@@ -34,15 +49,54 @@ def test_a_reader_that_goes_early_is_no_error(checkout):
         assert ("", True) == (err, process.returncode != 0), arguments
 
 
-def test_ctrl_c_is_one_word_and_exit_code_130(checkout):
-    """A command that follows a log ends at Ctrl-C with 130 and nothing but ``interrupted``."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_is_one_word_and_exit_code_130(checkout, number):
+    """A command that follows a log ends at Ctrl-C, or as it would, with 130 and nothing but ``interrupted``."""
     logged(checkout, 1)
     process = checkout.start("logs", "-f", PYTHONUNBUFFERED="1")
     assert process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
 
     assert (130, "interrupted\n") == (process.returncode, err)
+
+
+def test_a_closed_terminal_ends_a_command_that_then_sweeps_up(tmp_path):
+    """The window is closed: what is printed from then on goes nowhere, and what ends the stack is done to its end."""
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-c", SWEEPS_UP, str(tmp_path / "swept")]
+    own = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}
+    process = subprocess.Popen(
+        command, env=own, start_new_session=True, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    seen = bytearray()
+    while b"begun" not in seen:
+        seen += os.read(master, 100)
+    os.close(master)
+    process.send_signal(signal.SIGHUP)  # as the kernel and the shell do
+    process.wait(30)
+
+    assert (tmp_path / "swept").exists()
+
+
+def test_a_command_under_nohup_outlives_its_terminal(checkout):
+    """Whoever starts it with SIGHUP ignored means it."""
+    logged(checkout, 1)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = checkout.start("logs", "-f", PYTHONUNBUFFERED="1")
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    with (checkout.root / ".baton/embedded/logs/kafka.log").open("a") as log:
+        log.write("and on\n")
+
+    assert "and on" in process.stdout.readline()
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
 
 
 def test_a_pipe_gets_no_codes_and_no_color_no_colours(checkout):

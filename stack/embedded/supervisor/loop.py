@@ -111,7 +111,8 @@ class Supervisor:
         for training in self._training:
             training.reconcile()
         self._write()
-        end_strays(self._context.state, [child for group in self._children().values() for child in group])
+        known = [child for group in self._children().values() for child in group]
+        end_strays(self._context.state, known, by_hand=False)
         for serving in self._serving:
             serving.clean()
 

@@ -44,10 +44,10 @@ def _end_together(wave: list[tuple[Child, ProcessSpec | None]]) -> None:
             pause(LOOK_EVERY_S)
 
 
-def end_strays(state: Path, known: Iterable[Child] = ()) -> None:
+def end_strays(state: Path, known: Iterable[Child] = (), *, by_hand: bool = True) -> None:
     """Kill what carries the mark of this stack and belongs to no known child: its supervisor died unawares."""
     spared = {process.pid for child in known for process in child.members()}
-    for process in marked(state):
+    for process in marked(state, by_hand=by_hand):
         if process.pid not in spared:
             with suppress(psutil.Error):
                 process.kill()

@@ -1,0 +1,60 @@
+"""Traffic by the real sender and reader on a real broker: nothing outlives who started it, and no bad end is hidden."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from apps.common.errors import Unavailable
+from apps.common.waiting import wait_until
+from loadtest.traffic import LiveLedger
+from stack.environment import ROOT, inherited
+
+GONE_S = 15
+STARTER = """
+import pathlib, os, sys, time
+from loadtest.traffic import LiveLedger
+with LiveLedger(dict(os.environ), pathlib.Path(sys.argv[1])).traffic(20):
+    print("sending", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def environment(kafka, tmp_path_factory):
+    """What the sender is told."""
+    work = tmp_path_factory.mktemp("slices")
+    own = {"BATON_KAFKA": kafka, "BATON_DATASET": "boston_housing", "BATON_WORK": str(work), "PYTHONPATH": str(ROOT)}
+    return inherited() | own
+
+
+def test_sender_and_reader_end_with_a_starter_that_is_killed(environment, tmp_path):
+    """Kill -9 of the program that measures: within seconds nobody sends and nobody reads."""
+    command = [sys.executable, "-c", STARTER, str(tmp_path)]
+    starter = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    assert b"sending\n" == starter.stdout.readline()
+    started = psutil.Process(starter.pid).children(recursive=True)
+    starter.kill()
+    starter.communicate()
+
+    assert {"apps.batch_dropper", "loadtest.reader"} <= {part for one in started for part in one.cmdline()}
+
+    wait_until(lambda: not [one for one in started if one.is_running()], GONE_S, lambda: str(started))
+
+
+def test_a_sender_that_ends_badly_fails_the_run(environment, tmp_path):
+    """What a killed sender had sent last is in no journal, so the run proves nothing."""
+    ledger = LiveLedger(environment, tmp_path)
+    with pytest.raises(Unavailable, match="the sender must end well; it ended with exit code -9"), ledger.traffic(20):
+        next(one for one in psutil.Process().children() if "apps.batch_dropper" in one.cmdline()).kill()
+
+
+def test_a_sender_that_is_stopped_ends_well(environment, tmp_path):
+    """The end of the block is no bad end; every request has its acknowledgement by then."""
+    ledger = LiveLedger(environment, tmp_path)
+    with ledger.traffic(20, settle=0):
+        pass
+
+    assert ledger.sends()
+    assert all(send.acknowledged for send in ledger.sends())
