@@ -12,6 +12,7 @@ import requests
 from apps.common.errors import ModelRefused, Unavailable
 
 CHAMPION = "champion"
+MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
 TRAINING_SECONDS = "training_seconds"  # metric of a version's run: fit, cross-validate, stack and test
 TIMEOUT_S = 10
 PAGE = "1000"
@@ -20,7 +21,7 @@ _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST"})
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version; ``tags`` holds batch, content_hash and dataset."""
+    """A registered model version; ``tags`` holds batch, content_hash, dataset and MANIFEST_SHA256."""
 
     name: str
     version: str
@@ -91,14 +92,16 @@ def metrics(mlflow: str, run_id: str) -> dict[str, float]:
 
 
 class Artifacts:
-    """The files that the run of a version logged, through MLflow's artifact proxy."""
+    """The files that the run of a version logged, through MLflow's artifact proxy; ``tags`` are the version's."""
 
     def __init__(self, mlflow: str, name: str, version: str) -> None:
         """Raises Unavailable when MLflow does not answer, ModelRefused when it has no such version."""
         body = _get(mlflow, "model-versions/get", {"name": name, "version": version})
         if body is None:
             raise ModelRefused(f"version must be a registered one of {name}; got {version}; see ./baton status")
-        run = _get(mlflow, "runs/get", {"run_id": str(body["model_version"]["run_id"])}) or {}
+        registered = _version(body["model_version"])
+        self.tags = registered.tags
+        run = _get(mlflow, "runs/get", {"run_id": registered.run_id}) or {}
         root = str(run.get("run", {}).get("info", {}).get("artifact_uri", ""))
         scheme, _, path = root.partition(":")
         if scheme != "mlflow-artifacts":

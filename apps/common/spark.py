@@ -12,8 +12,13 @@ from pydantic import Field, model_validator
 from apps.common.settings import CHART, MEMORY, SetBy, Settings, Unit
 
 # What an expression of the model means, in the trainer that fits it and in the server that answers with it alike.
-# Without ANSI mode a bad cell gives NULL and a rejection, never an exception; in UTC a date is the same everywhere.
-MEANING = {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"}
+# Without ANSI mode a bad cell gives NULL and a rejection, never an exception; in UTC a date is the same everywhere; and
+# ${env:NAME} is a text, not what the environment holds.
+MEANING = {
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.variable.substitute": "false",
+}
 
 # How a number is written. The quantifiers are possessive: no text is tried a second time, however long it is.
 DECIMAL = "^[+-]?([0-9]++([.][0-9]*+)?|[.][0-9]++)([eE][+-]?[0-9]{1,3})?$"

@@ -2,11 +2,13 @@
 A version's files, fetched and checked before Spark may touch them.
 
 Loading a model runs what its metadata names, so every file must have the sha256 that the trainer wrote down, and
-every class must be Spark ML's own.
+every class must be Spark ML's own. What the trainer wrote down must itself have the sha256 that the registry keeps, so
+that whoever can write a model's files, and no more, cannot change it.
 """
 
 import hashlib
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,7 @@ from apps.common.hdfs import Hdfs
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 from apps.prediction_server.request_fields import RequestFields
 
+TRANSFORMER = "org.apache.spark.ml.feature.SQLTransformer"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
 
@@ -55,9 +58,17 @@ class Model:
 
 
 def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
-    """Download a registered version into ``folder`` and check it; raise ModelRefused with every problem."""
+    """
+    Download a registered version into ``folder`` and check it; raise ModelRefused with every problem.
+
+    A version that was registered before its manifest was a tag of it has none to compare with.
+    """
     files = registry.Artifacts(mlflow, name, version)
-    checksums = read_checksums(files.read(MANIFEST))
+    manifest = files.read(MANIFEST)
+    own, told = hashlib.sha256(manifest).hexdigest(), files.tags.get(registry.MANIFEST_SHA256)
+    if told not in (None, own):
+        raise ModelRefused(f"version {version}: {MANIFEST} must have sha256 {told}, its tag; got {own}; train it again")
+    checksums = read_checksums(manifest)
 
     def download(item: tuple[str, str]) -> str | None:
         path, sha256 = item
@@ -104,18 +115,46 @@ def read_checksums(manifest: bytes) -> dict[str, str]:
 
 def foreign_classes(pipeline: Path) -> list[str]:
     """Classes named in a saved pipeline that are not Spark ML's own, as sentences; and a pipeline without any."""
-    classes = {path: _class_of(path) for path in sorted(pipeline.rglob("metadata/part-*"))}
-    if not classes:
+    stages = _metadata(pipeline)
+    if not stages:
         return [f"{pipeline.name} must hold a saved Spark pipeline; got no metadata"]
+    crowded = [folder for folder, count in Counter(path.parent for path in stages).items() if count > 1]
     return [
-        f"{path.relative_to(pipeline)} must name a class of Spark ML; got {name!r}"
-        for path, name in classes.items()
-        if not name.startswith(ALLOWED)
+        *(f"{folder.relative_to(pipeline)} must hold one file; got several" for folder in crowded),
+        *(
+            f"{path.relative_to(pipeline)} must name a class of Spark ML; got {name!r}"
+            for path, stage in stages.items()
+            if not (name := str(stage.get("class", ""))).startswith(ALLOWED)
+        ),
     ]
 
 
-def _class_of(metadata: Path) -> str:
+def statements(pipeline: Path) -> dict[str, str]:
+    """The statement of each SQLTransformer in a saved pipeline, empty where it has none, by the file that holds it."""
+    return {
+        str(path.relative_to(pipeline)): str(stage.get("paramMap", {}).get("statement", ""))
+        for path, stage in _metadata(pipeline).items()
+        if stage.get("class") == TRANSFORMER
+    }
+
+
+def _metadata(pipeline: Path) -> dict[Path, dict[str, Any]]:
+    """What each file that Spark takes for metadata says of a stage, nested ones too; nothing where none can read it."""
+    files = [path for path in sorted(pipeline.rglob("metadata/*")) if not path.name.startswith((".", "_"))]
+    return {path: _first_object(path) for path in files}
+
+
+def _first_object(path: Path) -> dict[str, Any]:
+    """The object in the first line of a file; empty for anything else, and for a name that is there twice."""
     try:
-        return str(json.loads(metadata.read_text().splitlines()[0])["class"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return ""
+        return dict(json.loads(path.read_text().split("\n", 1)[0], object_pairs_hook=_without_repeats))
+    except (ValueError, TypeError):
+        return {}
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that is there twice Spark may take another value than we."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(pairs)
+    return found

@@ -15,11 +15,12 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
-from apps.common.errors import SettingsError
+from apps.common.errors import ModelRefused, SettingsError
 from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
-from apps.prediction_server.model import Model
+from apps.common.sql_statements import statement_problems
+from apps.prediction_server.model import Model, statements
 from apps.prediction_server.settings import SparkSettings
 
 # Only the quick compiler. With the thorough one an answer at 100 requests/s comes 0.5 ms sooner, and at 1,000/s 10 ms,
@@ -67,10 +68,16 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
 
 def load_pipeline(spark: SparkSession, model: Model) -> PipelineModel:
     """
-    The PipelineModel of a checked version.
+    The PipelineModel of a checked version; raise ModelRefused when a statement in it does more than compute.
 
     The list of its stages is read here and each stage by Spark, side by side: one after the other takes twice as long.
     """
+    if problems := [
+        f"{path}: its statement {problem}"
+        for path, statement in statements(model.pipeline).items()
+        for problem in statement_problems(spark, statement)
+    ]:
+        raise ModelRefused(f"version {model.version} must only compute; {'; '.join(problems)}; train it again")
     metadata = next((model.pipeline / "metadata").glob("part-*")).read_text().splitlines()[0]
     uids = json.loads(metadata)["paramMap"]["stageUids"]
     stages = f"{model.location}/{PIPELINE}/stages"

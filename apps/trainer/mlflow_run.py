@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from apps.common import registry
 from apps.common.batches import Batch
 from apps.common.model_files import MODEL
-from apps.common.registry import CHAMPION, Version
+from apps.common.registry import CHAMPION, MANIFEST_SHA256, Version
 from apps.common.waiting import wait_until
 from apps.trainer.ensemble import LearnerResult
 
@@ -97,17 +97,17 @@ class MlflowRun:
         """Upload a folder's content as the artifacts of a run."""
         self.client.log_artifacts(run_id, str(folder))
 
-    def register(self, run_id: str) -> Version:
+    def register(self, run_id: str, manifest_sha256: str) -> Version:
         """Make the version of a run's model, with its tags from the first moment, and wait until it is ready."""
-        name = self.dataset
+        name, tags = self.dataset, {**self._tags, MANIFEST_SHA256: manifest_sha256}
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{MODEL}"
-        made = self.client.create_model_version(name, source, run_id, tags=self._tags)
-        return Version(name, str(made.version), run_id, self._tags)
+        made = self.client.create_model_version(name, source, run_id, tags=tags)
+        return Version(name, str(made.version), run_id, tags)
 
     def wait_until_ready(self, version: Version) -> None:
         """Return when the registry says that the version is usable."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from apps.common.batches import BatchStore, Manifest, schema_hash
-from apps.common.errors import BatchRefused, BatonError
+from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.manifest import MANIFEST, oldest_first
+from apps.common.sql_statements import statement_problems
 from apps.trainer import train_set
+from apps.trainer.cleaning import request_sql
 from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 
 
@@ -73,6 +75,7 @@ def _used_manifest(store: BatchStore, name: str) -> Manifest:
 
 def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest]) -> CheckedRows:
     """Read the used batches and the new one, once, and count what their rows are worth."""
+    _require_computing(context)
     store, name = context.store, found.batch.name
     parts = {store.folder("used", used_name): manifest.parts for used_name, manifest in used.items()}
     parts[store.folder(found.place, name)] = found.manifest.parts
@@ -84,6 +87,13 @@ def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest])
     context.log.info("counted", batches=len(parts), rows=own.rows, quarantined=own.quarantined)
     refuse_if(train_set.row_problems(own, found.manifest.rows))
     return CheckedRows(rows, oldest_first({**used, name: found.manifest}), counts, own)
+
+
+def _require_computing(context: TrainingContext) -> None:
+    """Raise SettingsError when the dataset's expressions make a pipeline that no server would load."""
+    if problems := statement_problems(context.session.result(), request_sql(context.dataset)):
+        message = f"{context.dataset.name}: the expressions in numeric {'; '.join(problems)}; see docs/add-a-dataset.md"
+        raise SettingsError(message)
 
 
 def quarantine(context: TrainingContext, checked: CheckedRows) -> None:

@@ -3,6 +3,8 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+from apps.common.files import sha256
+from apps.common.model_files import MANIFEST
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
 from apps.trainer import artifacts
@@ -14,8 +16,8 @@ from apps.trainer.mlflow_run import MlflowRun
 from apps.trainer.prepare import CheckedRows, TrainSet
 
 
-def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: TrainSet, ensemble: Ensemble) -> None:
-    """Write numbers and artifacts to MLflow."""
+def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: TrainSet, ensemble: Ensemble) -> str:
+    """Write numbers and artifacts to MLflow; return the sha256 of the manifest, which vouches for every other file."""
     settings, pipeline = context.settings, ensemble.pipeline
     folder = settings.scratch / "artifacts"
     shutil.rmtree(folder, ignore_errors=True)
@@ -34,6 +36,7 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         contract = _contract(context.dataset, counted["rows"], list(batches))
         artifacts.write(folder, contract, golden_rows.result())
     run.upload(run_id, folder)
+    return sha256(folder / MANIFEST)
 
 
 def _counted(checked: CheckedRows, kept: int) -> dict[str, int]:

@@ -39,8 +39,8 @@ def _make_version(context: TrainingContext, found: FoundBatch, step: StepRunner,
     train_set = step("keep the train set", keep, context, found, checked)
     stop.open_run = run_id = step("begin the run", found.run.begin)
     ensemble = step("train the ensemble", _train, context, train_set)
-    step("log the model", log_model, context, found.run, run_id, train_set, ensemble)
-    return step("register the version", found.run.register, run_id)
+    manifest = step("log the model", log_model, context, found.run, run_id, train_set, ensemble)
+    return step("register the version", found.run.register, run_id, manifest)
 
 
 def _close(context: TrainingContext, found: FoundBatch, version: Version, step: StepRunner, stop: CleanStop) -> None:

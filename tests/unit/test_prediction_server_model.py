@@ -6,7 +6,7 @@ import pytest
 
 from apps.common.errors import ModelRefused
 from apps.common.model_files import CONTRACT, GOLDEN
-from apps.prediction_server.model import foreign_classes, read_checksums
+from apps.prediction_server.model import TRANSFORMER, foreign_classes, read_checksums, statements
 
 
 def saved(folder, *classes):
@@ -30,7 +30,27 @@ def test_only_classes_of_spark_ml_may_be_loaded(tmp_path):
         "stages/3/metadata/part-00000 must name a class of Spark ML; got ''",
     ]
     assert foreign_classes(saved(tmp_path / "trick", "org.apache.spark.mlx.Bad")) != []
+    (saved(tmp_path / "two", *good) / "stages/0/metadata/a").write_text('{"class": "os.system"}')
+    assert foreign_classes(tmp_path / "two") == [
+        "stages/0/metadata must hold one file; got several",
+        "stages/0/metadata/a must name a class of Spark ML; got 'os.system'",
+    ]
+    twice = saved(tmp_path / "twice", good[0]) / "stages/0/metadata/part-00000"
+    twice.write_text(f'{{"class": "os.system", "class": "{good[0]}"}}')
+    assert foreign_classes(tmp_path / "twice") == ["stages/0/metadata/part-00000 must name a class of Spark ML; got ''"]
     assert foreign_classes(tmp_path / "nothing") == ["nothing must hold a saved Spark pipeline; got no metadata"]
+
+
+def test_every_statement_of_a_saved_pipeline_is_found(tmp_path):
+    """
+    At whatever depth; one that is not where Spark looks first counts as empty, which nobody can read.
+    """
+    saved(saved(tmp_path, "org.apache.spark.ml.feature.VectorAssembler", TRANSFORMER) / "stages/1", TRANSFORMER)
+    stated, default = (tmp_path / f"{folder}/metadata/part-00000" for folder in ("stages/1", "stages/1/stages/0"))
+    stated.write_text(json.dumps({"class": TRANSFORMER, "paramMap": {"statement": "a"}}))
+    default.write_text(json.dumps({"class": TRANSFORMER, "defaultParamMap": {"statement": "b"}}))
+
+    assert {"stages/1/metadata/part-00000": "a", "stages/1/stages/0/metadata/part-00000": ""} == statements(tmp_path)
 
 
 @pytest.mark.parametrize(
