@@ -35,6 +35,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter; one that is there and is open gets closed."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 @contextmanager
 def publish_folder(target: Path) -> Iterator[Path]:
     """A new folder beside ``target`` to fill; it becomes ``target`` when the block ends without an error."""

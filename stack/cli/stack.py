@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apps import datasets
 from apps.common.errors import BatonError
-from apps.common.files import write_whole
+from apps.common.files import make_private, write_whole
 from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
@@ -53,7 +53,11 @@ class Stack:
     """A stack called ``name``; a second one cannot run beside it, because the ports are the same."""
 
     def __init__(self, name: str = "", mode: Mode = Mode.EMBEDDED) -> None:
-        """Everything that the stack writes on this machine is in its state folder; ``name`` "" is the user's own."""
+        """
+        Everything that the stack writes on this machine is in its state folder; ``name`` "" is the user's own.
+
+        Only whoever runs the stack may enter it: batches, models, logs and a password lie there.
+        """
         self.name = name
         self.mode = mode
         self.state = ROOT / ".baton" / (f"{mode}-{name}" if name else str(mode))
@@ -144,6 +148,7 @@ class Stack:
     def _kept_if_started(self, settings: dict[str, str]) -> Iterator[None]:
         """Keep ``settings`` with the state; when the block fails and leaves nothing running, the ones before."""
         before = self._settings_file.read_bytes() if self._settings_file.exists() else None
+        make_private(self.state)
         write_whole(self._settings_file, json.dumps(settings))
         try:
             yield

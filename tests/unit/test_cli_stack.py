@@ -140,3 +140,14 @@ def test_a_failed_up_says_what_follows_only_where_something_does(tmp_path, monke
 
     words = "what is ready runs on; ./baton up tries again, ./baton down ends it"
     assert told is (words in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_only_its_owner_may_enter_the_state_of_a_stack(checkout, there):
+    """From ``up`` on, also when the folder was made before and was open, and when nothing else could be started."""
+    state = checkout.root / ".baton" / "cluster"
+    if there:
+        checkout.keep("cluster").chmod(0o755)
+    code, _, _ = checkout.run("up", "--mode", "cluster", DOCKER_HOST="unix:///nonexistent")
+
+    assert (1, 0o700) == (code, state.stat().st_mode & 0o777)
