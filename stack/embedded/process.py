@@ -19,30 +19,50 @@ import psutil
 
 MARK = "BATON_STARTED_BY"
 BY_HAND = "BATON_STARTED_BY_HAND"
-SAME_S = 2.0  # a process's start time is derived from the boot time, which drifts with the clock
 LOG_LIMIT = 20 * 1024 * 1024
+
+
+PROC = Path("/proc")
+BOOT = PROC / "sys/kernel/random/boot_id"
+START_TICKS = 22 - 3  # its place in /proc/<pid>/stat, counted from behind the name, which may hold anything
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process, safe against its number being given to another one later."""
+    """A process, safe against its number being given to another one later; ``created`` stays while it lives."""
 
     pid: int
     created: float
 
     @classmethod
     def of(cls, process: psutil.Process) -> "Identity":
-        """The identity of a process."""
-        return cls(process.pid, process.create_time())
+        """The identity of a process; raise psutil.NoSuchProcess when it is gone."""
+        return cls(process.pid, _created(process))
 
     def process(self) -> psutil.Process | None:
         """The process, if it lives."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < SAME_S
-            if same and process.status() != psutil.STATUS_ZOMBIE:
+            if _created(process) == self.created and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
+
+
+def _created(process: psutil.Process) -> float:
+    """
+    When a process was started, as a number that no clock moves.
+
+    On Linux it is what the kernel wrote down, the ticks since the machine was booted, and which boot that was behind
+    the point. The time of day, as psutil gives it, is computed from today's clock there: it is another one when the
+    clock was set meanwhile.
+    """
+    if not BOOT.exists():
+        return process.create_time()
+    try:
+        _, _, fields = (PROC / str(process.pid) / "stat").read_bytes().rpartition(b") ")
+    except OSError as error:
+        raise psutil.NoSuchProcess(process.pid) from error
+    return int(fields.split()[START_TICKS]) + int(BOOT.read_text()[:6], 16) / 16**6
 
 
 class Child:
@@ -69,7 +89,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return cls(Identity(started.pid, psutil.Process(started.pid).create_time()), started)
+        return cls(Identity.of(psutil.Process(started.pid)), started)
 
     @classmethod
     def adopt(cls, identity: Identity) -> "Child | None":

@@ -1,6 +1,7 @@
 """The runtime port in embedded mode: a supervisor in the background, and local processes under it."""
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
 from stack.embedded import doctor
-from stack.embedded.process import BY_HAND, MARK, Child, Identity, marked
+from stack.embedded.process import BY_HAND, MARK, Child, marked
 from stack.embedded.services.catalogue import specs
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.rollout import NEXT
@@ -65,7 +66,7 @@ class EmbeddedRuntime:
     def down(self) -> None:
         """End everything that ``up`` started, and nothing else; works without a supervisor too."""
         if supervisor := self._supervisor():
-            supervisor.terminate()
+            supervisor.send(signal.SIGTERM)
             self._await_end(supervisor)
         self._end_leftovers()
         if left := self.processes():
@@ -132,14 +133,14 @@ class EmbeddedRuntime:
                 processes |= {process.pid: process for process in members}
         return list(processes.values())
 
-    def _supervisor(self) -> psutil.Process | None:
+    def _supervisor(self) -> Child | None:
         record = self._records.status().record(SUPERVISOR)
-        return record.identity.process() if record and record.identity else None
+        return Child.adopt(record.identity) if record and record.identity else None
 
     def _replace_supervisor(self, plan: RunPlan) -> None:
         """Start a supervisor with ``plan``; one with another plan ends, and leaves its processes to the new one."""
         if supervisor := self._supervisor():
-            supervisor.kill()
+            supervisor.send(signal.SIGKILL)
             self._await_end(supervisor)
         self._records.write_plan(plan)
         command = [sys.executable, "-m", "stack.embedded.supervisor", str(self.state)]
@@ -188,9 +189,8 @@ class EmbeddedRuntime:
         lines = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)
         return "\n".join(f"    {line[:200]}" for line in lines)
 
-    def _await_end(self, process: psutil.Process) -> None:
-        identity = Identity.of(process)
-        wait_until(lambda: identity.process() is None, DOWN_S, f"process {process.pid} must end", LOOK_EVERY_S)
+    def _await_end(self, child: Child) -> None:
+        wait_until(lambda: not child.alive(), DOWN_S, f"process {child.pid} must end", LOOK_EVERY_S)
 
     def _end_leftovers(self) -> None:
         """End what a supervisor that was killed left behind."""

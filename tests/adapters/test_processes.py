@@ -127,7 +127,7 @@ def test_a_process_is_ended_with_everything_it_started(context):
 def test_a_number_given_to_a_stranger_is_not_adopted_and_not_ended(context):
     """A process is known by its number and its start time; another one with the number is left alone."""
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    impostor = Identity(stranger.pid, psutil.Process(stranger.pid).create_time() - 100)
+    impostor = replace(Identity.of(psutil.Process(stranger.pid)), created=17.5)
 
     assert Child.adopt(impostor) is None
 
