@@ -38,7 +38,7 @@ TAMPERED = {
     "SELECT a IN (SELECT value FROM text.`/x`) FROM __THIS__": "got text, /x",
     "SELECT a FROM __THIS__ UNION ALL SELECT value FROM text.`/x`": "got text, /x",
     "WITH x AS (SELECT value FROM text.`/x`) SELECT * FROM x": "got UnresolvedWith",
-    "SELECT a FROM __THIS__ LATERAL VIEW explode(a) b": "got explode",
+    "SELECT a FROM __THIS__ LATERAL VIEW explode(a) b": "got Generate",
     "SELECT a FROM range(3)": "got UnresolvedTableValuedFunction",
     "SELECT a FROM __THIS__ WHERE a > 1": "got Filter",
     "SELECT a FROM __THIS__ LIMIT 1": "got GlobalLimit",

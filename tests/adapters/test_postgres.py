@@ -1,7 +1,6 @@
 """Postgres for real: every server there is, who can log in to it, and a database that an earlier Baton made."""
 
 import os
-import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -145,11 +144,10 @@ def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
 def test_a_preparation_that_fails_says_so(tmp_path):
     """A statement that the server refuses ends the preparation, and is not taken for done."""
     context = free_context(tmp_path)
-    spec = postgres.spec(context)
-    spec.prepare()
+    with started(context):
+        ask(context, "DROP SCHEMA public")
     postgres.passfile(context).unlink()
-    shutil.rmtree(tmp_path / "postgres" / "data" / "base")
     with pytest.raises(BatonError, match=r"postgres: .* must end with 0"):
-        spec.prepare()
+        postgres.spec(context).prepare()
 
     assert not postgres.passfile(context).exists()
