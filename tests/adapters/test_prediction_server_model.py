@@ -52,7 +52,7 @@ def test_a_version_is_fetched_as_it_was_registered(mlflow, run, files, tmp_path_
     version = registered(run, files)
     model = fetch(mlflow, version.name, version.version, tmp_path_factory.mktemp("fetched"))
 
-    assert [] == model.input_columns
+    assert [] == model.fields.inputs
     assert checksums(files) == {**checksums(model.folder), MANIFEST: sha256(files / MANIFEST)}
 
 

@@ -24,7 +24,7 @@ from tests.unit.sample_run import run
 DEMO = """
 import os, sys, time
 from pathlib import Path
-from stack.cli import demo, stack
+from stack.cli import demo, interruption, stack
 
 folder, terminal = Path(sys.argv[1]), sys.argv[2]
 for number in (1, 2) if terminal else ():  # opened by the leader of a session it becomes the session's terminal
@@ -46,6 +46,7 @@ class Runtime:
 stack.ROOT = folder
 stack.Stack.runtime = Runtime()
 stack.Stack.up = lambda *_, **__: (folder / "up").touch()
+interruption.catch()
 with demo.stack_of_its_own("demo", "used_cars", None):
     time.sleep(60)
 """

@@ -1,15 +1,19 @@
 """The supervisor's decisions, as functions of what it sees."""
 
+import os
+
 import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.exit_codes import CRASHED, FAILED, REFUSED, Outcome
+from apps.common.ready_file import heartbeat
 from apps.orchestrator.port import Release, ReleaseState
 from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
 from stack.embedded.supervisor.ending import UNSEEN, Ending, crash, ending
-from stack.embedded.supervisor.rollout_rules import READY_S, Action, Seen, next_action
+from stack.embedded.supervisor.rollout_rules import FROZEN_S, READY_S, Action, Seen, next_action
+from stack.embedded.supervisor.server import READY_FILE, ServerProcess
 from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.logs import contains, last_lines, worst_line
@@ -60,9 +64,9 @@ def test_a_service_takes_the_step_that_its_state_asks_for(state, seen, step):
     assert step is next_step(state, **SEEN | seen)
 
 
-def server(release, *, alive=True, ready=True, waited=1.0, tries=1):
+def server(release, *, alive=True, ready=True, silent=1.0, tries=1):
     """A server as it looks now."""
-    return Seen(release, alive=alive, ready=ready, waited=waited, tries=tries)
+    return Seen(release, alive=alive, ready=ready, silent=silent, tries=tries)
 
 
 def wish(release, state=ReleaseState.STARTING):
@@ -80,7 +84,11 @@ def wish(release, state=ReleaseState.STARTING):
         (server(1), None, wish(2, ReleaseState.FAILED), Action.NOTHING),
         (server(1, ready=False), None, wish(2), Action.NOTHING),
         (server(1, ready=False, tries=2), None, wish(2), Action.BEGIN),
-        (server(1, ready=False, waited=READY_S + 1), None, None, Action.REPLACE),
+        (server(1, ready=False, silent=READY_S + 1), None, None, Action.REPLACE),
+        (server(1, silent=FROZEN_S), None, None, Action.NOTHING),
+        (server(1, silent=FROZEN_S + 1), None, None, Action.REPLACE),
+        (server(1, ready=False, silent=FROZEN_S + 1), None, None, Action.NOTHING),
+        (server(1, silent=FROZEN_S + 1), server(2), wish(2), Action.SWITCH),
         (server(1, alive=False), None, wish(2), Action.RESTART),
         (server(1), server(2, ready=False), wish(2), Action.NOTHING),
         (server(1), server(2), wish(2), Action.SWITCH),
@@ -88,7 +96,7 @@ def wish(release, state=ReleaseState.STARTING):
         (server(1, alive=False), server(2, ready=False), wish(2), Action.RESTART),
         (server(1), server(2), wish(3), Action.ABANDON),
         (server(1), server(2, alive=False), wish(2), Action.FAIL),
-        (server(1), server(2, ready=False, waited=READY_S + 1), wish(2), Action.FAIL),
+        (server(1), server(2, ready=False, silent=READY_S + 1), wish(2), Action.FAIL),
     ],
 )
 def test_the_old_server_goes_only_when_the_new_one_is_ready(serving, following, wanted, action):
@@ -229,3 +237,21 @@ def test_the_newest_lines_are_whole(tmp_path):
     assert ["first", "second", "third"] == last_lines(log, 9)
     assert ["third"] == last_lines(log, 9, size=9)
     assert ["ird"] == last_lines(log, 9, size=4)
+
+
+def test_a_heartbeat_that_changes_is_a_sign_of_life(tmp_path, monkeypatch):
+    """A file that stays as it is counts for nothing, whatever its time says: a clock may be set."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("stack.embedded.supervisor.server.time.monotonic", lambda: next(clock))
+    process = ServerProcess(ServiceRecord("server", ServiceState.READY, 0, folder=str(tmp_path)), None)
+    beat = heartbeat(tmp_path / READY_FILE)
+
+    started = [process.seen().silent for _ in range(2)]
+    beat.touch()
+    first = process.seen().silent
+    stale = [process.seen().silent for _ in range(2)]
+    os.utime(beat, (0, 0))
+
+    assert [10, 20] == started
+    assert (10, [20, 30]) == (first, stale)
+    assert 10 == process.seen().silent

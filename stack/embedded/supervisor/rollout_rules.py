@@ -10,7 +10,8 @@ from enum import Enum, auto
 
 from apps.orchestrator.port import Release, ReleaseState
 
-READY_S = 240  # twice what a start took on two cores with a load of thirteen
+READY_S = 240  # twice what a start took on two cores with a load of thirteen; a backlog may take longer
+FROZEN_S = 20  # a ready server shows a sign of life each second
 
 
 class Action(Enum):
@@ -18,7 +19,7 @@ class Action(Enum):
 
     NOTHING = auto()
     RESTART = auto()  # start the release that serves, as it died or was never there
-    REPLACE = auto()  # end the release that serves: it hangs at its start
+    REPLACE = auto()  # end the release that serves: it hangs
     BEGIN = auto()  # start the wanted release beside the one that serves
     ABANDON = auto()  # end the next release: a newer one is wanted
     FAIL = auto()  # end what is left of the next release, and write down how it ended
@@ -27,12 +28,16 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Seen:
-    """A server as it looks now; ``tries`` counts its starts, ``waited`` the seconds since the newest."""
+    """
+    A server as it looks now.
+
+    ``tries`` counts its starts, ``silent`` the seconds since the newest of them, or since its newest sign of life.
+    """
 
     release: int
     alive: bool
     ready: bool
-    waited: float
+    silent: float
     tries: int
 
 
@@ -50,11 +55,11 @@ def next_action(  # noqa: PLR0911 - rules, the first one holds
             return Action.ABANDON
         if following.ready and following.alive:
             return Action.SWITCH
-        if not following.alive or following.waited > READY_S:
+        if not following.alive or following.silent > READY_S:
             return Action.FAIL
     if serving is None or not serving.alive:
         return Action.RESTART if due else Action.NOTHING
-    if not serving.ready and serving.waited > READY_S:
+    if serving.silent > (FROZEN_S if serving.ready else READY_S):
         return Action.REPLACE
     settled = serving.ready or serving.tries > 1  # two JVMs starting at once on a small machine delay each other
     if not following and open_wish and open_wish.release > serving.release and settled and next_due:
