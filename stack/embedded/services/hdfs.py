@@ -44,6 +44,8 @@ def _settings(context: StackContext, names: str) -> dict[str, object]:
         # One copy, one user.
         "dfs.replication": 1,
         "dfs.permissions.enabled": "false",
+        # A page that a browser shows may not change anything by its visitor's hand.
+        "dfs.webhdfs.rest-csrf.enabled": "true",
         # Back in seconds after a restart.
         "dfs.namenode.safemode.extension": 0,
         "dfs.heartbeat.interval": 1,
