@@ -24,7 +24,7 @@ def work(settings: TrainerSettings, log: BoundLogger) -> int:
     bind_contextvars(batch=settings.batch)
     dataset = datasets.get(settings.dataset)
     store = BatchStore(settings.hdfs, dataset.name)
-    settings.scratch.mkdir(parents=True, exist_ok=True)
+    settings = settings.in_a_folder_of_its_own()
     with ThreadPoolExecutor(1) as starter:
         spark = starter.submit(session.start, settings)  # while MLflow is imported: each takes seconds
         from apps.trainer.faults import judged  # noqa: PLC0415

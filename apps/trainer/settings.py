@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -49,8 +49,8 @@ class TrainerSettings(ExecutorSettings):
         "fits run side by side anyway.",
     )
     scratch: Annotated[Path, STACK] = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "baton-trainer",
-        description="The folder for everything that the training writes on its own disk.",
+        default_factory=lambda: Path(tempfile.gettempdir()),
+        description="The folder in which a training makes its own, for everything that it writes on its own disk.",
     )
     hdfs_replication: Annotated[int, Unit("copies")] = Field(
         default=1, ge=1, le=512, description="How many DataNodes keep each block that the training writes to HDFS."
@@ -84,3 +84,8 @@ class TrainerSettings(ExecutorSettings):
     seed: Annotated[int, Unit("none")] = Field(
         default=17, ge=0, le=LARGEST, description="What the forest's random choices follow from."
     )
+
+    def in_a_folder_of_its_own(self) -> Self:
+        """The same with a new folder below ``scratch`` as its scratch, which only its user may enter; raise OSError."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return self.model_copy(update={"scratch": Path(tempfile.mkdtemp(prefix="baton-training-", dir=self.scratch))})

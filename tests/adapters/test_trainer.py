@@ -111,7 +111,8 @@ def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers,
 
     version, *more = registry.versions(trainers.mlflow, NAME)[before:]
     assert not more
-    assert version.tags == {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
+    told = {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
+    assert version.tags == {**told, registry.MANIFEST_SHA256: version.tags[registry.MANIFEST_SHA256]}
     assert registry.champion(trainers.mlflow, NAME) == version
     assert trainers.runs(content) == ["KILLED", "KILLED", "FINISHED"]
     assert registry.metrics(trainers.mlflow, version.run_id)[registry.TRAINING_SECONDS] > 0
@@ -123,8 +124,12 @@ def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers,
 def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     """The second version reads both batches, and says so in its contract; its files are what its manifest says."""
     trainers.land(f"{NAME}-0002", rows[250:400])
+    scratch = trainers.folder / "scratch"
+    (scratch / "of another").touch()
+    before = {path.name for path in scratch.iterdir()}
 
     assert trainers.run(f"{NAME}-0002") == 0, trainers.log(f"{NAME}-0002")
+    assert before == {path.name for path in scratch.iterdir()}
 
     version = registry.champion(trainers.mlflow, NAME)
     assert version.tags["batch"] == f"{NAME}-0002"
@@ -136,7 +141,8 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     assert contract["rows"] == 400
     manifest = json.loads((folder / "baton/manifest.json").read_text())
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    there.pop("baton/manifest.json")
+    manifest_file = there.pop("baton/manifest.json")
+    assert version.tags[registry.MANIFEST_SHA256] == hashlib.sha256(manifest_file.read_bytes()).hexdigest()
     assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == manifest
     assert registry.metrics(trainers.mlflow, version.run_id)["test_r2"] > 0.5
 
