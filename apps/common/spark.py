@@ -25,6 +25,7 @@ DECIMAL = "^[+-]?([0-9]++([.][0-9]*+)?|[.][0-9]++)([eE][+-]?[0-9]{1,3})?$"
 BACKTRACKING_DECIMAL = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"  # the same, in earlier versions
 
 WHOLE = "-XX:+ExitOnOutOfMemoryError"  # of a JVM: what is left of one after that would hang for ever
+LOCAL = "local"
 KUBERNETES = "k8s://https://kubernetes.default.svc:443"
 REGISTERED_S = 180
 SPARK_MASTER = r"^(local(\[([1-9][0-9]*|\*)\])?|[a-z0-9]+://.+)$"
@@ -63,6 +64,15 @@ class ExecutorSettings(Settings):
     def shared(self, name: str) -> str:
         """The URL of a folder that driver and executors can both read, of this pod alone."""
         return f"{self.hdfs}/baton/scratch/{self.pod_name}/{name}"
+
+    def authentication(self, master: str) -> dict[str, str]:
+        """
+        The option by which nobody speaks to a driver's ports without its secret.
+
+        Spark draws one for each local session, and for executors in pods, which get it as a variable of theirs; on
+        another master somebody would have to hand it out.
+        """
+        return {"spark.authenticate": str(bool(self.executors) or master.startswith(LOCAL)).lower()}
 
     def spark_options(self) -> dict[str, str]:
         """The options of a session with executors, over its own options; none without executors."""

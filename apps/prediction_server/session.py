@@ -43,6 +43,7 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
     settings.scratch.mkdir(parents=True, exist_ok=True)
     options = {
         "spark.master": settings.spark_master,
+        **settings.authentication(settings.spark_master),
         "spark.driver.extraClassPath": ":".join(map(str, jars)),
         "spark.driver.memory": settings.heap,
         "spark.driver.host": settings.driver_host,

@@ -31,6 +31,7 @@ def start(settings: TrainerSettings) -> SparkSession:
 def _options(settings: TrainerSettings) -> dict[str, str]:
     return {
         "spark.master": settings.spark_master,
+        **settings.authentication(settings.spark_master),
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,

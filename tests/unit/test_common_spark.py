@@ -23,6 +23,20 @@ def test_without_executors_spark_is_told_nothing():
     assert {} == load(ExecutorSettings).spark_options()
 
 
+@pytest.mark.parametrize(
+    ("executors", "master", "closed"),
+    [(0, "local[4]", "true"), (0, "local", "true"), (2, "local[4]", "true"), (0, "spark://elsewhere:7077", "false")],
+)
+def test_a_driver_is_closed_where_spark_can_see_to_the_secret(monkeypatch, executors, master, closed):
+    """
+    It draws one for itself, and hands it to its executors; on another master a person would have to.
+    """
+    for name, value in {**TOLD, "BATON_EXECUTORS": str(executors)}.items():
+        monkeypatch.setenv(name, value)
+
+    assert {"spark.authenticate": closed} == load(ExecutorSettings).authentication(master)
+
+
 def test_with_executors_kubernetes_schedules_them_beside_this_pod(monkeypatch):
     """
     The pod is their owner and their driver, and its folder in HDFS is what they share.
