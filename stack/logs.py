@@ -1,5 +1,11 @@
-"""Log files of the services: the newest lines, the line that names an error, and following them as they grow."""
+"""
+Log files of the services: the newest lines, the line that names an error, following them as they grow, their bound.
 
+Every log is appended to, so that it can be cut while a service writes to it.
+"""
+
+import os
+import shutil
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +17,8 @@ from apps.common.waiting import pause
 FOLLOW_EVERY_S = 0.3
 TAIL_BYTES = 16 * 1024
 WORST_OF = 40  # lines
+LOG_LIMIT = 20 * 1024 * 1024  # bytes; as much is kept beside it
+OLD = ".1"  # behind the name of a log: what was cut off it last
 
 
 def size_of(log: Path) -> int:
@@ -41,14 +49,31 @@ def last_lines(log: Path, count: int, size: int = TAIL_BYTES, offset: int = 0) -
     return [line for line in lines if line.strip()][-count:]
 
 
-def contains(log: Path, offset: int, text: str) -> bool:
-    """Whether ``text`` was written to a log after its first ``offset`` bytes."""
+def search(log: Path, offset: int, text: str) -> tuple[bool, int]:
+    """Whether ``text`` was written to a log after its first ``offset`` bytes; and the offset to search on from."""
+    wanted = text.encode()
     try:
         with log.open("rb") as file:
-            file.seek(offset if offset <= log.stat().st_size else 0)  # it was put away and begun anew
-            return text.encode() in file.read()
+            begin = offset if offset <= log.stat().st_size else 0  # it was cut and begun anew
+            file.seek(begin)
+            new = file.read()
     except FileNotFoundError:
-        return False
+        return False, 0
+    found = new.find(wanted)
+    return found >= 0, begin + (found if found >= 0 else max(0, len(new) - len(wanted) + 1))
+
+
+def bound(folder: Path, limit: int = LOG_LIMIT) -> None:
+    """
+    Cut every log in ``folder`` that has more than ``limit`` bytes; what is cut off is kept beside it until the next.
+
+    Whoever writes to a log is not asked and goes on at its new beginning; a line that is written just then may be lost.
+    """
+    for log in folder.glob("*.log"):
+        if log.stat().st_size > limit:
+            with log.open("rb") as whole, log.with_name(f"{log.name}{OLD}").open("wb") as old:
+                shutil.copyfileobj(whole, old)
+            os.truncate(log, 0)
 
 
 def worst_line(log: Path, offset: int = 0) -> str:
@@ -60,7 +85,7 @@ def read(folder: Path, service: str, lines: int, *, follow: bool) -> Iterator[tu
     """
     The last ``lines`` of ``<folder>/<service>.log``, or of every log there when ``service`` is empty.
 
-    With ``follow`` it goes on with what is appended, and with a log that was put away and begun anew.
+    With ``follow`` it goes on with what is appended, and with a log that was cut and begun anew.
     """
     known_files = sorted(folder.glob("*.log"))
     files = [file for file in known_files if service in ("", file.stem)]

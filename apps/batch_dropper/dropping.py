@@ -8,11 +8,9 @@ from pathlib import Path
 
 from apps.batch_dropper.slice_store import Slice, csv_source
 from apps.batch_dropper.slices import described, now, write
-from apps.common.batches import Batch, BatchStore
+from apps.common.batches import PLACES, Batch, BatchStore
 from apps.common.errors import BatchRefused, SettingsError
 from apps.datasets.declaration import Dataset
-
-PLACES = ("landing", "used", "refused")
 
 
 def slices_among(dataset: str, names: Iterable[str]) -> set[int]:

@@ -20,6 +20,7 @@ from apps.common.manifest import MANIFEST, Manifest, Part, describe_part, schema
 __all__ = ["MANIFEST", "REASON", "Batch", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
 
 ROOT = "/baton"
+PLACES = ("landing", "used", "refused")
 SCRATCH = "scratch"  # below the root: what running apps write for themselves
 REASON = "_reason.txt"
 MANIFEST_BYTES = 16 * 1024 * 1024  # a longer file is no manifest

@@ -65,6 +65,13 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove the folders in ``folder`` but for the last ``count`` by name: each is named by its time."""
+    found = sorted(path for path in folder.glob("*") if path.is_dir())
+    for old in found[: max(0, len(found) - count)]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file's content, 64 hex digits."""
     with path.open("rb") as file:

@@ -17,6 +17,8 @@ from apps.datasets.declaration import Dataset
 from apps.trainer.mlflow_run import MlflowRun
 from apps.trainer.settings import TrainerSettings
 
+UNNAMED = ".training-"  # what a train set is called, before its content's hash, until its version has a number
+
 
 @dataclass(frozen=True)
 class TrainingContext:
@@ -41,7 +43,7 @@ class FoundBatch:
 
     def unnamed_train_set(self, store: BatchStore) -> str:
         """The HDFS folder of the train set while its version has no number yet."""
-        return store.folder("train-sets", f".training-{self.batch.content_hash}")
+        return store.folder("train-sets", f"{UNNAMED}{self.batch.content_hash}")
 
 
 def find(context: TrainingContext) -> FoundBatch:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from apps.common.settings import LARGEST, MEMORY, STACK, SetBy, Unit
+from apps.common.settings import DAY_S, LARGEST, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
 
 
@@ -22,6 +22,7 @@ class TrainerSettings(ExecutorSettings):
     training_deadline_s: Annotated[int, Unit("seconds")] = Field(
         default=21600,
         ge=60,
+        le=30 * DAY_S,
         description="How long a training may take before whoever runs it ends it; in a cluster trainer.deadlineSeconds "
         "has the default.",
     )

@@ -7,6 +7,7 @@ A training can be killed anywhere and begun again: what is already done is found
 from apps.common.errors import BatchRefused
 from apps.common.registry import Version
 from apps.common.steps import StepRunner
+from apps.trainer import litter
 from apps.trainer.ensemble import Ensemble, train
 from apps.trainer.found_batch import FoundBatch, TrainingContext, find, refuse
 from apps.trainer.prepare import TrainSet, keep, quarantine, read, verify
@@ -19,6 +20,7 @@ def train_on_batch(context: TrainingContext, stop: CleanStop) -> None:
     step = StepRunner(context.log)
     try:
         found = step("find the batch", find, context)
+        step("remove what is left over", litter.remove, context, found)
         if found.version is None:
             version = _make_version(context, found, step, stop)
         elif found.run.is_finished(found.version.run_id):

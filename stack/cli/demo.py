@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.common.errors import BatonError
-from apps.common.files import remove_folder
+from apps.common.files import keep_newest, remove_folder
 from apps.common.registry import TRAINING_SECONDS
 from apps.common.waiting import pause
 from loadtest import chart
@@ -30,6 +30,7 @@ from stack.cli.stack import Mode, Stack, named
 if TYPE_CHECKING:
     from apps.common.batches import Batch
 
+LEDGERS_KEPT = 10  # of as many runs of ./baton traffic
 CALM_S = 20  # traffic before the second batch and after the hand-over
 MIN_VERSIONS = 2
 
@@ -184,7 +185,9 @@ def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
     pipeline = stack.pipeline()
     if pipeline.served_version() is None:
         raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
-    ledger = LiveLedger(pipeline.environment, stack.state / "ledger" / time.strftime("%Y%m%d-%H%M%S"))
+    ledgers = stack.state / "ledger"
+    keep_newest(ledgers, LEDGERS_KEPT - 1)
+    ledger = LiveLedger(pipeline.environment, ledgers / time.strftime("%Y%m%d-%H%M%S"))
     until = f"for {seconds:g} s" if seconds else "until Ctrl-C"
     with step(f"{rate:g} requests/s {until}") as line, ledger.traffic(rate, seconds), suppress(KeyboardInterrupt):
         ledger.watch(line.update)

@@ -19,7 +19,6 @@ import psutil
 
 MARK = "BATON_STARTED_BY"
 BY_HAND = "BATON_STARTED_BY_HAND"
-LOG_LIMIT = 20 * 1024 * 1024
 
 
 PROC = Path("/proc")
@@ -77,8 +76,6 @@ class Child:
     def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> "Child":
         """Start ``command`` in ``folder``; what it prints is appended to ``log``."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as out:
             started = subprocess.Popen(
                 command,

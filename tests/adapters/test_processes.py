@@ -23,6 +23,7 @@ from stack.embedded.supervisor.shutdown import end_strays
 from stack.embedded.supervisor.state import ServiceState
 from stack.embedded.supervisor.training import TrainerProcess
 from stack.environment import inherited
+from stack.logs import bound
 
 READY = {"kafka", "mlflow", "namenode", "datanode"}
 DEADLINE = 20
@@ -419,3 +420,22 @@ def test_a_training_waits_for_what_it_needs(context, orchestrator):
 
     assert one.child is None
     assert TrainingState.REQUESTED is status_of(orchestrator).state
+
+
+def test_a_service_goes_on_writing_to_a_log_that_was_cut(context):
+    """Its lines stand at the new beginning, without a hole before them."""
+    log = context.log("chatty")
+    program = "import itertools, time\nfor n in itertools.count(): print(n, flush=True), time.sleep(0.01)"
+    child = Child.start([sys.executable, "-c", program], context.marked({}), log, context.state)
+    try:
+        wait_until(lambda: log.exists() and log.stat().st_size > 40, DEADLINE, "nothing is written")
+        bound(log.parent, limit=40)
+        before = log.with_name("chatty.log.1").read_text().split()
+        wait_until(lambda: len(log.read_text().split()) > 3, DEADLINE, "nothing is written any more")
+    finally:
+        child.kill()
+
+    after = log.read_text().split()
+    assert [str(number) for number in range(len(before))] == before
+    assert int(after[0]) in range(len(before), len(before) + 3)  # a line that was written just then may be lost
+    assert [str(int(after[0]) + number) for number in range(len(after))] == after

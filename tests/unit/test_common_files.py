@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from apps.common.files import publish_folder, remove_folder, sha256, whole_file, write_whole
+from apps.common.files import keep_newest, publish_folder, remove_folder, sha256, whole_file, write_whole
 
 
 class PowerCut(Exception):
@@ -90,3 +90,28 @@ def test_a_folder_is_removed_or_the_first_thing_that_stays_is_named(tmp_path, mo
 def refuse(path, **_):
     """What the system answers for a file in another user's folder."""
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_the_newest_folders_are_kept(tmp_path):
+    """
+    Those that come last by name stay, and so does every file.
+    """
+    for number in range(5):
+        (tmp_path / f"2026010{number}-120000").mkdir()
+    (tmp_path / "1-file").touch()
+
+    keep_newest(tmp_path, 2)
+
+    assert ["1-file", "20260103-120000", "20260104-120000"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_nothing_is_removed_while_there_are_few(tmp_path):
+    """
+    Fewer folders than may be kept stay, and a place that was never used stays away.
+    """
+    (tmp_path / "20260101-120000").mkdir()
+
+    keep_newest(tmp_path, 2)
+    keep_newest(tmp_path / "none", 2)
+
+    assert ["20260101-120000"] == [path.name for path in tmp_path.iterdir()]

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from apps.common.exit_codes import CRASHED, FAILED, REFUSED, Outcome
 from apps.common.ready_file import heartbeat
 from apps.orchestrator.port import Release, ReleaseState
+from stack.embedded.supervisor import loop
 from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
 from stack.embedded.supervisor.ending import UNSEEN, Ending, crash, ending
 from stack.embedded.supervisor.rollout_rules import FROZEN_S, READY_S, Action, Seen, next_action
 from stack.embedded.supervisor.server import READY_FILE, ServerProcess
 from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
-from stack.logs import contains, last_lines, worst_line
+from stack.logs import LOG_LIMIT, bound, last_lines, search, worst_line
 
 
 def test_a_service_that_keeps_crashing_is_started_ever_more_rarely():
@@ -205,9 +206,54 @@ def test_a_log_is_searched_from_where_the_process_began(tmp_path):
     log = tmp_path / "x.log"
     log.write_text("watching\n")
 
-    assert contains(log, 0, "watching")
-    assert not contains(log, 9, "watching")
-    assert contains(log, 9999, "watching")
+    assert search(log, 0, "watching")[0]
+    assert not search(log, 9, "watching")[0]
+    assert search(log, 9999, "watching")[0]
+    assert (False, 0) == search(tmp_path / "none.log", 5, "watching")
+
+
+@given(st.binary(max_size=40), st.integers(0, 40))
+def test_a_search_reads_on_from_where_it_stopped(tmp_path_factory, said, cut):
+    """However the log grows, the words are found when they are all there, though each look reads only what is new."""
+    log = tmp_path_factory.mktemp("log") / "x.log"
+    whole = said + b"ready" + said
+    offset, found = 0, False
+    for end in (cut, cut + 2, len(whole), len(whole)):
+        log.write_bytes(whole[:end])
+        found, offset = search(log, offset, "ready")
+        assert found == (b"ready" in whole[:end])
+        assert offset >= min(end, whole.index(b"ready")) - len("ready") + 1
+
+
+def test_a_log_that_grew_too_long_is_cut_and_its_old_part_kept(tmp_path):
+    """Who writes to it goes on at its new beginning; what was before is kept until the next cut; short logs stay."""
+    log, short = tmp_path / "kafka.log", tmp_path / "mlflow.log"
+    short.write_bytes(b"short\n")
+    with log.open("ab", buffering=0) as service:
+        for said in (b"first\n", b"second\n"):
+            service.write(said * 100)
+            bound(tmp_path, limit=500)
+            service.write(b"going on\n")
+
+            assert b"going on\n" == log.read_bytes()
+            assert said in (tmp_path / "kafka.log.1").read_bytes()
+
+    assert b"short\n" == short.read_bytes()
+    assert not (tmp_path / "mlflow.log.1").exists()
+    assert b"first" not in (tmp_path / "kafka.log.1").read_bytes()
+
+
+def test_a_supervisor_bounds_the_logs_of_a_stack_that_runs(tmp_path, monkeypatch):
+    """No restart of a service is needed, and no service either."""
+    monkeypatch.setattr(loop, "BOUND_LOGS_EVERY_S", 0)
+    log = tmp_path / "logs" / "kafka.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * (LOG_LIMIT + 1))
+    looks = iter([False, False, True])
+
+    loop.Supervisor(tmp_path).run(lambda: next(looks))
+
+    assert 0 == log.stat().st_size
 
 
 @pytest.mark.parametrize(

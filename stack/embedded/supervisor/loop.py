@@ -7,6 +7,7 @@ It is built to be killed: everything it knows is on disk, and its successor take
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -27,9 +28,11 @@ from stack.embedded.supervisor.state import NAME, ServiceRecord, ServiceState, S
 from stack.embedded.supervisor.training import TrainerProcess
 from stack.environment import app_environment, inherited
 from stack.java import jars
+from stack.logs import bound
 from stack.services import ServiceKind
 
 LOOK_EVERY_S = 0.15
+BOUND_LOGS_EVERY_S = 10
 PROBES = 8
 
 
@@ -77,6 +80,7 @@ class Supervisor:
         self._own = self._own_record()
         self._written: tuple[ServiceRecord, ...] = ()
         self._faults: dict[str, str] = {}
+        self._logs_bounded = time.monotonic()
         self._log = logs.configure(NAME)
 
     def _own_record(self) -> ServiceRecord:
@@ -99,6 +103,7 @@ class Supervisor:
             for service in self._all:
                 self._advance(service)
             self._write()
+            self._bound_logs()
             pause(LOOK_EVERY_S)
         self._log.info("ending")
         self._end()
@@ -143,6 +148,12 @@ class Supervisor:
         if now != self._written:
             self._records.write_status(now, self._plan)
             self._written = now
+
+    def _bound_logs(self) -> None:
+        if time.monotonic() - self._logs_bounded > BOUND_LOGS_EVERY_S:
+            self._logs_bounded = time.monotonic()
+            with suppress(OSError):  # a full disk is no reason to end; it is tried again
+                bound(self._context.folder("logs"))
 
     def _end(self) -> None:
         end_services(self._context.stack, self._children(), self._specs)

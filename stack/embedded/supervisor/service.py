@@ -17,7 +17,7 @@ from stack.embedded.process import Child
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.embedded.supervisor.backoff import Backoff
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
-from stack.logs import contains, size_of, worst_line
+from stack.logs import search, size_of, worst_line
 
 START_S = 120  # a service that is not ready by then hangs, and is started again
 PROBE_EVERY_S = 0.3
@@ -173,8 +173,10 @@ class SupervisedService:
 
     def _ask(self) -> None:
         """Runs in the pool."""
-        if self.spec.says and not contains(self.log, self._log_start, self.spec.says):
-            raise Unavailable(f"the log must say {self.spec.says!r}; it does not yet; wait")
+        if self.spec.says:
+            said, self._log_start = search(self.log, self._log_start, self.spec.says)
+            if not said:
+                raise Unavailable(f"the log must say {self.spec.says!r}; it does not yet; wait")
         self.spec.probe()
 
     def _mark_ready(self) -> None:

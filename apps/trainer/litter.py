@@ -1,0 +1,46 @@
+"""
+What servers and trainers that are gone have left in HDFS: whoever trains next removes it.
+
+Nothing of it is needed a day later: a pod's folder in ``scratch/`` serves its start, a train set without a number
+belongs to a training that was given up, and bad rows in ``quarantine/`` explain a batch as long as that is there.
+"""
+
+import re
+from collections.abc import Iterator
+
+from apps.common.batches import PLACES, SCRATCH, BatchStore
+from apps.common.errors import Unavailable
+from apps.trainer.found_batch import UNNAMED, FoundBatch, TrainingContext
+
+OLD_S = 24 * 60 * 60
+
+
+def remove(context: TrainingContext, found: FoundBatch) -> None:
+    """Remove what is older than a day and nobody's; a training does not fail for what cannot be removed."""
+    store = context.store
+    try:
+        before = store.now() - OLD_S
+        for path in old_paths(store, before, spared=found.unnamed_train_set(store)):
+            store.files.delete(path)
+            context.log.info("removed what was left over", path=path)
+    except Unavailable as error:
+        context.log.warning("what is left over could not be removed", reason=str(error))
+
+
+def old_paths(store: BatchStore, before: float, spared: str) -> Iterator[str]:
+    """What was last changed ``before`` that moment, in seconds since 1970, but for ``spared``."""
+    batches = {_without_number(name) for place in PLACES for name in store.names(place)}
+    for folder, is_litter in (
+        (f"{store.root}/{SCRATCH}", lambda _: True),
+        (store.folder("train-sets"), lambda name: name.startswith(UNNAMED)),
+        (store.folder("quarantine"), lambda name: _without_number(name) not in batches),
+    ):
+        for entry in store.files.listing(folder):
+            path = f"{folder}/{entry.name}"
+            if entry.changed < before and is_litter(entry.name) and path != spared:
+                yield path
+
+
+def _without_number(batch: str) -> str:
+    """A batch's name as it was dropped; in refused/ it may have a number behind it."""
+    return re.sub(r"\.[0-9]+$", "", batch)

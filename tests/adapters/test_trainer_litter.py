@@ -1,0 +1,95 @@
+"""What servers and trainers that are gone have left in a real HDFS."""
+
+import time
+import uuid
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from apps.common.batches import MANIFEST, BatchStore
+from apps.common.errors import Unavailable
+from apps.trainer.litter import OLD_S, remove
+
+OWN = ".training-own"
+
+
+@pytest.fixture
+def store(hdfs):
+    """The batches below a root that no other test uses."""
+    return BatchStore(hdfs, "toys", root=f"/baton-{uuid.uuid4().hex[:8]}")
+
+
+def sweep(store):
+    """What a trainer does that starts; what it logs."""
+    log = structlog.testing.CapturingLogger()
+    found = SimpleNamespace(unnamed_train_set=lambda store: store.folder("train-sets", OWN))
+    remove(SimpleNamespace(store=store, log=log), found)
+    return [(call.method_name, call.kwargs) for call in log.calls]
+
+
+def leave(store, *paths, age):
+    """A folder with a file at each path, last changed so many seconds ago by the NameNode's clock."""
+    for path in paths:
+        store.write(f"{path}/part-0", b"x")
+        moment = int((store.now() - age) * 1000)
+        store.files.client.set_times(path, moment, moment)
+
+
+def names(store, folder):
+    """What is in a folder."""
+    return {entry.name for entry in store.files.listing(folder)}
+
+
+def test_what_nobody_needs_is_removed_when_it_is_older_than_a_day(store):
+    """
+    Folders of pods, train sets of trainings that were given up, and the bad rows of batches that are gone.
+    """
+    scratch = f"{store.root}/scratch"
+    sets, bad = store.folder("train-sets"), store.folder("quarantine")
+    leave(store, f"{scratch}/old-pod", f"{sets}/.training-old", f"{sets}/7", f"{sets}/{OWN}", age=OLD_S + 60)
+    leave(store, f"{scratch}/new-pod", f"{sets}/.training-new", f"{bad}/gone-lately", age=OLD_S - 60)
+    leave(store, *(f"{bad}/{name}" for name in ("gone", "landed", "used", "refused")), age=OLD_S + 60)
+    for path in (store.folder("landing", "landed"), store.folder("used", "used"), store.folder("refused", "refused.2")):
+        store.write(f"{path}/{MANIFEST}", b"{}")
+
+    logged = sweep(store)
+
+    assert {"new-pod"} == names(store, scratch)
+    assert {".training-new", "7", OWN} == names(store, sets)
+    assert {"gone-lately", "landed", "used", "refused"} == names(store, bad)
+    assert {f"{scratch}/old-pod", f"{sets}/.training-old", f"{bad}/gone"} == {said["path"] for _, said in logged}
+
+
+def test_a_clock_that_is_a_week_ahead_removes_nothing(store, monkeypatch):
+    """
+    The NameNode's clock says what is old.
+    """
+    leave(store, f"{store.root}/scratch/new-pod", age=60)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 7 * OLD_S)
+
+    sweep(store)
+
+    assert {"new-pod"} == names(store, f"{store.root}/scratch")
+
+
+def test_a_training_does_not_fail_for_what_it_may_not_remove(store, monkeypatch):
+    """
+    A folder that a company's HDFS keeps from the trainer is left, and said.
+    """
+    leave(store, f"{store.root}/scratch/old-pod", age=OLD_S + 60)
+
+    delete = store.files.delete
+
+    def denied(path):
+        if path.endswith("old-pod"):
+            raise Unavailable(path)
+        delete(path)
+
+    monkeypatch.setattr(store.files, "delete", denied)
+
+    ((level, said),) = sweep(store)
+
+    assert "warning" == level
+    assert said["reason"].endswith("old-pod")
