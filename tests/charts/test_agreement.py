@@ -223,7 +223,13 @@ def test_mlflow_is_started_as_in_the_embedded_mode(render):
     here = config(objects, "mlflow") | environment(container)
     differ = {name for name in spec.environment.keys() | here.keys() if spec.environment.get(name) != here.get(name)}
 
-    own = {"_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION", "MLFLOW_SERVER_ALLOWED_HOSTS", "HOME"}
+    own = {
+        "PGPASSFILE",
+        "_MLFLOW_SERVER_FILE_STORE",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION",
+        "MLFLOW_SERVER_ALLOWED_HOSTS",
+        "HOME",
+    }
     assert own == differ
     assert spec.command()[5:] == [{"0.0.0.0": "127.0.0.1"}.get(part, part) for part in container["args"]]  # noqa: S104
 
