@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from apps.common.messages import PROBE_PREFIX, Answer, Expected, Send, first_answers
+from apps.common.messages import PROBE_PREFIX, Answer, Expected, Position, Send, first_answers
 from loadtest.answer_checks import AnswerChecks, Wrong
 from loadtest.timing import Handover, Latency, RequestWait, Silence, handovers, latency, longest, silences
 
@@ -88,16 +88,59 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def read_sends(path: Path) -> list[Send]:
-    """Read the sender's journal; a last line that is still being written is left for the next time."""
-    whole, _, _ = path.read_text().rpartition("\n")
-    return [Send.from_json(line) for line in whole.splitlines()]
+class SendJournal:
+    """The sender's journal, read while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet; the file need not be there."""
+        self.path = path
+        self._read = 0  # bytes
+
+    def new(self) -> list[Send]:
+        """What was written since the last time; a last line that is still being written is left for the next time."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                whole, end, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self._read += len(whole + end)
+        return [Send.from_json(line) for line in whole.decode().splitlines()]
+
+
+class Unanswered:
+    """
+    The acknowledged requests that have no answer, kept up to date by what is new.
+
+    A request is known by its position and its id: a broker that lost the end of its log uses offsets again.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was sent yet."""
+        self._open: dict[tuple[Position | None, str], None] = {}  # in the order in which they were sent
+        self._answered: set[tuple[Position | None, str]] = set()
+
+    def note(self, sends: Iterable[Send], answers: Iterable[Answer]) -> None:
+        """Take in what was sent and answered since the last time, whichever of the two is seen first."""
+        for send in sends:
+            if send.acknowledged and (send.position, send.request_id) not in self._answered:
+                self._open[send.position, send.request_id] = None
+        for answer in answers:
+            request = answer.position, answer.request_id
+            self._answered.add(request)
+            self._open.pop(request, None)
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids, in the order in which they were sent."""
+        return [request_id for _, request_id in self._open]
 
 
 def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
     """The ids of the acknowledged requests that have no answer, in the order they were sent."""
-    answered = {(answer.position, answer.request_id) for answer in answers}
-    return [send.request_id for send in sends if send.acknowledged and (send.position, send.request_id) not in answered]
+    unanswered = Unanswered()
+    unanswered.note(sends, answers)
+    return unanswered.ids
 
 
 def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:

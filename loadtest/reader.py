@@ -86,10 +86,10 @@ class AnswerReader:
         if self._process and self._process.poll() not in (None, 0):
             raise Unavailable(f"the answer reader must run; it ended:\n{self._tail()}")
 
-    def answers(self) -> list[Answer]:
-        """Every answer read so far, repeats and other runs' too."""
+    def answers(self, since: int = 0) -> list[Answer]:
+        """Every answer read so far but for the first ``since``, repeats and other runs' too."""
         self._catch_up()
-        return list(self._answers)
+        return self._answers[since:]
 
     @property
     def ignored(self) -> int:
@@ -99,10 +99,13 @@ class AnswerReader:
 
     def wait_for(self, request_ids: Collection[str], deadline: float) -> None:
         """Wait until each of ``request_ids`` has an answer; raise DeadlineMissed that says how many have none."""
-        owed = set(request_ids)
+        owed, seen = set(request_ids), 0
 
         def all_answered() -> bool:
-            owed.difference_update(answer.request_id for answer in self.answers())
+            nonlocal seen
+            new = self.answers(seen)
+            seen += len(new)
+            owed.difference_update(answer.request_id for answer in new)
             return not owed
 
         wait_until(all_answered, deadline, lambda: f"{len(owed)} of {len(request_ids)} requests have no answer")

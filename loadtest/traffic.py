@@ -14,7 +14,7 @@ from pathlib import Path
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.messages import Answer, Expected, Send, first_answers
 from apps.common.waiting import pause, wait_until
-from loadtest.ledger import Verdict, check, missing, read_sends
+from loadtest.ledger import SendJournal, Unanswered, Verdict, check
 from loadtest.reader import AnswerReader
 
 STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
@@ -30,9 +30,13 @@ class LiveLedger:
         self.environment = dict(environment)
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.journals: list[Path] = []
+        self._journals: list[SendJournal] = []
+        self._sends: list[Send] = []
+        self._acknowledged = 0
         self._answers: list[Answer] = []
+        self._unanswered = Unanswered()
         self._reader: AnswerReader | None = None
+        self._taken = 0  # answers of that reader
         self._sender: subprocess.Popen[bytes] | None = None
 
     @contextmanager
@@ -43,9 +47,9 @@ class LiveLedger:
         Afterwards waits at most ``settle`` seconds for the answers still owed; it is ``missing`` that judges. Raises
         Unavailable when the sender did not end well: what it sent last is in no journal then.
         """
-        journal = self.folder / f"sent-{len(self.journals) + 1}.jsonl"
-        self.journals.append(journal)
-        self._reader = AnswerReader(self.environment["BATON_KAFKA"])
+        journal = self.folder / f"sent-{len(self._journals) + 1}.jsonl"
+        self._journals.append(SendJournal(journal))
+        self._reader, self._taken = AnswerReader(self.environment["BATON_KAFKA"]), 0
         self._reader.start()
         try:
             with journal.with_suffix(".log").open("wb") as log:
@@ -60,15 +64,30 @@ class LiveLedger:
             self._settle(settle)
         finally:
             self._reader.stop()
-            self._answers += self._reader.answers()
+            self._catch_up()
             self._reader = None
+
+    def _catch_up(self) -> None:
+        """Take in what was sent and answered since the last time: a long run is looked at each second."""
+        sends = [send for journal in self._journals for send in journal.new()]
+        answers = self._reader.answers(self._taken) if self._reader else []
+        self._taken += len(answers)
+        self._sends += sends
+        self._acknowledged += sum(send.acknowledged for send in sends)
+        self._answers += answers
+        self._unanswered.note(sends, answers)
 
     def watch(self, show: Callable[[str], None]) -> None:
         """Show how many were sent and answered, each second, until the sender ends."""
         while self._sender is not None and self._sender.poll() is None:
-            sends = len(self.sends())
-            show(f"{sends:,} acknowledged, {sends - len(self.missing()):,} answered")
+            show(self.progress())
             pause(1)
+
+    def progress(self) -> str:
+        """How many were acknowledged and answered so far."""
+        self._catch_up()
+        unanswered = len(self._unanswered.ids)
+        return f"{self._acknowledged:,} acknowledged, {self._acknowledged - unanswered:,} answered"
 
     def _start_sender(self, rate: float, seconds: float, journal: Path, log: int) -> subprocess.Popen[bytes]:
         environment = {
@@ -108,15 +127,18 @@ class LiveLedger:
 
     def sends(self) -> list[Send]:
         """Every request sent, with its acknowledgement."""
-        return [send for journal in self.journals if journal.exists() for send in read_sends(journal)]
+        self._catch_up()
+        return list(self._sends)
 
     def answers(self) -> list[Answer]:
         """Every answer seen, in the order they came, repeats and others' too."""
-        return self._answers + (self._reader.answers() if self._reader else [])
+        self._catch_up()
+        return list(self._answers)
 
     def missing(self) -> set[str]:
         """The ids of the requests that were acknowledged and not answered."""
-        return set(missing(self.sends(), self.answers()))
+        self._catch_up()
+        return set(self._unanswered.ids)
 
     def versions_seen(self) -> set[str]:
         """The model versions of the answers that count: the first ones to what was sent."""

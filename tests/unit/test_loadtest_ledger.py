@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.common.messages import PROBE_PREFIX, Answer, Expected, Send
-from loadtest.ledger import Verdict, check, missing, problems, read_sends
+from loadtest.ledger import SendJournal, Unanswered, Verdict, check, missing, problems
 
 TOO_EXPENSIVE = "price must be at most 3000000"
 
@@ -315,15 +315,48 @@ def test_the_figures_for_programs_have_exactly_these_names():
 def test_a_journal_that_is_being_written_can_be_read(tmp_path):
     """The half line at the end is left for the next time; fields that are not ours do not matter."""
     whole = {"request_id": "r", "partition": 1, "offset": 7, "sent_at": 1.0, "acked_at": 2.0, "error": None, "seq": 1}
-    journal = tmp_path / "sent.jsonl"
-    journal.write_text(json.dumps(whole) + "\n" + json.dumps(whole)[:20])
+    path = tmp_path / "sent.jsonl"
+    path.write_text(json.dumps(whole) + "\n" + json.dumps(whole)[:20])
+    journal = SendJournal(path)
 
-    assert read_sends(journal) == [Send("r", 1, 7, 1.0, 2.0, None)]
-    assert missing(read_sends(journal), []) == ["r"]
+    assert journal.new() == [Send("r", 1, 7, 1.0, 2.0, None)]
+    assert journal.new() == []
+    path.write_text(json.dumps(whole) + "\n" + json.dumps(whole | {"request_id": "s"}) + "\n")
+    assert journal.new() == [Send("s", 1, 7, 1.0, 2.0, None)]
+
+
+def test_what_was_read_of_a_journal_is_not_read_again(tmp_path):
+    """However long it has become, a look costs what is new in it."""
+    line = Send("räquest", 1, 7, 1.0, 2.0).to_json() + "\n"
+    path = tmp_path / "sent.jsonl"
+    path.write_text(line)
+    journal = SendJournal(path)
+    journal.new()
+
+    path.write_text("?" * len(line.encode()) + line)
+
+    assert journal.new() == [Send("räquest", 1, 7, 1.0, 2.0)]
 
 
 def test_an_empty_journal_is_an_empty_list(tmp_path):
-    """A sender that has just started has sent nothing."""
+    """A sender that has just started has sent nothing, and one that is about to start has no journal."""
     (tmp_path / "sent.jsonl").write_text("")
 
-    assert read_sends(tmp_path / "sent.jsonl") == []
+    assert SendJournal(tmp_path / "sent.jsonl").new() == []
+    assert SendJournal(tmp_path / "none.jsonl").new() == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=12), st.data())
+def test_what_is_unanswered_does_not_depend_on_when_it_is_looked_at(told, data):
+    """Piece by piece, an answer seen before its request too, it comes to what the whole history says."""
+    sends = [Send(f"r{n}", n % 2, n, 1.0, 2.0 if acked else None) for n, (acked, _) in enumerate(told)]
+    answers = [Answer(f"r{n}", n % 2, n, "4", 1, 1.5, None, 3.0) for n, (_, answered) in enumerate(told) if answered]
+    unanswered = Unanswered()
+    sent = seen = 0
+    while (sent, seen) != (len(sends), len(answers)):
+        more, further = data.draw(st.integers(sent, len(sends))), data.draw(st.integers(seen, len(answers)))
+        unanswered.note(sends[sent:more], answers[seen:further])
+        sent, seen = more, further
+
+    wanted = [f"r{n}" for n, (acked, answered) in enumerate(told) if acked and not answered]
+    assert wanted == unanswered.ids == missing(sends, answers)
