@@ -1,6 +1,7 @@
 """How a record of the answers topic becomes an answer, and which of several answers counts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,12 @@ def test_a_line_of_the_sender_or_the_rescorer_reads_back_as_it_was_written(line)
 
     assert "\n" not in text
     assert line == type(line).from_json(text)
+
+
+def test_an_offset_that_is_used_again_has_a_first_answer_again():
+    """By their timestamps two requests at one place are told apart; without one an answer repeats what is known."""
+    old, new = (replace(answer(0, 5), in_timestamp=stamp) for stamp in (1, 2))
+    unstamped = answer(0, 5)
+
+    assert [old, new] == list(first_answers([old, old, new, old, unstamped]))
+    assert [unstamped] == list(first_answers([unstamped, new, unstamped]))

@@ -360,3 +360,19 @@ def test_what_is_unanswered_does_not_depend_on_when_it_is_looked_at(told, data):
 
     wanted = [f"r{n}" for n, (acked, answered) in enumerate(told) if acked and not answered]
     assert wanted == unanswered.ids == missing(sends, answers)
+
+
+def test_a_request_at_an_offset_that_was_used_before_is_owed_an_answer_of_its_own():
+    """A broker that lost the end of its log: what stood there was answered, and what stands there now has another id."""
+    right = history()
+    lost = right.sends[-1]
+    again = replace(lost, request_id="again", sent_at=lost.sent_at + 1, acked_at=lost.sent_at + 1.001)
+    first = [replace(one, in_timestamp=1) for one in right.answers]
+    second = replace(first[-1], request_id="again", in_timestamp=2, seen_at=again.sent_at + 0.01)
+    sends = [*right.sends, again]
+
+    unanswered = check(sends, first, right.expected)
+    answered = check(sends, [*first, second], right.expected)
+
+    assert ("again",) == unanswered.missing
+    assert ((), (), len(sends), 0) == (answered.missing, answered.wrong, answered.answered, answered.repeats)
