@@ -363,7 +363,7 @@ def test_what_is_unanswered_does_not_depend_on_when_it_is_looked_at(told, data):
 
 
 def test_a_request_at_an_offset_that_was_used_before_is_owed_an_answer_of_its_own():
-    """A broker that lost the end of its log: what stood there was answered, and what stands there now has another id."""
+    """A broker that lost the end of its log: what stood there was answered, what stands there now is another."""
     right = history()
     lost = right.sends[-1]
     again = replace(lost, request_id="again", sent_at=lost.sent_at + 1, acked_at=lost.sent_at + 1.001)
