@@ -10,6 +10,7 @@ a person's command starts (a sender, an app run by hand) carries it too, beside 
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ class Identity:
             if _created(process) == self.created and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
+
+    def age_s(self) -> float:
+        """Seconds since it was started; 0 when it is gone."""
+        process = self.process()
+        return max(0.0, time.time() - process.create_time()) if process else 0.0
 
 
 def _created(process: psutil.Process) -> float:

@@ -114,8 +114,7 @@ class TrainerProcess:
 
     def _runs(self, child: Child, request: TrainingRequest) -> None:
         self._request = request
-        age = max(0.0, time.time() - child.identity.created)
-        self._overdue = time.monotonic() + self._deadline_s - age
+        self._overdue = time.monotonic() + self._deadline_s - child.identity.age_s()
         self._enter(ServiceState.RUNNING)
 
     def _finish(self, child: Child, unwell: set[str]) -> None:
