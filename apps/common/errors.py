@@ -8,6 +8,7 @@ Every error that Baton raises on purpose, so that an edge can tell a refusal fro
     ├── Unavailable       a service that is needed does not answer
     └── DeadlineMissed    a condition did not come true in time
 
+An app that ends with one of the two refusals ends with the exit code REFUSED, with any other of these with FAILED.
 A text reads ``<thing> must be <rule>; got <value>; <what to do>``.
 """
 

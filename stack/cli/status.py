@@ -39,11 +39,11 @@ def _batches(pipeline: Pipeline) -> dict[str, Any]:
     """The batches by place; ``unfinished`` are used ones whose training has not done its last steps."""
     store, trainings = pipeline.store, pipeline.orchestrator.trainings()
     used = store.names("used")
-    unfinished = [one for one in trainings.values() if one.batch in used and one.state is not TrainingState.SUCCEEDED]
+    left = [status for status in trainings.values() if status.state is not TrainingState.SUCCEEDED]
     return {
         "landing": [_landed(store, entry, trainings) for entry in store.entries("landing")],
         "used": used,
-        "unfinished": [_training(status.batch, status) for status in unfinished],
+        "unfinished": [_training(status.batch, status) for status in left if status.batch in used],
         "refused": [{"batch": name, "reason": pipeline.refusal(name)} for name in store.names("refused")],
     }
 
@@ -53,6 +53,8 @@ def _landed(store: BatchStore, entry: Entry, trainings: Mapping[str, TrainingSta
         return {"batch": entry.name, "training": "incomplete"}
     try:
         content_hash = store.manifest("landing", entry.name).content_hash
+    except FileNotFoundError:  # it was moved since it was listed
+        return {"batch": entry.name, "training": "ended"}
     except BatonError as error:
         return {"batch": entry.name, "training": str(error)}
     return _training(entry.name, trainings.get(content_hash, ABSENT))
