@@ -14,7 +14,7 @@ from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model
 
 TOLERANCE = 1e-9
-COPIES = 30  # of the rows, so that the first live requests find warm code
+COPIES = 20  # of the rows, so that the first live requests find warm code
 SHOWN = 3
 
 
