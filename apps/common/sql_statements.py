@@ -38,7 +38,8 @@ def statement_problems(spark: Any, statement: str) -> list[str]:
     try:
         tree = json.loads(state.sqlParser().parsePlan(statement).toJSON())
     except Exception as error:  # noqa: BLE001 - whatever Spark says, it is no statement that may run
-        return [f"must be one that Spark reads; got {str(error).strip().splitlines()[0]}"]
+        said, *_ = str(error).strip().splitlines() or [repr(error)]
+        return [f"must be one that Spark reads; got {said}"]
     kinds: dict[str, str] = {}
     problems = [problem for node in _nodes(tree) if (problem := _problem(node, state, kinds))]
     return list(dict.fromkeys(problems))

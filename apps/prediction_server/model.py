@@ -20,7 +20,7 @@ from apps.common.hdfs import Hdfs
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 from apps.prediction_server.request_fields import RequestFields
 
-TRANSFORMER = "org.apache.spark.ml.feature.SQLTransformer"
+TRANSFORMER = "SQLTransformer"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
 
@@ -134,7 +134,7 @@ def statements(pipeline: Path) -> dict[str, str]:
     return {
         str(path.relative_to(pipeline)): str(stage.get("paramMap", {}).get("statement", ""))
         for path, stage in _metadata(pipeline).items()
-        if stage.get("class") == TRANSFORMER
+        if str(stage.get("class", "")).rpartition(".")[2] == TRANSFORMER
     }
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.ml import PipelineModel
+from pyspark.ml.feature import SQLTransformer
 
+from apps.common.sql_statements import statement_problems
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer import artifacts, session, train_set
 from apps.trainer.cleaning import CORRUPT, input_columns
@@ -118,6 +120,14 @@ def test_the_stack_learns_and_every_learner_is_measured(trained):
         assert len(result.folds) == 3
         assert all(fold["training_seconds"] > 0 and fold["validation_seconds"] > 0 for fold in result.folds)
         assert result.test["r2"] > 0.7
+
+
+def test_every_statement_of_the_pipeline_is_one_that_a_server_takes(spark, trained):
+    """The first stage, the imputation and the last stage read nothing but the row."""
+    statements = [stage.getStatement() for stage in trained.pipeline.stages if isinstance(stage, SQLTransformer)]
+
+    assert 3 == len(statements)
+    assert [] == [problem for statement in statements for problem in statement_problems(spark, statement)]
 
 
 def test_only_the_answer_and_what_came_in_leaves_the_pipeline(spark, trained):

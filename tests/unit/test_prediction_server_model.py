@@ -6,7 +6,9 @@ import pytest
 
 from apps.common.errors import ModelRefused
 from apps.common.model_files import CONTRACT, GOLDEN
-from apps.prediction_server.model import TRANSFORMER, foreign_classes, read_checksums, statements
+from apps.prediction_server.model import foreign_classes, read_checksums, statements
+
+TRANSFORMER = "org.apache.spark.ml.feature.SQLTransformer"
 
 
 def saved(folder, *classes):
@@ -48,7 +50,8 @@ def test_every_statement_of_a_saved_pipeline_is_found(tmp_path):
     saved(saved(tmp_path, "org.apache.spark.ml.feature.VectorAssembler", TRANSFORMER) / "stages/1", TRANSFORMER)
     stated, default = (tmp_path / f"{folder}/metadata/part-00000" for folder in ("stages/1", "stages/1/stages/0"))
     stated.write_text(json.dumps({"class": TRANSFORMER, "paramMap": {"statement": "a"}}))
-    default.write_text(json.dumps({"class": TRANSFORMER, "defaultParamMap": {"statement": "b"}}))
+    other = "pyspark.ml.feature.SQLTransformer"
+    default.write_text(json.dumps({"class": other, "defaultParamMap": {"statement": "b"}}))
 
     assert {"stages/1/metadata/part-00000": "a", "stages/1/stages/0/metadata/part-00000": ""} == statements(tmp_path)
 
