@@ -17,6 +17,7 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from apps.common.errors import DeadlineMissed
+from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Writer, decode_answer, first_answers
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
@@ -245,7 +246,7 @@ def test_a_version_that_is_not_as_it_was_trained_never_serves(serve, version, re
     """
     server = serve(9, version)
 
-    assert server.wait_end() == 1
+    assert server.wait_end() == REFUSED
     assert reason in server.log.read_text()
     assert not server.ready.exists()
 
@@ -359,7 +360,7 @@ def test_a_server_whose_jvm_is_frozen_ends_and_the_next_one_answers(serve, asked
             member.suspend()
     asked.send("while frozen", request("50"))
 
-    assert frozen.wait_end() == 1
+    assert frozen.wait_end() == FAILED
     assert "is unanswered for 5 s" in frozen.log.read_text()
     wait_until(lambda: not frozen.child.members(), 5, lambda: f"{frozen.child.members()} still run")
     successor = serve(7, "triple")
@@ -411,7 +412,7 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
     wanted = {"BATON_VERSIONS": f"{versions['double']},{versions['triple']}"}
     job = StartedServer(tmp_path, {**told, **wanted}, "apps.prediction_server.rescore")
     try:
-        assert job.wait_end() == 0, job.describe()
+        assert job.wait_end() == DONE, job.describe()
     finally:
         job.child.kill()
     expected = {
