@@ -182,8 +182,8 @@ def test_a_training_that_could_not_be_done_is_asked_for_again_and_its_batch_stay
     """
     However often it happens nothing is refused, and the next batch waits behind it.
     """
-    content_hash = scene.put("cars-0001", "a")
-    scene.put("cars-0002", "b")
+    content_hash = scene.put("cars-0001", "a", number=1)
+    scene.put("cars-0002", "b", number=2)
 
     fail(scene, content_hash, Outcome.COULD_NOT, 5)
 

@@ -34,7 +34,7 @@ class NamedBatches:
         columns = self.dataset.column_names
         with part.open("w", newline="") as file:
             csv.writer(file).writerows([columns, [content] * len(columns)])
-        manifest = Manifest(self.dataset.name, 1, schema_hash(columns), "now", (describe_part(part),))
+        manifest = Manifest(self.dataset.name, 1, schema_hash(columns), "2026-06-30T12:00:00Z", (describe_part(part),))
         self.store.put(batch, [part], manifest)
         return manifest.content_hash
 
