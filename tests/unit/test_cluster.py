@@ -12,6 +12,7 @@ from apps.common.errors import SettingsError
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState
 from stack import services
+from stack.cli import bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 
 
@@ -278,3 +279,8 @@ def test_a_value_of_a_chart_is_the_one_that_up_sets_or_the_charts_own():
     assert charts.value("pipeline", path, {"pipeline": {"dropper": {"persistence": {"size": "9Gi"}}}}) == "9Gi"
     assert charts.value("pipeline", path, {"pipeline": {"trainer": {"executors": 2}}}) == "1Gi"
     assert charts.value("pipeline", "no.such.value", {}) is None
+
+
+def test_the_budget_was_taken_as_long_after_the_roll_out_as_bench_waits():
+    """A figure of a JVM that still compiles would say of an idle server that it is busy."""
+    assert bench.SETTLED_S == budget.load().idle_after_s
