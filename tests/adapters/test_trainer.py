@@ -125,6 +125,7 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     """The second version reads both batches, and says so in its contract; its files are what its manifest says."""
     trainers.land(f"{NAME}-0002", rows[250:400])
     scratch = trainers.folder / "scratch"
+    scratch.mkdir(exist_ok=True)
     (scratch / "of another").touch()
     before = {path.name for path in scratch.iterdir()}
 
