@@ -104,13 +104,16 @@ def _problems(fields: RequestFields) -> Column:
 
 def _renamed(name: Column, declared: Sequence[str]) -> Column:
     """The sentence about a field that looks like a declared one; NULL for any other."""
-    by_fold = F.create_map(*(F.lit(text) for known in declared for text in (folded(known), known)))
+    by_fold = {folded(known): known for known in declared}  # a map of Spark takes no key twice
     letters = F.lower(F.regexp_replace(name, r"[^\p{L}\p{N}]", ""))
     return F.concat(
-        F.element_at(by_fold, letters), F.lit(" must be called so; got '"), F.left(name, F.lit(SHOWN)), F.lit("'")
+        F.element_at(F.create_map(*(F.lit(text) for pair in by_fold.items() for text in pair)), letters),
+        F.lit(" must be called so; got '"),
+        F.left(name, F.lit(SHOWN)),
+        F.lit("'"),
     )
 
 
 def folded(name: str) -> str:
-    """A field's name without what people write differently: its case, blanks, and punctuation."""
+    """A field's name without what people write differently: its case, as Spark's ``lower`` has it, and punctuation."""
     return re.sub(r"[\W_]", "", name).lower()

@@ -199,6 +199,21 @@ def test_fields_that_nobody_declared_are_counted(spark, loaded):
     assert found == [0, 2, 0, 0, 0]
 
 
+def test_two_declared_fields_may_look_alike(spark, loaded):
+    """
+    Each is known by its own name, and a third that looks like both is told to be called as one of them.
+    """
+    fields = RequestFields(COLUMNS, (*DECLARED, "AREA"))
+    values = [request("50"), request("50", AREA="1"), request("50", Area="1")]
+    frame = spark.createDataFrame([(b"k", value, 1, place, NOON) for place, value in enumerate(values)], SCHEMA)
+
+    answered = answers(frame.coalesce(1), loaded, fields, WRITER).collect()
+    rejections = [json.loads(row["value"])["rejection"] for row in answered]
+
+    assert rejections[:2] == [None, None]
+    assert rejections[2] == "AREA must be called so; got 'Area'"
+
+
 @pytest.mark.parametrize("key", [None, b"", b"k" * (MAX_KEY_BYTES + 1), b"\xff\xfe"])
 def test_a_request_without_an_id_is_rejected_under_its_place(spark, loaded, key):
     """
