@@ -69,7 +69,12 @@ class ProgressWatch:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
         topics = {topic["name"]: topic for topic in self._client().describe_topics([REQUESTS, ANSWERS])}
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
-        tails = {partition: self._tail(consumer, partition, until) for partition in self.offsets}
+        answers = [TopicPartition(ANSWERS, partition) for partition in self.offsets]
+        begins, tops = consumer.beginning_offsets(answers), consumer.end_offsets(answers)
+        tails = {
+            place.partition: _newest(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
+            for place in answers
+        }
         # After the answers: what is answered meanwhile must not look as if it waited.
         places = [TopicPartition(REQUESTS, partition) for partition in self.offsets]
         ends = {place.partition: end for place, end in consumer.end_offsets(places).items()}
@@ -85,14 +90,6 @@ class ProgressWatch:
             },
             newest=max((release for tail in tails.values() for _, release in tail), default=0),
         )
-
-    def _tail(self, consumer: KafkaConsumer, partition: int, until: float) -> list[tuple[int, int]]:
-        """(offset of the request, release) of the newest answers."""
-        place = TopicPartition(ANSWERS, partition)
-        first, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
-        records = records_between(consumer, place, max(first, end - TAIL), end, until)
-        decoded = [decode_answer(record.key, record.value, record.headers, 0.0) for record in records]
-        return [(answer.in_offset, answer.release) for answer in decoded if answer and answer.in_partition == partition]
 
     def _owed(self, partition: int, first: int, end: int) -> bool:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
@@ -115,3 +112,14 @@ class ProgressWatch:
             if client is not None:
                 client.close()
         self._consumer = self._admin = None
+
+
+def _newest(
+    consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float
+) -> list[tuple[int, int]]:
+    """(offset of the request, release) of each answer of ours between two offsets of an answers partition."""
+    records = records_between(consumer, place, first, end, until)
+    decoded = [decode_answer(record.key, record.value, record.headers, 0.0) for record in records]
+    return [
+        (answer.in_offset, answer.release) for answer in decoded if answer and answer.in_partition == place.partition
+    ]
