@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from apps.common.errors import Unavailable
-from apps.common.messages import ANSWERS, Answer, decode_answer
+from apps.common.messages import Answer, decode_answer
 from apps.common.waiting import pause, wait_until
 from loadtest import kafka_wire
 
@@ -34,9 +34,10 @@ RECONNECT_S = 0.05
 class AnswerReader:
     """Every answer from the moment ``start`` returns (or from the beginning), in the order it was read."""
 
-    def __init__(self, kafka: str, journal: Path | None = None, *, from_beginning: bool = False) -> None:
-        """``journal`` keeps the answers on disk as JSON lines; without it they go to a file that is removed."""
+    def __init__(self, kafka: str, topic: str, journal: Path | None = None, *, from_beginning: bool = False) -> None:
+        """``topic`` is that of the answers; ``journal`` keeps them as JSON lines, else a file does that is removed."""
         self.kafka = kafka
+        self.topic = topic
         self.from_beginning = from_beginning
         self._temporary = None if journal else tempfile.TemporaryDirectory(prefix="baton-answers-")
         self._journal = journal or Path(self._temporary.name if self._temporary else "") / "answers.jsonl"
@@ -52,7 +53,7 @@ class AnswerReader:
         """Return once every partition is positioned: an answer written from now on will be seen."""
         self._journal.write_text("")
         self._lines = self._journal.open()
-        command = [sys.executable, "-m", "loadtest.reader", self.kafka, str(self._journal)]
+        command = [sys.executable, "-m", "loadtest.reader", self.kafka, self.topic, str(self._journal)]
         command += ["beginning"] if self.from_beginning else []
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -133,9 +134,10 @@ class AnswerReader:
 class Recorder:
     """The reading process: the next offset of each partition, a connection to each leader, the journal."""
 
-    def __init__(self, kafka: str, out: TextIO) -> None:
-        """``out`` is the journal."""
+    def __init__(self, kafka: str, topic: str, out: TextIO) -> None:
+        """``topic`` is that of the answers, ``out`` the journal."""
         self.kafka = kafka
+        self.topic = topic
         self.out = out
         self.ignored = 0
         self.positions: dict[int, int] = {}
@@ -146,11 +148,11 @@ class Recorder:
         self._connect()
         moment = kafka_wire.EARLIEST if from_beginning else kafka_wire.LATEST
         for connection, partitions in self.connections.items():
-            self.positions.update(kafka_wire.offsets(connection, ANSWERS, partitions, moment))
+            self.positions.update(kafka_wire.offsets(connection, self.topic, partitions, moment))
         self._write([{"positions": self.positions}])
 
     def _connect(self) -> None:
-        for address, partitions in kafka_wire.leaders(self.kafka, ANSWERS).items():
+        for address, partitions in kafka_wire.leaders(self.kafka, self.topic).items():
             self.connections[kafka_wire.Connection(address)] = partitions
 
     def step(self, also: TextIO | None = None) -> bool:
@@ -175,7 +177,7 @@ class Recorder:
             if connection.idle:
                 connection.send(
                     kafka_wire.fetch_request(
-                        ANSWERS, {partition: self.positions[partition] for partition in partitions}
+                        self.topic, {partition: self.positions[partition] for partition in partitions}
                     )
                 )
         sources: list[kafka_wire.Connection | TextIO] = [*self.connections, *([also] if also else [])]
@@ -202,13 +204,13 @@ class Recorder:
         self.out.flush()
 
 
-def _main(kafka: str, journal: str, origin: str = "end") -> None:
+def _main(kafka: str, topic: str, journal: str, origin: str = "end") -> None:
     with Path(journal).open("a") as out:
-        recorder = Recorder(kafka, out)
+        recorder = Recorder(kafka, topic, out)
         try:
             recorder.begin(from_beginning=origin == "beginning")
         except (OSError, KafkaError) as error:
-            sys.exit(f"Kafka must answer at {kafka} and have the topic {ANSWERS}; got {error!r}; is the stack up?")
+            sys.exit(f"Kafka must answer at {kafka} and have the topic {topic}; got {error!r}; is the stack up?")
         while not recorder.step(also=sys.stdin):
             pass
 

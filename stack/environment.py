@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
+from apps.common.names import DEFAULT_STACK
 from stack import services
 from stack.services import StackSpec
 
@@ -142,6 +143,7 @@ def app_environment(stack: StackSpec, state: Path, spark_jars: Path, settings: M
         "BATON_KAFKA": stack.service("kafka").address_at(HOST),
         "BATON_HDFS": stack.service("namenode").address_at(HOST),
         "BATON_MLFLOW": stack.service("mlflow").address_at(HOST),
+        "BATON_STACK": DEFAULT_STACK,
         "BATON_DATASET": "used_cars",
         "BATON_STATE": str(state),
         "BATON_SPARK_JARS": str(spark_jars),

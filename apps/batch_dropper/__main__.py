@@ -35,7 +35,7 @@ def work(settings: DropperSettings, log: BoundLogger) -> int:
 
 def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     """Drop one batch, or one each ``drop_every_s``."""
-    store = BatchStore(settings.hdfs, dataset.name)
+    store = BatchStore(settings.hdfs, settings.names)
     slices = SliceStore(settings, dataset, log)
 
     def once() -> None:
@@ -67,6 +67,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         raise SettingsError("a test part must be there; got none; bring more rows")
     run = Replay(
         kafka=settings.kafka,
+        names=settings.names,
         run=settings.run or secrets.token_hex(4),
         requests=[encode(dataset, row) for row in read_csv(test.path, dataset)],
         journal=Journal(settings.journal),

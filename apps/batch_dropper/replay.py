@@ -20,7 +20,7 @@ from kafka.errors import KafkaError
 from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import FLUSH_S, Journal
 from apps.common.errors import Unavailable
-from apps.common.messages import OUTCOMES, REQUESTS
+from apps.common.names import StackNames
 
 FLUSH_AT_END_S = 45
 START_MS = 20_000
@@ -66,6 +66,7 @@ class Replay:
     """One run of the sender."""
 
     kafka: str
+    names: StackNames
     run: str
     requests: Sequence[Request]
     journal: Journal
@@ -81,7 +82,7 @@ class Replay:
         """Send until the time is over or ``stop`` is set; then wait until everything is acknowledged."""
         self._requests = connect(self.kafka, linger_ms=0)
         self._outcomes = connect(self.kafka, linger_ms=50)  # nobody waits for them
-        for producer, topic in ((self._requests, REQUESTS), (self._outcomes, OUTCOMES)):
+        for producer, topic in ((self._requests, self.names.requests), (self._outcomes, self.names.outcomes)):
             self._require_topic(producer, topic)
         try:
             self._send_on_schedule()
@@ -125,7 +126,7 @@ class Replay:
         self.sent += 1
         self.journal.sent(request_id, time.time())
         try:
-            future = self._requests.send(REQUESTS, key=key, value=request.value)
+            future = self._requests.send(self.names.requests, key=key, value=request.value)
         except (KafkaError, ValueError) as error:
             self.journal.broke(request_id, error)
             return
@@ -138,7 +139,7 @@ class Replay:
     def _send_outcomes(self, now: float) -> None:
         while self._owed and self._owed[0][0] <= now:
             _, key, value = self._owed.popleft()
-            self._outcomes.send(OUTCOMES, key=key, value=value)
+            self._outcomes.send(self.names.outcomes, key=key, value=value)
 
     def _finish(self) -> None:
         """Wait for the acknowledgements; outcomes that are still to come go now rather than never."""

@@ -16,12 +16,11 @@ from pathlib import Path
 from apps.common.errors import BatchRefused, BatonError
 from apps.common.hdfs import CHUNK, FileStatus, Hdfs
 from apps.common.manifest import MANIFEST, Manifest, Part, describe_part, schema_hash
+from apps.common.names import SCRATCH, StackNames
 
 __all__ = ["MANIFEST", "REASON", "Batch", "BatchStore", "Entry", "Manifest", "Part", "describe_part", "schema_hash"]
 
-ROOT = "/baton"
 PLACES = ("landing", "used", "refused")
-SCRATCH = "scratch"  # below the root: what running apps write for themselves
 REASON = "_reason.txt"
 MANIFEST_BYTES = 16 * 1024 * 1024  # a longer file is no manifest
 
@@ -70,13 +69,13 @@ class Entry:
 
 
 class BatchStore:
-    """The batches of one dataset in HDFS."""
+    """The batches of one stack in HDFS."""
 
-    def __init__(self, hdfs: str, dataset: str, root: str = ROOT, files: Hdfs | None = None) -> None:
+    def __init__(self, hdfs: str, names: StackNames, files: Hdfs | None = None) -> None:
         """``hdfs`` is the NameNode's URL, ``hdfs://host:port``; ``files`` reaches it in another way."""
         self.hdfs = hdfs
-        self.dataset = dataset
-        self.root = root
+        self.dataset = names.dataset
+        self.root = names.hdfs_root
         self.files = files or Hdfs(hdfs)
 
     def folder(self, place: str, batch: str = "") -> str:

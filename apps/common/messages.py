@@ -13,10 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-REQUESTS = "prediction-requests"
-ANSWERS = "predictions"
-OUTCOMES = "outcomes"
-
 IN_PARTITION = "in_partition"
 IN_OFFSET = "in_offset"
 IN_TIMESTAMP = "in_timestamp"  # when the broker took the request, in milliseconds since 1970

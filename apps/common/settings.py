@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.common.errors import SettingsError
+from apps.common.names import DEFAULT_STACK, STACK_NAME, StackNames
 
 PREFIX = "BATON_"
 LARGEST = 1_000_000_000  # where a number has no bound of its own: Java's and Spark's integers hold twice that
@@ -64,9 +65,20 @@ class Settings(BaseSettings):
     dataset: Annotated[str, SetBy("--dataset")] = Field(
         default="used_cars", description="The dataset of apps/datasets that the stack works on."
     )
+    stack: str = Field(
+        default=DEFAULT_STACK,
+        pattern=STACK_NAME,
+        description="The stack's name on its platform: its topics, its folder in HDFS, its model and its answers carry "
+        "it. Give each stack on one platform another.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log lines for people, or a JSON object a line for programs."
     )
+
+    @property
+    def names(self) -> StackNames:
+        """What this stack calls what it has on the platform."""
+        return StackNames(self.stack, self.dataset)
 
 
 S = TypeVar("S", bound=Settings)

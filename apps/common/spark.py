@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from apps.common.names import SCRATCH
 from apps.common.settings import CHART, MEMORY, SetBy, Settings, Unit
 
 # What an expression of the model means, in the trainer that fits it and in the server that answers with it alike.
@@ -63,7 +64,7 @@ class ExecutorSettings(Settings):
 
     def shared(self, name: str) -> str:
         """The URL of a folder that driver and executors can both read, of this pod alone."""
-        return f"{self.hdfs}/baton/scratch/{self.pod_name}/{name}"
+        return f"{self.hdfs}{self.names.hdfs_root}/{SCRATCH}/{self.pod_name}/{name}"
 
     def authentication(self, master: str) -> dict[str, str]:
         """

@@ -19,7 +19,6 @@ from structlog.stdlib import BoundLogger
 from apps.common import entry, waiting
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.exit_codes import DONE
-from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
 from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
@@ -84,10 +83,11 @@ def configurations(settings: TopicSettings) -> dict[str, dict[str, str]]:
         "segment.bytes": str(64 * 1024 * 1024),
         "max.message.bytes": str(settings.message_max_bytes),
     }
+    names = settings.names
     hours = {
-        ANSWERS: settings.answer_retention_hours,
-        OUTCOMES: settings.answer_retention_hours,
-        REQUESTS: settings.request_retention_hours,  # the last: a request needs the partition of its answer
+        names.answers: settings.answer_retention_hours,
+        names.outcomes: settings.answer_retention_hours,
+        names.requests: settings.request_retention_hours,  # the last: a request needs the partition of its answer
     }
     return {topic: common | {"retention.ms": str(hours[topic] * HOUR_MS)} for topic in hours}
 

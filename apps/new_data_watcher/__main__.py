@@ -17,7 +17,7 @@ def watch(settings: NewDataWatcherSettings, log: BoundLogger) -> int:
     """Watch the dataset that the settings name; return DONE when the tick, or the loop, came to its end."""
     dataset = datasets.get(settings.dataset)
     watcher = NewDataWatcher(
-        store=BatchStore(settings.hdfs, dataset.name),
+        store=BatchStore(settings.hdfs, settings.names),
         orchestrator=from_settings(settings),
         schema_hash=schema_hash(dataset.column_names),
         grace=settings.batch_grace_s,

@@ -12,9 +12,9 @@ from apps.orchestrator.factory import WatcherSettings, from_settings
 
 def watch(settings: WatcherSettings, log: BoundLogger) -> int:
     """Watch the model of the dataset; return DONE when the tick, or the loop, came to its end."""
-    name = datasets.get(settings.dataset).name
+    datasets.get(settings.dataset)
     watcher = NewModelWatcher(
-        champion=lambda: registry.champion(settings.mlflow, name),
+        champion=lambda: registry.champion(settings.mlflow, settings.names.model),
         orchestrator=from_settings(settings),
         log=log,
     )

@@ -8,7 +8,9 @@ from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
-from apps.common.messages import ANSWERS, IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, REQUESTS
+from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL
+from apps.common.names import StackNames
+from apps.common.settings import option
 from apps.common.waiting import wait_until
 from apps.prediction_server.resume_offset import WINDOW, ResumePoint, StandingRequest, TailAnswer, resume_offset
 
@@ -19,19 +21,20 @@ ANSWER_MS = 3000  # a broker that still starts accepts a connection and then say
 class AnswersTail:
     """The two topics as a starting server sees them."""
 
-    def __init__(self, brokers: str, log: BoundLogger, requests: str = REQUESTS, answers: str = ANSWERS) -> None:
+    def __init__(self, brokers: str, names: StackNames, log: BoundLogger) -> None:
         """Nothing is connected yet."""
         self.brokers = brokers
         self.log = log
-        self.requests = requests
-        self.answers = answers
+        self.model = names.model
+        self.requests = names.requests
+        self.answers = names.answers
 
     def resume_points(self, deadline: float) -> dict[int, ResumePoint]:
         """
         Where to begin in each requests partition; what expired unanswered is logged as an error.
 
         Raises Unavailable when Kafka or the topics are not there within ``deadline`` seconds, SettingsError when the
-        topics' partitions differ in number.
+        topics' partitions differ in number, or when the newest answer of one is of another model.
         """
         problem = ""
 
@@ -111,7 +114,16 @@ class AnswersTail:
             found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first
         if foreign:
             self.log.warning("records in the answers topic are not ours", partition=partition, count=foreign)
+        self._refuse_another_model(found)
         return found
+
+    def _refuse_another_model(self, tail: list[TailAnswer]) -> None:
+        """Two servers of one topic that know different models would each leave out what the other answered."""
+        if tail and (other := tail[-1].model) not in (None, self.model):
+            raise SettingsError(
+                f"{self.answers} must hold answers of {self.model}; got the newest of {other}; another stack has this "
+                f"one's name: give this one its own by ./baton up {option('stack', 'NAME')}"
+            )
 
 
 def committed_reader(brokers: str, answer_ms: int = 10 * ANSWER_MS) -> KafkaConsumer:
@@ -151,7 +163,8 @@ def _tail_answer(record: Any, partition: int) -> TailAnswer | None:
         offset, timestamp = int(named[IN_OFFSET]), named.get(IN_TIMESTAMP)
         if int(named[IN_PARTITION]) != partition:
             return None
-        place = f"{partition}-{offset}".encode()
-        return TailAnswer(offset, record.key, None if timestamp is None else int(timestamp), place)
+        place, model = f"{partition}-{offset}".encode(), named.get(MODEL)
+        stamp = None if timestamp is None else int(timestamp)
+        return TailAnswer(offset, record.key, stamp, place, None if model is None else model.decode())
     except (KeyError, TypeError, ValueError):
         return None

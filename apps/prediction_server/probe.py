@@ -8,7 +8,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import BatonError, ModelRefused
-from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Answer, Position, Writer, decode_answer
+from apps.common.messages import PROBE_PREFIX, Answer, Position, Writer, decode_answer
+from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from apps.prediction_server.golden import same
 from apps.prediction_server.model import Model
@@ -19,6 +20,7 @@ SAY_S = 5
 
 def probe(
     brokers: str,
+    names: StackNames,
     partitions: Sequence[int],
     model: Model,
     writer: Writer,
@@ -42,8 +44,9 @@ def probe(
     )
     producer = KafkaProducer(bootstrap_servers=brokers, allow_auto_create_topics=False)
     try:
-        _go_to_end(consumer, partitions)
-        probes = _send(producer, json.dumps(golden["fields"]).encode(), writer, partitions, deadline)
+        _go_to_end(consumer, [TopicPartition(names.answers, partition) for partition in partitions])
+        places = [TopicPartition(names.requests, partition) for partition in partitions]
+        probes = _send(producer, json.dumps(golden["fields"]).encode(), writer, places, deadline)
         answered: set[Position] = set()
         said_at = time.monotonic()
 
@@ -71,18 +74,22 @@ def probe(
 
 
 def _send(
-    producer: KafkaProducer, value: bytes, writer: Writer, partitions: Sequence[int], deadline: float
+    producer: KafkaProducer, value: bytes, writer: Writer, places: Sequence[TopicPartition], deadline: float
 ) -> set[Position]:
     """Send a probe through each partition; where the broker says that they stand."""
     sent = [
-        producer.send(REQUESTS, value, key=f"{PROBE_PREFIX}{writer.release}-{one}".encode(), partition=one)
-        for one in partitions
+        producer.send(
+            place.topic,
+            value,
+            key=f"{PROBE_PREFIX}{writer.release}-{place.partition}".encode(),
+            partition=place.partition,
+        )
+        for place in places
     ]
     return {(record.partition, record.offset) for record in (future.get(deadline) for future in sent)}
 
 
-def _go_to_end(consumer: KafkaConsumer, partitions: Sequence[int]) -> None:
-    tails = [TopicPartition(ANSWERS, partition) for partition in partitions]
+def _go_to_end(consumer: KafkaConsumer, tails: Sequence[TopicPartition]) -> None:
     consumer.assign(tails)
     for tail, end in consumer.end_offsets(tails).items():
         consumer.seek(tail, end)

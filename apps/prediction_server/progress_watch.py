@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
-from apps.common.messages import ANSWERS, REQUESTS, Writer, decode_answer
+from apps.common.messages import Writer, decode_answer
 from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.answers_tail import committed_reader, records_between
@@ -32,6 +32,7 @@ class ProgressWatch:
     ) -> None:
         """``offsets`` is where the server began; ``leave`` ends its process."""
         self.brokers = settings.kafka
+        self.names = settings.names
         self.heartbeat = heartbeat(settings.ready_file)
         self.offsets = offsets
         self.log = log
@@ -67,22 +68,23 @@ class ProgressWatch:
 
     def look(self) -> Look:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
-        topics = {topic["name"]: topic for topic in self._client().describe_topics([REQUESTS, ANSWERS])}
+        requests, answers = self.names.requests, self.names.answers
+        topics = {topic["name"]: topic for topic in self._client().describe_topics([requests, answers])}
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
-        answers = [TopicPartition(ANSWERS, partition) for partition in self.offsets]
-        begins, tops = consumer.beginning_offsets(answers), consumer.end_offsets(answers)
+        answered = [TopicPartition(answers, partition) for partition in self.offsets]
+        begins, tops = consumer.beginning_offsets(answered), consumer.end_offsets(answered)
         tails = {
             place.partition: _newest(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
-            for place in answers
+            for place in answered
         }
         # After the answers: what is answered meanwhile must not look as if it waited.
-        places = [TopicPartition(REQUESTS, partition) for partition in self.offsets]
+        places = [TopicPartition(requests, partition) for partition in self.offsets]
         ends = {place.partition: end for place, end in consumer.end_offsets(places).items()}
         return Look(
             at=time.monotonic(),
-            topic_id=str(topics[REQUESTS]["topic_id"]),
-            requests=len(topics[REQUESTS]["partitions"]),
-            answers=len(topics[ANSWERS]["partitions"]),
+            topic_id=str(topics[requests]["topic_id"]),
+            requests=len(topics[requests]["partitions"]),
+            answers=len(topics[answers]["partitions"]),
             ends=ends,
             answered={
                 partition: max([self.offsets[partition], *(o + 1 for o, _ in tail if o < ends[partition])])
@@ -94,7 +96,7 @@ class ProgressWatch:
     def _owed(self, partition: int, first: int, end: int) -> bool:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
         last = min(end, first + TAIL)
-        return bool(records_between(consumer, TopicPartition(REQUESTS, partition), first, last, until))
+        return bool(records_between(consumer, TopicPartition(self.names.requests, partition), first, last, until))
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:

@@ -14,18 +14,18 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import entry
 from apps.common.exit_codes import DONE
-from apps.common.messages import REQUESTS, Expected, Writer, decode_answer
+from apps.common.messages import Expected, Writer, decode_answer
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model, fetch
 from apps.prediction_server.settings import RescoreSettings
 
 
-def all_requests(spark: SparkSession, brokers: str) -> DataFrame:
+def all_requests(spark: SparkSession, brokers: str, topic: str) -> DataFrame:
     """Every request that is in the topic now, read once."""
     options = {
         "kafka.bootstrap.servers": brokers,
-        "subscribe": REQUESTS,
+        "subscribe": topic,
         "startingOffsets": "earliest",
         "endingOffsets": "latest",
     }
@@ -47,11 +47,11 @@ def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterato
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
     """Write one JSON line per version and request."""
     spark = session.start(settings, "rescore")
-    records = all_requests(spark, settings.kafka)
+    records = all_requests(spark, settings.kafka, settings.names.requests)
     with settings.out.open("w") as out:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"
-            model = fetch(settings.mlflow, settings.dataset, version, folder)
+            model = fetch(settings.mlflow, settings.names.model, version, folder)
             for line in expected(records, session.load_pipeline(spark, model), model):
                 out.write(f"{line.to_json()}\n")
     spark.stop()

@@ -29,14 +29,15 @@ class TailAnswer:
     """
     What an answer says of its request.
 
-    ``key`` is the request's, or the answered place where the request had none; ``timestamp`` is None in an answer of a
-    server that did not write it.
+    ``key`` is the request's, or the answered place where the request had none; ``timestamp`` and ``model`` are None in
+    an answer of a server that did not write them.
     """
 
     offset: int
     key: bytes | None
     timestamp: int | None
     place: bytes
+    model: str | None = None
 
     def answers(self, request: StandingRequest | None) -> bool:
         """Whether it is the answer to this request."""

@@ -52,7 +52,7 @@ def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
     """Start the JVM and download the version side by side: each takes seconds."""
     with ThreadPoolExecutor(1) as pool:
         version, folder = settings.model_version, settings.scratch / "files"
-        fetched = pool.submit(fetch, settings.mlflow, settings.dataset, version, folder)
+        fetched = pool.submit(fetch, settings.mlflow, settings.names.model, version, folder)
         spark = session.start(settings, "prediction-server")
         model = fetched.result()
     if settings.executors:
@@ -62,11 +62,11 @@ def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
 
 def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
     """Ask the answers topic for the first unanswered request of each partition."""
-    tail = AnswersTail(settings.kafka, log)
+    tail = AnswersTail(settings.kafka, settings.names, log)
     points = tail.resume_points(settings.kafka_deadline_s)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
-    writer = Writer(settings.dataset, settings.model_version, settings.release, topic_id=tail.topic_id())
+    writer = Writer(settings.names.model, settings.model_version, settings.release, topic_id=tail.topic_id())
     return writer, offsets
 
 
@@ -92,4 +92,4 @@ def prove_through_kafka(
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe(settings.kafka, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log)
+    probe(settings.kafka, settings.names, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log)

@@ -8,7 +8,6 @@ from pyspark.sql.streaming import StreamingQuery
 
 from apps.common import spark_paths
 from apps.common.errors import SettingsError
-from apps.common.messages import ANSWERS, REQUESTS
 from apps.common.settings import option
 from apps.prediction_server.settings import ServerSettings
 
@@ -26,10 +25,12 @@ def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int
             f"BATON_SPARK_MASTER must have a slot for each of the {len(offsets)} partitions; got {slots}; "
             f"run ./baton down, then ./baton up as before with {master}"
         )
+    topic = settings.names.requests
     options = {
         "kafka.bootstrap.servers": settings.kafka,
-        "assign": json.dumps({REQUESTS: sorted(offsets)}),
-        "startingOffsets": json.dumps({REQUESTS: {str(partition): offset for partition, offset in offsets.items()}}),
+        "assign": json.dumps({topic: sorted(offsets)}),
+        "startingOffsets": json.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}}),
+        "groupIdPrefix": f"{settings.stack}.prediction-server",
         "failOnDataLoss": "true",
         "kafka.isolation.level": "read_committed",  # nobody acknowledged what a transaction has taken back
         **(MICRO_BATCH if settings.trigger == "micro-batch" else {}),
@@ -47,7 +48,7 @@ def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
     """
     options = {
         "kafka.bootstrap.servers": settings.kafka,
-        "topic": ANSWERS,
+        "topic": settings.names.answers,
         "includeHeaders": "true",
         "checkpointLocation": spark_paths.url(settings.scratch / "checkpoint"),
         "kafka.acks": "all",

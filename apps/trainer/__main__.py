@@ -23,7 +23,7 @@ def work(settings: TrainerSettings, log: BoundLogger) -> int:
     begun = time.monotonic()
     bind_contextvars(batch=settings.batch)
     dataset = datasets.get(settings.dataset)
-    store = BatchStore(settings.hdfs, dataset.name)
+    store = BatchStore(settings.hdfs, settings.names)
     settings = settings.in_a_folder_of_its_own()
     with ThreadPoolExecutor(1) as starter:
         spark = starter.submit(session.start, settings)  # while MLflow is imported: each takes seconds

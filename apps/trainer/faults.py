@@ -36,7 +36,7 @@ def judged(context: TrainingContext) -> Iterator[None]:
 def ask_platform(context: TrainingContext) -> None:
     """Ask for what every training needs; raise Unavailable with what cannot be had."""
     settings, store = context.settings, context.store
-    registry.versions(settings.mlflow, context.dataset.name)
+    registry.versions(settings.mlflow, settings.names.model)
     sample = store.folder("train-sets", f".asked-{settings.batch}")
     store.write(sample, b"a training asks whether a file can be written")
     store.files.delete(sample)

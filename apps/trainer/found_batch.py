@@ -52,7 +52,7 @@ def find(context: TrainingContext) -> FoundBatch:
     place = _place(context)
     manifest = context.store.manifest(place, name)
     batch = Batch(name, manifest.rows, manifest.content_hash)
-    run = MlflowRun(context.settings.mlflow, context.dataset.name, batch)
+    run = MlflowRun(context.settings.mlflow, context.settings.names, batch)
     version = run.version()
     left = run.close_leftovers(version.run_id if version else None)
     context.log.info("found the batch", place=place, version=version and version.version, left=left)

@@ -8,8 +8,9 @@ belongs to a training that was given up, and bad rows in ``quarantine/`` explain
 import re
 from collections.abc import Iterator
 
-from apps.common.batches import PLACES, SCRATCH, BatchStore
+from apps.common.batches import PLACES, BatchStore
 from apps.common.errors import Unavailable
+from apps.common.names import SCRATCH
 from apps.trainer.found_batch import UNNAMED, FoundBatch, TrainingContext
 
 OLD_S = 24 * 60 * 60

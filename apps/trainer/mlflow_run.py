@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from apps.common import registry
 from apps.common.batches import Batch
 from apps.common.model_files import MODEL
+from apps.common.names import StackNames
 from apps.common.registry import CHAMPION, MANIFEST_SHA256, Version
 from apps.common.waiting import wait_until
 from apps.trainer.ensemble import LearnerResult
@@ -26,37 +27,37 @@ class MlflowRun:
     """
     The training on one batch: its run with a child run for each learner, its version, the alias.
 
-    The experiment and the registered model are named after the dataset.
+    The experiment and the registered model are named after the stack and its dataset.
     """
 
-    def __init__(self, mlflow: str, dataset: str, batch: Batch) -> None:
+    def __init__(self, mlflow: str, names: StackNames, batch: Batch) -> None:
         """``mlflow`` is the server's address."""
         self.mlflow = mlflow
-        self.dataset = dataset
+        self.names = names
         self.batch = batch
         self.client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
         self.experiment = self._experiment()
 
     def _experiment(self) -> str:
         """The experiment's id; one that somebody deleted is restored, because no other can have its name."""
-        experiment = self.client.get_experiment_by_name(self.dataset)
+        experiment = self.client.get_experiment_by_name(self.names.model)
         if experiment:
             if experiment.lifecycle_stage == LifecycleStage.DELETED:
                 self.client.restore_experiment(experiment.experiment_id)
             return str(experiment.experiment_id)
         try:
-            return str(self.client.create_experiment(self.dataset))
+            return str(self.client.create_experiment(self.names.model))
         except MlflowException:  # another trainer was faster
-            return str(self.client.get_experiment_by_name(self.dataset).experiment_id)
+            return str(self.client.get_experiment_by_name(self.names.model).experiment_id)
 
     @property
     def _tags(self) -> dict[str, str]:
         """The tags of the runs and of the version."""
-        return {"dataset": self.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
+        return {"dataset": self.names.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
 
     def version(self) -> Version | None:
         """The version that this content already has, whichever trainer made it."""
-        versions = registry.versions(self.mlflow, self.dataset)
+        versions = registry.versions(self.mlflow, self.names.model)
         same_content = (version for version in versions if version.tags.get("content_hash") == self.batch.content_hash)
         return next(same_content, None)
 
@@ -99,7 +100,7 @@ class MlflowRun:
 
     def register(self, run_id: str, manifest_sha256: str) -> Version:
         """Make the version of a run's model, with its tags from the first moment, and wait until it is ready."""
-        name, tags = self.dataset, {**self._tags, MANIFEST_SHA256: manifest_sha256}
+        name, tags = self.names.model, {**self._tags, MANIFEST_SHA256: manifest_sha256}
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:

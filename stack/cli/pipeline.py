@@ -8,6 +8,7 @@ from apps.common import registry
 from apps.common.batches import Batch, BatchStore
 from apps.common.errors import BatonError
 from apps.common.messages import Expected
+from apps.common.names import StackNames
 from apps.common.registry import Version
 from apps.common.waiting import wait_until
 from apps.orchestrator.port import ABSENT, Served, TrainingStatus
@@ -34,9 +35,14 @@ class Pipeline:
         return self.environment["BATON_DATASET"]
 
     @property
+    def names(self) -> StackNames:
+        """What this stack calls what it has on its platform."""
+        return StackNames(self.environment["BATON_STACK"], self.dataset)
+
+    @property
     def store(self) -> BatchStore:
         """The batches in HDFS."""
-        return BatchStore(self.environment["BATON_HDFS"], self.dataset, files=self.files)
+        return BatchStore(self.environment["BATON_HDFS"], self.names, self.files)
 
     def drop_batch(self, file: Path | None = None, **settings: str) -> Batch:
         """Put the next slice, or ``file``, into ``landing/``."""
@@ -55,11 +61,11 @@ class Pipeline:
 
     def versions(self) -> list[Version]:
         """Every registered version, oldest first."""
-        return registry.versions(self.environment["BATON_MLFLOW"], self.dataset)
+        return registry.versions(self.environment["BATON_MLFLOW"], self.names.model)
 
     def champion(self) -> Version | None:
         """The version that should serve."""
-        return registry.champion(self.environment["BATON_MLFLOW"], self.dataset)
+        return registry.champion(self.environment["BATON_MLFLOW"], self.names.model)
 
     def metrics(self, version: Version) -> dict[str, float]:
         """The metrics of a version's run."""

@@ -17,7 +17,7 @@ CHARTS = ROOT / "charts"
 NAMESPACE_FILE = Path(__file__).with_name("namespace.yaml")
 NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
 PIPELINE = "pipeline"
-DATASET = "BATON_DATASET"
+VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset"}  # settings that are values of the pipeline's chart
 HISTORY = "3"
 
 
@@ -31,8 +31,8 @@ def values(chart: str, references: Mapping[str, str], settings: Mapping[str, str
     repository, _, tag = references[image_of(chart)].rpartition(":")
     told: dict[str, Any] = {"image": {"repository": repository, "tag": tag}}
     if chart == PIPELINE:
-        more = {name: value for name, value in settings.items() if name != DATASET}
-        told |= {"dataset": settings.get(DATASET, "used_cars"), "settings": more}
+        told |= {VALUES[name]: value for name, value in settings.items() if name in VALUES}
+        told["settings"] = {name: value for name, value in settings.items() if name not in VALUES}
     return told
 
 

@@ -7,9 +7,11 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression, RandomForestRegressor
 
+from apps.common.names import StackNames
 from apps.trainer.artifacts import save_model, write
 
 NAME = "flats"
+NAMES = StackNames("baton", NAME)
 COLUMNS = ("area", "town")
 DECLARED = (*COLUMNS, "price", "note")
 CLEAN = """
@@ -70,12 +72,12 @@ def save(spark, folder, factor):
 def publish(mlflow, folder):
     """Log a version's files and register it; its number."""
     client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
-    found = client.get_experiment_by_name(NAME)
+    found = client.get_experiment_by_name(NAMES.model)
     if found is None:
-        client.create_registered_model(NAME)
-    run = client.create_run(found.experiment_id if found else client.create_experiment(NAME))
+        client.create_registered_model(NAMES.model)
+    run = client.create_run(found.experiment_id if found else client.create_experiment(NAMES.model))
     client.log_artifacts(run.info.run_id, str(folder))
-    return client.create_model_version(NAME, f"{run.info.artifact_uri}/model", run.info.run_id).version
+    return client.create_model_version(NAMES.model, f"{run.info.artifact_uri}/model", run.info.run_id).version
 
 
 def request(area, town="north", **more):

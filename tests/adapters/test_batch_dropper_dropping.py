@@ -16,6 +16,7 @@ from apps.batch_dropper.slice_store import SliceStore
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError
 from apps.common.manifest import oldest_first
+from apps.common.names import StackNames
 from apps.datasets.source import write_csv
 from tests import toys
 
@@ -35,7 +36,7 @@ def dataset():
 @pytest.fixture
 def store(hdfs, dataset):
     """Its batches."""
-    return BatchStore(hdfs, dataset.name)
+    return BatchStore(hdfs, StackNames("baton", dataset.name))
 
 
 @pytest.fixture
@@ -198,7 +199,10 @@ def test_the_app_prints_one_line_and_says_when_nothing_is_left(monkeypatch, caps
     code, (line,) = first
     assert 0 == code
     assert {"batch", "rows", "content_hash"} == set(line)
-    assert BatchStore(hdfs, dataset.name).manifest("landing", line["batch"]).content_hash == line["content_hash"]
+    assert (
+        BatchStore(hdfs, StackNames("baton", dataset.name)).manifest("landing", line["batch"]).content_hash
+        == line["content_hash"]
+    )
     assert (3, []) == second
 
 

@@ -15,15 +15,16 @@ from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import Journal
 from apps.batch_dropper.replay import Replay
 from apps.common.errors import Unavailable
-from apps.common.messages import OUTCOMES, REQUESTS
+from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 
+NAMES = StackNames("baton", "used_cars")
 BODIES = [Request(b'{"mileage": %d}' % number, str(number)) for number in range(7)]
 
 
 def replay_of(kafka, journal, **settings):
     """A sender with a run of its own."""
-    defaults = {"rate": 200.0, "seconds": 2.0, "outcome_delay": 0.5, "requests": BODIES}
+    defaults = {"rate": 200.0, "seconds": 2.0, "outcome_delay": 0.5, "requests": BODIES, "names": NAMES}
     return Replay(kafka=kafka, run=uuid.uuid4().hex[:8], journal=Journal(journal), **{**defaults, **settings})
 
 
@@ -55,7 +56,7 @@ def test_every_request_is_in_the_topic_once_where_the_journal_says(kafka, tmp_pa
 
     replay.go()
 
-    found = records(kafka, REQUESTS, replay.run)
+    found = records(kafka, NAMES.requests, replay.run)
     written = lines(journal)
     assert 400 == len(found) == len(written) == replay.sent == replay.journal.acknowledged
     assert {(one.key.decode(), one.partition, one.offset) for one in found} == {
@@ -75,7 +76,7 @@ def test_each_outcome_follows_its_request_after_the_delay(kafka, tmp_path):
 
     replay.go()
 
-    outcomes = records(kafka, OUTCOMES, replay.run)
+    outcomes = records(kafka, NAMES.outcomes, replay.run)
     with_target = {f"{replay.run}-{number}": number % 7 + 1 for number in range(400) if number % 7 != 6}
     assert with_target == {one.key.decode(): json.loads(one.value)["outcome"] for one in outcomes}
     assert all(json.loads(one.value)["request_id"] == one.key.decode() for one in outcomes)
@@ -104,10 +105,10 @@ def test_the_schedule_is_kept_whatever_the_broker_does(broker, tmp_path):
 
     assert 400 < sent_meanwhile < 800
     assert acknowledged_meanwhile < 100
-    found = records(broker.address, REQUESTS, replay.run)
+    found = records(broker.address, NAMES.requests, replay.run)
     assert 2000 == replay.sent == replay.journal.acknowledged == len(lines(journal))
     assert {1} == set(Counter(one.key for one in found).values())
-    assert 2000 == len(found) == len(records(broker.address, OUTCOMES, replay.run))
+    assert 2000 == len(found) == len(records(broker.address, NAMES.outcomes, replay.run))
     for partition in {one.partition for one in found}:
         numbers = [int(one.key.decode().split("-")[1]) for one in found if one.partition == partition]
         assert sorted(numbers) == numbers
@@ -124,7 +125,7 @@ def test_a_sender_that_is_told_to_stop_writes_down_all_it_sent(kafka, tmp_path):
     replay.go()
 
     assert replay.sent > 100
-    assert replay.sent == len(lines(journal)) == len(records(kafka, REQUESTS, replay.run))
+    assert replay.sent == len(lines(journal)) == len(records(kafka, NAMES.requests, replay.run))
 
 
 def test_a_request_that_is_too_large_to_be_sent_is_written_down_and_the_rest_goes_on(kafka, tmp_path):
@@ -160,9 +161,8 @@ def test_no_broker_and_no_topic_are_told_apart_and_sent_nothing(kafka, tmp_path,
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:9"):
         replay_of("127.0.0.1:9", tmp_path / "a").go()
 
-    monkeypatch.setattr("apps.batch_dropper.replay.REQUESTS", "never-made")
-    with pytest.raises(Unavailable, match="must have the topic never-made"):
-        replay_of(kafka, tmp_path / "b").go()
+    with pytest.raises(Unavailable, match=r"must have the topic never-made\.prediction-requests"):
+        replay_of(kafka, tmp_path / "b", names=StackNames("never-made", "used_cars")).go()
 
 
 def test_the_app_stops_at_sigterm_and_tells_what_it_did(kafka, tmp_path, monkeypatch, capsys):

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.common.batches import MANIFEST, REASON, SCRATCH, BatchStore
+from apps.common.batches import MANIFEST, REASON, BatchStore
 from apps.common.errors import BatchRefused, BatonError, Unavailable
 from apps.common.hdfs import Hdfs
 from apps.common.manifest import Manifest, Part, describe_part, schema_hash
+from apps.common.names import SCRATCH, StackNames
 
 COLUMNS = ("a", "b")
 
@@ -20,7 +21,7 @@ COLUMNS = ("a", "b")
 @pytest.fixture
 def store(hdfs):
     """The store of a dataset that no other test uses."""
-    return BatchStore(hdfs, f"dataset_{uuid.uuid4().hex[:8]}")
+    return BatchStore(hdfs, StackNames("baton", f"dataset_{uuid.uuid4().hex[:8]}"))
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_a_batch_that_somebody_moves_while_it_is_refused_leaves_no_ghost(hdfs, s
     """
     store.put("b-0001", [part], manifest_of(store, part))
 
-    BatchStore(hdfs, store.dataset, files=MovedMeanwhile(hdfs)).refuse("b-0001", "too blue")
+    BatchStore(hdfs, StackNames("baton", store.dataset), MovedMeanwhile(hdfs)).refuse("b-0001", "too blue")
 
     assert ["b-0001"] == store.names("used")
     assert [] == store.names("landing") == store.files.listing(store.folder("refused"))
@@ -216,7 +217,7 @@ def test_the_reason_is_known_from_the_move_on(hdfs, store, part):
     store.put("b-0001", [part], manifest_of(store, part))
 
     with pytest.raises(KeyboardInterrupt):
-        BatchStore(hdfs, store.dataset, files=KilledAfterTheMove(hdfs)).refuse("b-0001", "too blue")
+        BatchStore(hdfs, StackNames("baton", store.dataset), KilledAfterTheMove(hdfs)).refuse("b-0001", "too blue")
 
     assert ["b-0001"] == store.names("refused")
     assert "too blue" == store.reason("b-0001")
@@ -291,7 +292,7 @@ def test_no_hdfs_is_unavailable_within_seconds(part):
     """
     Where nobody listens, every verb says within seconds that HDFS does not answer, in one line.
     """
-    store, start = BatchStore("hdfs://127.0.0.1:9", "nowhere"), time.monotonic()
+    store, start = BatchStore("hdfs://127.0.0.1:9", StackNames("nowhere", "toys")), time.monotonic()
 
     for verb in (
         lambda: store.entries("landing"),

@@ -6,13 +6,14 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from apps.common.errors import SettingsError, Unavailable
-from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from apps.common.names import StackNames
 from apps.common.topics import configurations, differing, make
 from apps.common.waiting import wait_until
 from stack.embedded.services.kafka import topic_settings
 from tests.adapters.conftest import READY_S, Broker
 
-TOPICS = (REQUESTS, ANSWERS, OUTCOMES)
+NAMES = StackNames("baton", "used_cars")
+TOPICS = (NAMES.requests, NAMES.answers, NAMES.outcomes)
 FOREIGN = {
     "cleanup.policy": "compact",
     "message.timestamp.type": "CreateTime",
@@ -45,7 +46,7 @@ def bare_broker(tmp_path_factory):
 @pytest.fixture
 def settings(bare_broker):
     """What stack.yaml says of the topics: two partitions each."""
-    return topic_settings(bare_broker.context.stack.delivery)
+    return topic_settings("baton", bare_broker.context.stack.delivery)
 
 
 @pytest.fixture
@@ -120,8 +121,11 @@ def test_more_partitions_are_made_for_answers_first(bare_broker, admin, settings
     said = made(bare_broker, settings.model_copy(update={"partitions": 3}))
 
     assert dict.fromkeys(TOPICS, 3) == partitions(admin)
-    assert [f"topic {ANSWERS} ", f"topic {REQUESTS} "] == [
-        topic for line in said for topic in (f"topic {ANSWERS} ", f"topic {REQUESTS} ") if line.startswith(topic)
+    assert [f"topic {NAMES.answers} ", f"topic {NAMES.requests} "] == [
+        topic
+        for line in said
+        for topic in (f"topic {NAMES.answers} ", f"topic {NAMES.requests} ")
+        if line.startswith(topic)
     ]
 
 

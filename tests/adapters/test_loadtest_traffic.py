@@ -25,8 +25,8 @@ with LiveLedger(dict(os.environ), pathlib.Path(sys.argv[1])).traffic(20):
 def environment(kafka, tmp_path_factory):
     """What the sender is told."""
     work = tmp_path_factory.mktemp("slices")
-    own = {"BATON_KAFKA": kafka, "BATON_DATASET": "boston_housing", "BATON_WORK": str(work), "PYTHONPATH": str(ROOT)}
-    return inherited() | own
+    names = {"BATON_STACK": "baton", "BATON_DATASET": "boston_housing"}
+    return inherited() | names | {"BATON_KAFKA": kafka, "BATON_WORK": str(work), "PYTHONPATH": str(ROOT)}
 
 
 def test_sender_and_reader_end_with_a_starter_that_is_killed(environment, tmp_path):

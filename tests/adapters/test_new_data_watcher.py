@@ -15,6 +15,7 @@ from apps.common.batches import MANIFEST, REASON, BatchStore
 from apps.common.errors import Unavailable
 from apps.common.exit_codes import Outcome
 from apps.common.manifest import Manifest, describe_part, schema_hash
+from apps.common.names import StackNames
 from apps.new_data_watcher.watcher import NewDataWatcher
 from apps.orchestrator import port
 from apps.orchestrator.embedded import EmbeddedOrchestrator
@@ -30,7 +31,7 @@ class Scene:
     def __init__(self, hdfs, folder):
         """Nothing landed yet."""
         self.folder = folder
-        self.store = BatchStore(hdfs, f"cars_{uuid.uuid4().hex[:8]}")
+        self.store = BatchStore(hdfs, StackNames("baton", f"cars_{uuid.uuid4().hex[:8]}"))
         self.orchestrator = EmbeddedOrchestrator(folder)
         self.log = structlog.testing.CapturingLogger()
         self.registry_answers = lambda: None

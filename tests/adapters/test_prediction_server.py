@@ -18,7 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from apps.common.errors import DeadlineMissed
 from apps.common.exit_codes import DONE, FAILED, REFUSED
-from apps.common.messages import ANSWERS, PROBE_PREFIX, REQUESTS, Writer, decode_answer, first_answers
+from apps.common.messages import PROBE_PREFIX, Writer, decode_answer, first_answers
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.model import Model
@@ -31,7 +31,7 @@ from stack.embedded.process import Child
 from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
-from tests.adapters.small_model import NAME, request
+from tests.adapters.small_model import NAME, NAMES, request
 
 ROOT = Path(__file__).parent.parent.parent
 PARTITIONS = (0, 1)
@@ -168,7 +168,7 @@ def asked(kafka, producer):
 def all_answers(brokers):
     """Every answer in the topic, in the order of each partition."""
     consumer = KafkaConsumer(bootstrap_servers=brokers, group_id=None, enable_auto_commit=False)
-    tails = [TopicPartition(ANSWERS, partition) for partition in PARTITIONS]
+    tails = [TopicPartition(NAMES.answers, partition) for partition in PARTITIONS]
     consumer.assign(tails)
     consumer.seek_to_beginning(*tails)
     ends, found = consumer.end_offsets(tails), []
@@ -189,7 +189,7 @@ class Asked:
 
     def send(self, key, value, partition=0):
         """Ask, and remember where the request stands."""
-        sent = self.producer.send(REQUESTS, value, key=key.encode(), partition=partition)
+        sent = self.producer.send(NAMES.requests, value, key=key.encode(), partition=partition)
         placed = sent.get(10)
         self.positions[key] = (placed.partition, placed.offset)
 
@@ -266,10 +266,12 @@ def test_an_answer_of_another_process_proves_nothing(first, kafka, models):
     """
     A second process of the same release that cannot write is not proven by the answers that the first one gives.
     """
-    mute = Writer(NAME, "1", release=1)
+    mute = Writer(NAMES.model, "1", release=1)
 
     with pytest.raises(DeadlineMissed, match="must answer its probes"):
-        probe(kafka, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None, structlog.get_logger())
+        probe(
+            kafka, NAMES, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None, structlog.get_logger()
+        )
     assert first.child.alive()
 
 
@@ -280,10 +282,10 @@ def test_requests_of_an_aborted_transaction_are_not_answered(first, kafka, asked
     client = KafkaProducer(bootstrap_servers=kafka, transactional_id="aborts-and-commits")
     client.init_transactions()
     client.begin_transaction()
-    aborted = client.send(REQUESTS, request("50"), key=b"aborted", partition=0).get(10)
+    aborted = client.send(NAMES.requests, request("50"), key=b"aborted", partition=0).get(10)
     client.abort_transaction()
     client.begin_transaction()
-    committed = client.send(REQUESTS, request("50"), key=b"committed", partition=0)
+    committed = client.send(NAMES.requests, request("50"), key=b"committed", partition=0)
     client.commit_transaction()
     client.close()
     asked.positions["committed"] = (0, committed.get(10).offset)

@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAlreadyExistsError
 
 from apps.common.errors import SettingsError, Unavailable
+from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.resume_offset import WINDOW, ResumePoint
@@ -32,10 +33,15 @@ def producer(kafka):
     client.close()
 
 
+def names_of_its_own():
+    """The names of a stack that no other test uses."""
+    return StackNames(f"stack-{uuid.uuid4().hex[:8]}", "used_cars")
+
+
 @pytest.fixture
 def tail(kafka, admin):
     """Two new topics of two partitions, as a starting server looks at them."""
-    made = AnswersTail(kafka, structlog.get_logger(), f"asked-{uuid.uuid4()}", f"answered-{uuid.uuid4()}")
+    made = AnswersTail(kafka, names_of_its_own(), structlog.get_logger())
     make(admin, made.requests, 2)
     make(admin, made.answers, 2)
     return made
@@ -180,11 +186,11 @@ def test_unequal_partition_counts_are_refused(kafka, admin, tail):
     """
     With fewer answers partitions than requests partitions an answer could not stand where its request stands.
     """
-    requests = f"asked-{uuid.uuid4()}"
-    make(admin, requests, 3)
+    tail.requests = f"asked-{uuid.uuid4()}"
+    make(admin, tail.requests, 3)
 
     with pytest.raises(SettingsError, match=r"must have as many partitions as .* \(3\); got 2"):
-        AnswersTail(kafka, tail.log, requests, tail.answers).resume_points(DEADLINE_S)
+        tail.resume_points(DEADLINE_S)
 
 
 def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
@@ -192,6 +198,27 @@ def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
     Without a broker, or without topics, the error says so after the deadline and not before.
     """
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 within 2 s"):
-        AnswersTail("127.0.0.1:1", tail.log).resume_points(2)
+        AnswersTail("127.0.0.1:1", names_of_its_own(), tail.log).resume_points(2)
     with pytest.raises(Unavailable, match="not there yet"):
-        AnswersTail(kafka, tail.log, tail.requests, "nowhere").resume_points(2)
+        AnswersTail(kafka, names_of_its_own(), tail.log).resume_points(2)
+
+
+def test_a_server_does_not_begin_behind_answers_of_another_model(kafka, producer, tail):
+    """
+    Another stack of the same name: what it answered is no answer of ours, and ours would be none of its.
+    """
+    ask(producer, tail, 3)
+    for offset, model in ((0, "other.used_cars"), (1, tail.model)):
+        producer.send(tail.answers, b"{}", partition=0, headers=headers(offset, model))
+    producer.flush()
+    assert 2 == tail.resume_points(DEADLINE_S)[0].offset
+
+    producer.send(tail.answers, b"{}", partition=0, headers=headers(2, "other.used_cars")).get(10)
+    with pytest.raises(SettingsError, match=r"must hold answers of .*; got the newest of other\.used_cars"):
+        tail.resume_points(DEADLINE_S)
+
+
+def headers(offset, model):
+    """What an answer of an unstamped server says, and of which model."""
+    said = {"in_partition": "0", "in_offset": str(offset), "model": model}
+    return [(name, value.encode()) for name, value in said.items()]

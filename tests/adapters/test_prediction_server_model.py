@@ -10,6 +10,7 @@ from apps.common.batches import Batch
 from apps.common.errors import ModelRefused
 from apps.common.files import sha256
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
+from apps.common.names import StackNames
 from apps.prediction_server.model import fetch
 from apps.trainer.artifacts import checksums
 from apps.trainer.mlflow_run import MlflowRun
@@ -18,7 +19,7 @@ from apps.trainer.mlflow_run import MlflowRun
 @pytest.fixture
 def run(mlflow):
     """The training of a model of the test's own."""
-    return MlflowRun(mlflow, f"model_{uuid.uuid4().hex[:8]}", Batch("b-0001", 1, uuid.uuid4().hex))
+    return MlflowRun(mlflow, StackNames("baton", f"model_{uuid.uuid4().hex[:8]}"), Batch("b-0001", 1, uuid.uuid4().hex))
 
 
 @pytest.fixture

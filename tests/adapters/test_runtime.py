@@ -12,7 +12,7 @@ import requests
 from kafka import KafkaAdminClient
 
 from apps.common.errors import SettingsError
-from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from stack import services
 from stack.cli.addresses import addresses
@@ -97,7 +97,8 @@ def test_up_returns_when_every_service_really_serves(runtime):
     admin.close()
 
     assert 1 == tables
-    assert {REQUESTS: partitions, ANSWERS: partitions, OUTCOMES: partitions}.items() <= topics.items()
+    names = StackNames("baton", "used_cars")
+    assert dict.fromkeys((names.requests, names.answers, names.outcomes), partitions).items() <= topics.items()
     assert requests.get(f"{runtime.address('mlflow')}/health", timeout=5).ok
     assert {"ready"} == {one.state for one in runtime.status()}
 

@@ -15,10 +15,12 @@ from apps import datasets
 from apps.common import registry
 from apps.common.batches import BatchStore, Manifest, describe_part, schema_hash
 from apps.common.exit_codes import REFUSED
+from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from stack.environment import ROOT, inherited
 
 NAME = "boston_housing"
+NAMES = StackNames("baton", NAME)
 STEP_S = 240
 BOSTON = datasets.get(NAME)
 
@@ -29,7 +31,7 @@ class Trainers:
     def __init__(self, hdfs, mlflow, folder):
         """Everything of one test's own is in ``folder``."""
         self.folder = folder
-        self.store = BatchStore(hdfs, NAME)
+        self.store = BatchStore(hdfs, NAMES)
         self.mlflow = mlflow
         self.client = MlflowClient(mlflow)
         self.told = {
@@ -101,7 +103,7 @@ def rows():
 def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers, rows):
     """Kill -9 in a fit, SIGTERM after it, kill -9 after the version is made: in the end all is there, and once."""
     content = trainers.land(f"{NAME}-0001", rows[:250])
-    before = len(registry.versions(trainers.mlflow, NAME))
+    before = len(registry.versions(trainers.mlflow, NAMES.model))
 
     assert trainers.stop_after("begin the run", f"{NAME}-0001", signal.SIGKILL) == -signal.SIGKILL
     assert trainers.stop_after("train the ensemble", f"{NAME}-0001", signal.SIGTERM) == 128 + signal.SIGTERM
@@ -109,11 +111,11 @@ def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers,
     assert trainers.run(f"{NAME}-0001") == 0
     assert trainers.run(f"{NAME}-0001") == 0
 
-    version, *more = registry.versions(trainers.mlflow, NAME)[before:]
+    version, *more = registry.versions(trainers.mlflow, NAMES.model)[before:]
     assert not more
     told = {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
     assert version.tags == {**told, registry.MANIFEST_SHA256: version.tags[registry.MANIFEST_SHA256]}
-    assert registry.champion(trainers.mlflow, NAME) == version
+    assert registry.champion(trainers.mlflow, NAMES.model) == version
     assert trainers.runs(content) == ["KILLED", "KILLED", "FINISHED"]
     assert registry.metrics(trainers.mlflow, version.run_id)[registry.TRAINING_SECONDS] > 0
     assert trainers.store.names("landing") == []
@@ -132,7 +134,7 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     assert trainers.run(f"{NAME}-0002") == 0, trainers.log(f"{NAME}-0002")
     assert before == {path.name for path in scratch.iterdir()}
 
-    version = registry.champion(trainers.mlflow, NAME)
+    version = registry.champion(trainers.mlflow, NAMES.model)
     assert version.tags["batch"] == f"{NAME}-0002"
     folder = trainers.folder / "artifacts"
     folder.mkdir()
@@ -159,7 +161,7 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
 )
 def test_a_batch_that_breaks_its_contract_is_refused_with_its_reason(trainers, rows, batch, spoil, reason):
     """The batch lies in refused with the reason, the trainer's exit code says so, and what serves stays."""
-    before = registry.champion(trainers.mlflow, NAME)
+    before = registry.champion(trainers.mlflow, NAMES.model)
     some = [dict(row) for row in rows[400 : 400 + spoil.get("rows", 100)]]
     for row in some:
         row["medv"] = spoil.get("price", row["medv"])
@@ -169,4 +171,4 @@ def test_a_batch_that_breaks_its_contract_is_refused_with_its_reason(trainers, r
 
     assert reason in trainers.store.read(f"{trainers.store.folder('refused', NAME + batch)}/_reason.txt").decode()
     assert NAME + batch not in trainers.store.names("landing")
-    assert registry.champion(trainers.mlflow, NAME) == before
+    assert registry.champion(trainers.mlflow, NAMES.model) == before

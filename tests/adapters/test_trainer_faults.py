@@ -30,7 +30,7 @@ def make_context(hdfs, mlflow, tmp_path):
         told = {"batch": "b-0001", "dataset": BOSTON.name, "hdfs": hdfs, "mlflow": mlflow, "scratch": tmp_path}
         settings = TrainerSettings(**{**told, **elsewhere})
         log = structlog.testing.CapturingLogger()
-        return TrainingContext(settings, BOSTON, BatchStore(settings.hdfs, BOSTON.name), None, log)
+        return TrainingContext(settings, BOSTON, BatchStore(settings.hdfs, settings.names), None, log)
 
     return make
 

@@ -11,6 +11,7 @@ from apps import datasets
 from apps.common.batches import BatchStore
 from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.manifest import MANIFEST, Manifest, describe_part, schema_hash
+from apps.common.names import StackNames
 from apps.trainer.found_batch import TrainingContext, find, refuse
 from apps.trainer.prepare import verify
 from apps.trainer.settings import TrainerSettings
@@ -25,8 +26,8 @@ class NamedBatches:
         """Nothing landed yet."""
         self.folder = folder
         self.dataset = replace(datasets.get("boston_housing"), name=f"boston_{uuid.uuid4().hex[:8]}")
-        self.store = BatchStore(hdfs, self.dataset.name)
-        self.told = {"hdfs": hdfs, "mlflow": mlflow, "scratch": folder}
+        self.store = BatchStore(hdfs, StackNames("baton", self.dataset.name))
+        self.told = {"hdfs": hdfs, "dataset": self.dataset.name, "mlflow": mlflow, "scratch": folder}
 
     def put(self, content, batch=NAME):
         """Drop a batch of one row; its content hash."""

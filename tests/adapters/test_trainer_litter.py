@@ -9,6 +9,7 @@ import structlog
 
 from apps.common.batches import MANIFEST, BatchStore
 from apps.common.errors import Unavailable
+from apps.common.names import StackNames
 from apps.trainer.litter import OLD_S, remove
 
 OWN = ".training-own"
@@ -17,7 +18,7 @@ OWN = ".training-own"
 @pytest.fixture
 def store(hdfs):
     """The batches below a root that no other test uses."""
-    return BatchStore(hdfs, "toys", root=f"/baton-{uuid.uuid4().hex[:8]}")
+    return BatchStore(hdfs, StackNames(f"stack-{uuid.uuid4().hex[:8]}", "toys"))
 
 
 def sweep(store):

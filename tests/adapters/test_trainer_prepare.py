@@ -9,6 +9,7 @@ from apps import datasets
 from apps.common.batches import MANIFEST, Batch, BatchStore
 from apps.common.errors import BatonError
 from apps.common.manifest import Manifest, describe_part, schema_hash
+from apps.common.names import StackNames
 from apps.trainer.found_batch import FoundBatch
 from apps.trainer.prepare import verify
 
@@ -18,7 +19,7 @@ BOSTON = datasets.get("boston_housing")
 @pytest.fixture
 def store(hdfs):
     """The batches of a dataset that no other test uses."""
-    return BatchStore(hdfs, f"boston_{uuid.uuid4().hex[:8]}")
+    return BatchStore(hdfs, StackNames("baton", f"boston_{uuid.uuid4().hex[:8]}"))
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_moving_the_alias_back_rolls_back(pipeline, first_version, ledger):
     client = mlflow.MlflowClient(pipeline.environment["BATON_MLFLOW"])
 
     with ledger.traffic(rate=50):
-        client.set_registered_model_alias(pipeline.dataset, "champion", first_version)
+        client.set_registered_model_alias(pipeline.names.model, "champion", first_version)
         pipeline.wait_until_served(first_version)
         ledger.wait_until_answered_by(first_version)
 

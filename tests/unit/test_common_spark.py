@@ -51,7 +51,7 @@ def test_with_executors_kubernetes_schedules_them_beside_this_pod(monkeypatch):
         options[f"spark.{name}"]
         for name in ("master", "executor.instances", "driver.host", "kubernetes.driver.pod.name")
     )
-    assert "hdfs://namenode:1/baton/scratch/trainer-7/model" == settings.shared("model")
+    assert "hdfs://namenode:1/baton/baton/scratch/trainer-7/model" == settings.shared("model")
 
 
 def test_executors_without_the_rest_are_refused_with_what_is_missing(monkeypatch):

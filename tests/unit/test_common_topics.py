@@ -3,7 +3,7 @@
 import pytest
 
 from apps.common.errors import SettingsError
-from apps.common.messages import ANSWERS, OUTCOMES, REQUESTS
+from apps.common.names import StackNames
 from apps.common.settings import load
 from apps.common.topics import TopicSettings, configurations, differing
 
@@ -14,10 +14,11 @@ TOLD = {
     "segment_hours": 1,
     "message_max_bytes": 2_000_000,
 }
+NAMES = StackNames("baton", "used_cars")
 WANTED = configurations(TopicSettings(**TOLD))
 
 
-@pytest.mark.parametrize("topic", [REQUESTS, ANSWERS, OUTCOMES])
+@pytest.mark.parametrize("topic", [NAMES.requests, NAMES.answers, NAMES.outcomes])
 def test_a_record_goes_when_its_time_is_over_and_for_no_other_reason(topic):
     """No topic is compacted, bounded in bytes, led by a replica that lacks records, or dated by a client's clock."""
     promise = {
@@ -34,12 +35,12 @@ def test_an_answer_is_kept_longer_than_its_request():
     """Each topic is kept for as long as the settings say, in milliseconds."""
     kept = {topic: int(configuration["retention.ms"]) // 3_600_000 for topic, configuration in WANTED.items()}
 
-    assert {REQUESTS: 24, ANSWERS: 72, OUTCOMES: 72} == kept
+    assert {NAMES.requests: 24, NAMES.answers: 72, NAMES.outcomes: 72} == kept
 
 
 def test_answers_get_partitions_before_requests_do():
     """The order in which topics are enlarged: a request never stands in a partition that has none for its answer."""
-    assert list(WANTED).index(ANSWERS) < list(WANTED).index(REQUESTS)
+    assert list(WANTED).index(NAMES.answers) < list(WANTED).index(NAMES.requests)
 
 
 def test_settings_under_which_a_request_outlives_its_answer_are_refused(monkeypatch):
@@ -53,7 +54,7 @@ def test_settings_under_which_a_request_outlives_its_answer_are_refused(monkeypa
 
 def test_what_differs_is_set_and_nothing_else():
     """Whatever a topic says beside what is wanted is its owner's."""
-    wanted = WANTED[REQUESTS]
+    wanted = WANTED[NAMES.requests]
     found = wanted | {"cleanup.policy": "compact", "compression.type": "gzip"}
 
     assert {} == differing(wanted, wanted | {"compression.type": "gzip"})
@@ -63,11 +64,11 @@ def test_what_differs_is_set_and_nothing_else():
 @pytest.mark.parametrize(("found", "is_set"), [(1_999_999, True), (2_000_000, False), (30_000_000, False)])
 def test_a_topic_may_take_larger_records_than_are_needed(found, is_set):
     """The size of a record is a least: a topic that takes more is left as it is."""
-    wanted = WANTED[REQUESTS]
+    wanted = WANTED[NAMES.requests]
 
     assert is_set == ("max.message.bytes" in differing(wanted, wanted | {"max.message.bytes": str(found)}))
 
 
 def test_what_a_broker_does_not_say_is_set():
     """A broker that says nothing of a topic is told all of it."""
-    assert WANTED[ANSWERS] == differing(WANTED[ANSWERS], {})
+    assert WANTED[NAMES.answers] == differing(WANTED[NAMES.answers], {})

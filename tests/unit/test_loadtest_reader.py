@@ -31,7 +31,7 @@ class ArrivedRecord:
 
 @pytest.fixture
 def recorder():
-    made = Recorder("127.0.0.1:1", io.StringIO())
+    made = Recorder("127.0.0.1:1", "baton.predictions", io.StringIO())
     made.positions = {0: 10, 1: 20}
     return made
 
@@ -82,7 +82,7 @@ def test_a_foreign_record_is_counted_and_passed(recorder, foreign):
 
 def test_without_a_broker_the_start_fails_with_one_clear_error(tmp_path):
     """Nothing is measured against a broker that is not there, and no process stays behind."""
-    reader = AnswerReader("127.0.0.1:1", tmp_path / "answers.jsonl")
+    reader = AnswerReader("127.0.0.1:1", "baton.predictions", tmp_path / "answers.jsonl")
 
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 .* is the stack up\?"):
         reader.start()

@@ -61,9 +61,9 @@ def _properties(context: StackContext, data: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def topic_settings(delivery: Delivery) -> TopicSettings:
-    """What stack.yaml says of the topics."""
-    told = vars(delivery)
+def topic_settings(stack: str, delivery: Delivery) -> TopicSettings:
+    """What stack.yaml says of the topics of the stack with the name ``stack``."""
+    told = {**vars(delivery), "stack": stack}
     return TopicSettings(**{name: told[name] for name in TopicSettings.model_fields if name in told})
 
 
@@ -90,6 +90,6 @@ def spec(context: StackContext) -> ProcessSpec:
         return [*java_command(HEAP, classpath, "kafka.Kafka", temporary, *options), "server.properties"]
 
     def probe() -> None:
-        make_topics(service.address_at(HOST), topic_settings(context.stack.delivery))
+        make_topics(service.address_at(HOST), topic_settings(context.name, context.stack.delivery))
 
     return ProcessSpec(command, folder, probe=probe, prepare=prepare, grace_s=15)

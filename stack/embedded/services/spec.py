@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.common.errors import BatonError
+from apps.common.names import DEFAULT_STACK
 from stack.embedded.process import MARK
 from stack.environment import ROOT
 from stack.services import Service, StackSpec
@@ -18,11 +19,16 @@ HERE = next((path for path in [Path("/proc/self/cwd")] if path.exists()), Path()
 
 @dataclass(frozen=True)
 class StackContext:
-    """Where one stack lives: its state folder, what stack.yaml says, and the environment its processes start from."""
+    """
+    Where one stack lives: its state folder, what stack.yaml says, and the environment its processes start from.
+
+    ``name`` is the stack's on its platform.
+    """
 
     state: Path
     stack: StackSpec
     environment: Mapping[str, str]
+    name: str = DEFAULT_STACK
 
     def folder(self, name: str) -> Path:
         """A folder of the state, made when it is not there."""

@@ -56,8 +56,8 @@ class Supervisor:
         self._records = SupervisorRecords(state)
         self._plan = self._records.plan()
         stack = services.load()
-        self._context = StackContext(state, stack, inherited())
         environment = app_environment(stack, state, jars("spark-kafka"), self._plan.settings)
+        self._context = StackContext(state, stack, inherited(), environment["BATON_STACK"])
         planned = [service for service in stack.services if service.name in self._plan.services]
         self._specs = specs(planned, self._context, environment)
         pool = ThreadPoolExecutor(PROBES)
