@@ -70,3 +70,9 @@ def test(mode: Mode, *, long: bool) -> int:
     if long:
         suites = suites | {"end to end": [*suites["end to end"], "--long"]}
     return _run_all(suites) if mode is Mode.CLUSTER else check() or _run_all(suites)
+
+
+def test_faults(mode: Mode) -> int:
+    """Play every fault in full on a stack of its own; return the exit code."""
+    suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
+    return _run_all({"faults": [*suites["end to end"], "--faults", "-m", "faults"]})

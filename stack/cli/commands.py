@@ -371,10 +371,13 @@ def check() -> None:
 @app.command(rich_help_panel=DEVELOP)
 def test(
     long: Annotated[bool, typer.Option("--long", help="The tests that take minutes of their own too.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Only the faults that are played in full: minutes each.")
+    ] = False,
     mode: OwnModeOption = Mode.EMBEDDED,
 ) -> None:
     """Everything that proves it, on real services."""
-    sys.exit(checks.test(mode, long=long))
+    sys.exit(checks.test_faults(mode) if faults else checks.test(mode, long=long))
 
 
 app.add_typer(

@@ -17,6 +17,7 @@ def pytest_addoption(parser):
     """The mode is given, never detected."""
     parser.addoption("--mode", choices=[str(mode) for mode in Mode], default=str(Mode.EMBEDDED))
     parser.addoption("--long", action="store_true", help="the tests marked long too")
+    parser.addoption("--faults", action="store_true", help="the tests marked faults too")
     parser.addoption("--running", action="store_true", help="use the stack of ./baton up, and leave it running")
 
 
@@ -25,18 +26,21 @@ def pytest_ignore_collect(collection_path, config):
     mode = config.getoption("--mode")
     if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
         return True
+    if collection_path.name == "test_5_two_stacks.py" and mode != Mode.EMBEDDED:
+        return True
     if collection_path.name == "test_0_offline.py" and (mode != Mode.EMBEDDED or sys.platform != "linux"):
         return True
     return None
 
 
 def pytest_collection_modifyitems(config, items):
-    """A long test runs when it is asked for."""
-    if not config.getoption("--long"):
-        skip = pytest.mark.skip(reason="takes minutes of its own; run it with --long")
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(skip)
+    """A test that takes minutes of its own runs when it is asked for."""
+    for mark in ("long", "faults"):
+        if not config.getoption(f"--{mark}"):
+            skip = pytest.mark.skip(reason=f"takes minutes of its own; run it with --{mark}")
+            for item in items:
+                if item.get_closest_marker(mark):
+                    item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
