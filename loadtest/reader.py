@@ -7,37 +7,48 @@ it ends when its standard input closes, so it never outlives the program that st
 """
 
 import json
-import select
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from apps.common.errors import Unavailable
 from apps.common.messages import Answer, decode_answer
-from apps.common.waiting import pause, wait_until
-from loadtest import kafka_wire
+from apps.common.settings import Settings, load
+from apps.common.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 START_S = 30
 STOP_S = 10
-IDLE_S = 1
-RECONNECT_S = 0.05
+IDLE_S = 0.2
+ANSWER_S = 10
+AT_ONCE = 500  # records before the journal is written
+READING = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_uncommitted",
+    "fetch.error.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 500,
+}
 
 
 class AnswerReader:
     """Every answer from the moment ``start`` returns (or from the beginning), in the order it was read."""
 
-    def __init__(self, kafka: str, topic: str, journal: Path | None = None, *, from_beginning: bool = False) -> None:
-        """``topic`` is that of the answers; ``journal`` keeps them as JSON lines, else a file does that is removed."""
-        self.kafka = kafka
-        self.topic = topic
+    def __init__(
+        self, environment: Mapping[str, str], journal: Path | None = None, *, from_beginning: bool = False
+    ) -> None:
+        """``environment`` is an app's; ``journal`` keeps answers as JSON lines, else a file does that is removed."""
+        self.environment = dict(environment)
         self.from_beginning = from_beginning
         self._temporary = None if journal else tempfile.TemporaryDirectory(prefix="baton-answers-")
         self._journal = journal or Path(self._temporary.name if self._temporary else "") / "answers.jsonl"
@@ -53,11 +64,17 @@ class AnswerReader:
         """Return once every partition is positioned: an answer written from now on will be seen."""
         self._journal.write_text("")
         self._lines = self._journal.open()
-        command = [sys.executable, "-m", "loadtest.reader", self.kafka, self.topic, str(self._journal)]
+        command = [sys.executable, "-m", "loadtest.reader", str(self._journal)]
         command += ["beginning"] if self.from_beginning else []
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             wait_until(self._positioned, START_S, lambda: f"the answer reader is not ready; {self._tail()}", every=0.02)
@@ -132,69 +149,42 @@ class AnswerReader:
 
 
 class Recorder:
-    """The reading process: the next offset of each partition, a connection to each leader, the journal."""
+    """The reading process: a consumer of every partition, and the journal."""
 
-    def __init__(self, kafka: str, topic: str, out: TextIO) -> None:
-        """``topic`` is that of the answers, ``out`` the journal."""
-        self.kafka = kafka
-        self.topic = topic
+    def __init__(self, settings: Settings, out: TextIO) -> None:
+        """``out`` is the journal; nothing is connected yet."""
+        self.topic = settings.names.answers
+        self.access = settings.kafka_access
+        self.group = f"{settings.stack}.answer-reader"  # the client wants one; none is joined, nothing committed
         self.out = out
         self.ignored = 0
-        self.positions: dict[int, int] = {}
-        self.connections: dict[kafka_wire.Connection, list[int]] = {}
 
-    def begin(self, *, from_beginning: bool) -> None:
-        """Fix the first offset of each partition."""
-        self._connect()
-        moment = kafka_wire.EARLIEST if from_beginning else kafka_wire.LATEST
-        for connection, partitions in self.connections.items():
-            self.positions.update(kafka_wire.offsets(connection, self.topic, partitions, moment))
-        self._write([{"positions": self.positions}])
+    def begin(self, *, from_beginning: bool) -> Consumer:
+        """Fix the first offset of each partition; raises KafkaException."""
+        consumer = Consumer({**self.access.librdkafka(), **READING, "group.id": self.group})
+        described = consumer.list_topics(self.topic, ANSWER_S).topics[self.topic]
+        if described.error:
+            raise KafkaException(described.error)
+        places = [TopicPartition(self.topic, partition) for partition in described.partitions]
+        for place in places:
+            earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)
+            place.offset = earliest if from_beginning else latest
+        consumer.assign(places)
+        self._write([{"positions": {place.partition: place.offset for place in places}}])
+        return consumer
 
-    def _connect(self) -> None:
-        for address, partitions in kafka_wire.leaders(self.kafka, self.topic).items():
-            self.connections[kafka_wire.Connection(address)] = partitions
-
-    def step(self, also: TextIO | None = None) -> bool:
-        """Wait for records and keep them; return whether ``also`` became readable meanwhile."""
-        try:
-            return self._step(also)
-        except OffsetOutOfRangeError as error:
-            message = f"the answers from {self.positions} on must be there; the broker has lost or deleted them"
-            raise Unavailable(message) from error
-        except (OSError, KafkaError) as error:
-            print(f"connecting again, to read on from {self.positions}: {error!r}", file=sys.stderr, flush=True)
-            for connection in self.connections:
-                connection.close()
-            self.connections.clear()
-            pause(RECONNECT_S)
-            return False
-
-    def _step(self, also: TextIO | None) -> bool:
-        if not self.connections:
-            self._connect()
-        for connection, partitions in self.connections.items():
-            if connection.idle:
-                connection.send(
-                    kafka_wire.fetch_request(
-                        self.topic, {partition: self.positions[partition] for partition in partitions}
-                    )
-                )
-        sources: list[kafka_wire.Connection | TextIO] = [*self.connections, *([also] if also else [])]
-        readable, _, _ = select.select(sources, [], [], IDLE_S)
-        for connection in self.connections:
-            if connection in readable and (response := connection.receive()):
-                self.keep(kafka_wire.fetched(response), time.time())
-        return also in readable
-
-    def keep(self, records: Iterable[tuple[int, Any]], seen_at: float) -> None:
-        """Write each new record to the journal, and move on behind it."""
+    def keep(self, messages: Iterable[tuple[Message, float]]) -> None:
+        """Write each record, and the moment it was seen, to the journal; raises Unavailable when some are gone."""
         lines: list[dict[str, Any]] = []
-        for partition, record in records:
-            if record.offset < self.positions[partition]:
-                continue  # the head of a compressed batch that was read before
-            self.positions[partition] = record.offset + 1
-            answer = decode_answer(record.key, record.value, record.headers, seen_at)
+        for message, seen_at in messages:
+            if error := message.error():
+                if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so it is called
+                    place = f"{message.topic()}-{message.partition()}"
+                    raise Unavailable(f"the answers in {place} must be there to be read; got {error.str()}")
+                print(f"the broker is away, or says: {error.str()}", file=sys.stderr, flush=True)
+                continue
+            headers: Any = message.headers()
+            answer = decode_answer(message.key(), message.value(), headers or [], seen_at)
             self.ignored += answer is None
             lines.append(asdict(answer) if answer else {"ignored": self.ignored})
         self._write(lines)
@@ -204,15 +194,42 @@ class Recorder:
         self.out.flush()
 
 
-def _main(kafka: str, topic: str, journal: str, origin: str = "end") -> None:
-    with Path(journal).open("a") as out:
-        recorder = Recorder(kafka, topic, out)
-        try:
-            recorder.begin(from_beginning=origin == "beginning")
-        except (OSError, KafkaError) as error:
-            sys.exit(f"Kafka must answer at {kafka} and have the topic {topic}; got {error!r}; is the stack up?")
-        while not recorder.step(also=sys.stdin):
+def _arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
+    """What is there now, and the moment each was seen; waits for the first one, but not for long."""
+    message = consumer.poll(IDLE_S)
+    for _ in range(AT_ONCE):
+        if message is None:
+            return
+        yield message, time.time()
+        message = consumer.poll(0)
+
+
+def _when_stdin_ends(act: Callable[[], None]) -> None:
+    """The kernel closes it however the program at its other end dies."""
+    with suppress(OSError):
+        while os.read(0, 1):
             pass
+    act()
+
+
+def _main(journal: str, origin: str = "end") -> None:
+    settings = load(Settings)
+    starter_is_gone = threading.Event()
+    threading.Thread(target=_when_stdin_ends, args=(starter_is_gone.set,), daemon=True).start()
+    with Path(journal).open("a") as out:
+        recorder = Recorder(settings, out)
+        try:
+            consumer = recorder.begin(from_beginning=origin == "beginning")
+        except KafkaException as error:
+            got = f"{error}; is the stack up?"
+            sys.exit(f"Kafka must answer at {settings.kafka} and have the topic {recorder.topic}; got {got}")
+        try:
+            while not starter_is_gone.is_set():
+                recorder.keep(_arriving(consumer))
+        except Unavailable as error:
+            sys.exit(str(error))
+        finally:
+            consumer.close()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.messages import Answer, Expected, Send, first_answers
-from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import SendJournal, Unanswered, Verdict, check
 from loadtest.reader import AnswerReader
@@ -29,7 +28,6 @@ class LiveLedger:
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         """``environment`` is the apps'; journals and logs go to ``folder``."""
         self.environment = dict(environment)
-        self._names = StackNames(environment["BATON_STACK"], environment["BATON_DATASET"])
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._journals: list[SendJournal] = []
@@ -51,7 +49,7 @@ class LiveLedger:
         """
         journal = self.folder / f"sent-{len(self._journals) + 1}.jsonl"
         self._journals.append(SendJournal(journal))
-        self._reader, self._taken = AnswerReader(self.environment["BATON_KAFKA"], self._names.answers), 0
+        self._reader, self._taken = AnswerReader(self.environment), 0
         self._reader.start()
         try:
             with journal.with_suffix(".log").open("wb") as log:

@@ -66,7 +66,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
     if test is None:
         raise SettingsError("a test part must be there; got none; bring more rows")
     run = Replay(
-        kafka=settings.kafka,
+        access=settings.kafka_access,
         names=settings.names,
         run=settings.run or secrets.token_hex(4),
         requests=[encode(dataset, row) for row in read_csv(test.path, dataset)],

@@ -1,6 +1,5 @@
 """The sender's journal: one JSON line per request, written when the broker has acknowledged it or has refused to."""
 
-import threading
 import time
 from pathlib import Path
 
@@ -10,14 +9,13 @@ FLUSH_S = 0.25
 
 
 class Journal:
-    """Appends lines from the producer's thread; the sender flushes them, so that a reader is never far behind."""
+    """Appends lines; the sender flushes them, so that a reader is never far behind."""
 
     def __init__(self, path: Path | None) -> None:
         """Without a path nothing is written, and only the counts are kept."""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a") if path else None
-        self._lock = threading.Lock()
         self._open: dict[str, float] = {}  # request id -> sent_at
         self._flushed = time.monotonic()
         self.acknowledged = 0
@@ -27,7 +25,7 @@ class Journal:
         """A request is on its way."""
         self._open[request_id] = sent_at
 
-    def acked(self, request_id: str, partition: int, offset: int) -> None:
+    def acked(self, request_id: str, partition: int | None, offset: int | None) -> None:
         """The broker has it."""
         self.acknowledged += self._write(request_id, time.time(), partition, offset, None)
 
@@ -43,23 +41,20 @@ class Journal:
         if sent_at is None:
             return False
         line = Send(request_id, partition, offset, sent_at, acked_at, error).to_json()
-        with self._lock:
-            if self._file:
-                self._file.write(f"{line}\n")
+        if self._file:
+            self._file.write(f"{line}\n")
         return True
 
     def flush(self) -> None:
         """Let readers see what was written, if that was not done a moment ago."""
         if self._file and time.monotonic() - self._flushed >= FLUSH_S:
             self._flushed = time.monotonic()
-            with self._lock:
-                self._file.flush()
+            self._file.flush()
 
     def close(self) -> None:
         """Write down what was never acknowledged, and close the file."""
         for request_id in list(self._open):
             self.broke(request_id, "not acknowledged when the sender ended")
-        with self._lock:
-            if self._file:
-                self._file.close()
-            self._file = None
+        if self._file:
+            self._file.close()
+        self._file = None

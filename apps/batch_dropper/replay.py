@@ -14,38 +14,33 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import FLUSH_S, Journal
 from apps.common.errors import Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 
 FLUSH_AT_END_S = 45
-START_MS = 20_000
-FOR_EVER_MS = 2**31 - 1
+START_S = 20
+SHORT_S = 0.0003  # a sender that never sleeps takes the core from what it measures
 RELIABLE = {
     "acks": "all",
-    "enable_idempotence": True,
-    "delivery_timeout_ms": FOR_EVER_MS,  # a broker may be away for a while; what is queued waits for it
-    "request_timeout_ms": 10_000,
-    "reconnect_backoff_max_ms": 500,
-    "retry_backoff_ms": 50,
-    "bootstrap_timeout_ms": START_MS,
-    "max_block_ms": START_MS,
-    "max_request_size": 2 * 1024 * 1024,  # the server rejects what is too large, not the sender
-    "allow_auto_create_topics": False,
-    "metrics_enabled": False,
+    "enable.idempotence": True,
+    "delivery.timeout.ms": 2**31 - 1,  # a broker may be away for a while; what is queued waits for it
+    "queue.buffering.max.messages": 0,  # as many as fit into the memory for them, a GiB
+    "retry.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 500,
+    "socket.timeout.ms": 10_000,
+    "message.max.bytes": 2 * 1024 * 1024,  # the server rejects what is too large, not the sender
+    "partitioner": "murmur2_random",  # Java's, so that a key stands where every other client puts it
 }
 
 
-def connect(kafka: str, linger_ms: int) -> KafkaProducer:
-    """A producer that loses nothing; raise Unavailable when there is no broker."""
-    try:
-        return KafkaProducer(bootstrap_servers=kafka, linger_ms=linger_ms, **RELIABLE)
-    except KafkaError as error:
-        raise Unavailable(f"Kafka must answer at {kafka}; got {error!r}; is the stack up?") from error
+def connect(access: KafkaAccess, linger_ms: int) -> Producer:
+    """A producer that loses nothing."""
+    return Producer({**access.librdkafka(), **RELIABLE, "linger.ms": linger_ms})
 
 
 @dataclass
@@ -65,7 +60,7 @@ class Lateness:
 class Replay:
     """One run of the sender."""
 
-    kafka: str
+    access: KafkaAccess
     names: StackNames
     run: str
     requests: Sequence[Request]
@@ -80,24 +75,23 @@ class Replay:
 
     def go(self) -> None:
         """Send until the time is over or ``stop`` is set; then wait until everything is acknowledged."""
-        self._requests = connect(self.kafka, linger_ms=0)
-        self._outcomes = connect(self.kafka, linger_ms=50)  # nobody waits for them
-        for producer, topic in ((self._requests, self.names.requests), (self._outcomes, self.names.outcomes)):
-            self._require_topic(producer, topic)
+        self._requests = connect(self.access, linger_ms=0)
+        self._outcomes = connect(self.access, linger_ms=50)  # nobody waits for them
+        self._require_topics()
         try:
             self._send_on_schedule()
         finally:
             self._finish()
 
-    def _require_topic(self, producer: KafkaProducer, topic: str) -> None:
+    def _require_topics(self) -> None:
+        brokers = self.access.brokers
         try:
-            partitions = producer.partitions_for(topic)
-        except KafkaError as error:
-            partitions, reason = None, str(error)
-        else:
-            reason = "no partitions"
-        if not partitions:
-            raise Unavailable(f"Kafka at {self.kafka} must have the topic {topic}; got {reason}; is the stack up?")
+            there = self._requests.list_topics(timeout=START_S).topics  # of all: to ask for one may make it
+        except KafkaException as error:
+            raise Unavailable(f"Kafka must answer at {brokers}; got {error}; is the stack up?") from error
+        for topic in (self.names.requests, self.names.outcomes):
+            if topic not in there:
+                raise Unavailable(f"Kafka at {brokers} must have the topic {topic}; got none; is the stack up?")
 
     def _send_on_schedule(self) -> None:
         start = time.monotonic()
@@ -111,27 +105,40 @@ class Replay:
 
     def _wait(self, due: float) -> bool:
         """Do what else there is to do until ``due``; False when it is time to stop."""
-        while True:
+        while not self.stop.is_set():
             now = time.monotonic()
             self._send_outcomes(now)
             self.journal.flush()
             if due <= now:
-                return not self.stop.is_set()
-            pause = min(due, self._owed[0][0] if self._owed else due) - now
-            if self.stop.wait(min(max(pause, 0.0), FLUSH_S)):
-                return False
+                self._requests.poll(0)
+                return True
+            self._pause(min(due, self._owed[0][0] if self._owed else due, now + FLUSH_S) - now)
+        return False
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, in the client while that is exact enough: it tells of each acknowledgement as it comes."""
+        if seconds >= 0.002:  # noqa: PLR2004 - the client's clock ticks in milliseconds
+            self._requests.poll(seconds - 0.001)
+        else:
+            self.stop.wait(max(seconds, SHORT_S))
+            self._requests.poll(0)
 
     def _send(self, request_id: str, request: Request) -> None:
         key = request_id.encode()
         self.sent += 1
         self.journal.sent(request_id, time.time())
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error:
+                self.journal.broke(request_id, str(error))
+            else:
+                self.journal.acked(request_id, message.partition(), message.offset())
+
         try:
-            future = self._requests.send(self.names.requests, key=key, value=request.value)
-        except (KafkaError, ValueError) as error:
+            self._requests.produce(self.names.requests, request.value, key, on_delivery=delivered)
+        except (KafkaException, BufferError) as error:
             self.journal.broke(request_id, error)
             return
-        future.add_callback(lambda done: self.journal.acked(request_id, done.partition, done.offset))
-        future.add_errback(lambda error: self.journal.broke(request_id, error))
         if request.outcome:
             value = f'{{"request_id": {json.dumps(request_id)}, "outcome": {request.outcome}}}'
             self._owed.append((time.monotonic() + self.outcome_delay, key, value.encode()))
@@ -139,16 +146,14 @@ class Replay:
     def _send_outcomes(self, now: float) -> None:
         while self._owed and self._owed[0][0] <= now:
             _, key, value = self._owed.popleft()
-            self._outcomes.send(self.names.outcomes, key=key, value=value)
+            with contextlib.suppress(KafkaException, BufferError):  # while the broker is away there may be no room
+                self._outcomes.produce(self.names.outcomes, value, key)
+            self._outcomes.poll(0)
 
     def _finish(self) -> None:
         """Wait for the acknowledgements; outcomes that are still to come go now rather than never."""
         self._send_outcomes(float("inf"))
         end = time.monotonic() + FLUSH_AT_END_S
         for producer in (self._requests, self._outcomes):
-            with contextlib.suppress(KafkaError):  # the journal says which requests were not acknowledged
-                producer.flush(timeout=max(0.1, end - time.monotonic()))
+            producer.flush(max(0.1, end - time.monotonic()))  # the journal says what was not acknowledged
         self.journal.close()
-        for producer in (self._requests, self._outcomes):
-            with contextlib.suppress(KafkaError):
-                producer.close(timeout=1)

@@ -7,13 +7,15 @@ Each field says what it means, in which unit, and what sets it, so that lists of
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.common.errors import SettingsError
+from apps.common.kafka_access import SASL, KafkaAccess
 from apps.common.names import DEFAULT_STACK, STACK_NAME, StackNames
 
 PREFIX = "BATON_"
@@ -40,6 +42,7 @@ STACK = SetBy("the stack itself")
 PORTS = SetBy("the ports in stack/stack.yaml, or addresses of charts/pipeline")
 DELIVERY = SetBy("delivery in stack/stack.yaml")
 CHART = SetBy("charts/pipeline")
+ACCESS = SetBy("kafka of charts/pipeline")
 
 
 class Settings(BaseSettings):
@@ -55,6 +58,19 @@ class Settings(BaseSettings):
 
     kafka: Annotated[str, PORTS] = Field(
         default="127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port."
+    )
+    kafka_protocol: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], ACCESS] = Field(
+        default="PLAINTEXT", description="How Kafka is spoken to; SSL is TLS, SASL_SSL is TLS and a password."
+    )
+    kafka_ca: Annotated[Path | None, ACCESS] = Field(
+        default=None, description="The file with the certificates that vouch for the brokers, as PEM."
+    )
+    kafka_mechanism: Annotated[Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], ACCESS] = Field(
+        default="SCRAM-SHA-512", description="How a password is shown to Kafka."
+    )
+    kafka_user: Annotated[str, ACCESS] = Field(default="", description="Who Kafka is told that we are.")
+    kafka_password_file: Annotated[Path | None, ACCESS] = Field(
+        default=None, description="The file with that user's password."
     )
     hdfs: Annotated[str, PORTS] = Field(
         default="hdfs://127.0.0.1:18020", pattern="^hdfs://", description="The URL of HDFS' NameNode."
@@ -74,6 +90,23 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log lines for people, or a JSON object a line for programs."
     )
+
+    @model_validator(mode="after")
+    def _a_user_has_a_password(self) -> Self:
+        if self.kafka_protocol.startswith(SASL) and not (self.kafka_user and self.kafka_password_file):
+            raise ValueError(
+                f"BATON_KAFKA_PASSWORD_FILE must be given with {self.kafka_protocol}, beside the user; got "
+                f"{self.kafka_password_file} and {self.kafka_user!r}; set both"
+            )
+        return self
+
+    @property
+    def kafka_access(self) -> KafkaAccess:
+        """How Kafka is reached."""
+        password = self.kafka_password_file
+        return KafkaAccess(
+            self.kafka, self.kafka_protocol, self.kafka_ca, self.kafka_mechanism, self.kafka_user, password
+        )
 
     @property
     def names(self) -> StackNames:

@@ -19,6 +19,7 @@ from structlog.stdlib import BoundLogger
 from apps.common import entry, waiting
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.exit_codes import DONE
+from apps.common.kafka_access import KafkaAccess
 from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
@@ -103,14 +104,14 @@ def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, 
     return {name: value for name, value in wanted.items() if not holds(name)}
 
 
-def make(address: str, settings: TopicSettings) -> None:
+def make(access: KafkaAccess, settings: TopicSettings) -> None:
     """
     Make the topics that are missing and set what differs in the others; return when all is as it must be.
 
     Raises Unavailable while something is being made or set or the broker does not answer, SettingsError with every
     difference when one of them cannot be mended.
     """
-    with _connected(address) as admin:
+    with _connected(access) as admin:
         wanted = configurations(settings)
         found = _found(admin, wanted)
         if missing := wanted.keys() - found.keys():
@@ -125,17 +126,17 @@ def make(address: str, settings: TopicSettings) -> None:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[KafkaAdminClient]:
+def _connected(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
     # Short, because a broker that still starts accepts a connection and then says nothing for a while.
     patience = {"bootstrap_timeout_ms": ANSWER_MS, "request_timeout_ms": ANSWER_MS, "reconnect_backoff_max_ms": 200}
     try:
-        admin = KafkaAdminClient(bootstrap_servers=address, **patience)
+        admin = KafkaAdminClient(**access.python(), **patience)
         try:
             yield admin
         finally:
             admin.close()
     except KafkaError as error:
-        raise Unavailable(f"Kafka must answer at {address}; got {error}; is the stack up?") from error
+        raise Unavailable(f"Kafka must answer at {access.brokers}; got {error}; is the stack up?") from error
 
 
 def _found(admin: KafkaAdminClient, names: Mapping[str, object]) -> dict[str, TopicState]:
@@ -204,7 +205,7 @@ def work(settings: TopicSettings, log: BoundLogger) -> int:
     def made() -> bool:
         nonlocal problem
         try:
-            make(settings.kafka, settings)
+            make(settings.kafka_access, settings)
         except Unavailable as error:
             if str(error) != problem:
                 log.info("not yet", reason=str(error))

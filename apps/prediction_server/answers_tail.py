@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL
 from apps.common.names import StackNames
 from apps.common.settings import option
@@ -21,9 +22,9 @@ ANSWER_MS = 3000  # a broker that still starts accepts a connection and then say
 class AnswersTail:
     """The two topics as a starting server sees them."""
 
-    def __init__(self, brokers: str, names: StackNames, log: BoundLogger) -> None:
+    def __init__(self, access: KafkaAccess, names: StackNames, log: BoundLogger) -> None:
         """Nothing is connected yet."""
-        self.brokers = brokers
+        self.access = access
         self.log = log
         self.model = names.model
         self.requests = names.requests
@@ -49,7 +50,9 @@ class AnswersTail:
         try:
             points = wait_until(attempt, deadline, "")
         except DeadlineMissed as error:
-            message = f"Kafka must answer at {self.brokers} within {deadline:g} s; got {problem}; is the stack up?"
+            message = (
+                f"Kafka must answer at {self.access.brokers} within {deadline:g} s; got {problem}; is the stack up?"
+            )
             raise Unavailable(message) from error
         for partition, point in points.items():
             if point.expired:
@@ -59,16 +62,16 @@ class AnswersTail:
     def topic_id(self) -> str:
         """The id of the requests topic; raises Unavailable when Kafka does not answer."""
         try:
-            admin = KafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10 * ANSWER_MS)
+            admin = KafkaAdminClient(**self.access.python(), request_timeout_ms=10 * ANSWER_MS)
             try:
                 return str(admin.describe_topics([self.requests])[0]["topic_id"])
             finally:
                 admin.close()
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka must answer at {self.brokers}; got {error}; is the stack up?") from error
+            raise Unavailable(f"Kafka must answer at {self.access.brokers}; got {error}; is the stack up?") from error
 
     def _read(self, until: float) -> dict[int, ResumePoint]:
-        consumer = committed_reader(self.brokers)
+        consumer = committed_reader(self.access)
         try:
             partitions = self._partitions(consumer)
             tails = {partition: self._tail(consumer, partition, until) for partition in partitions}
@@ -126,10 +129,10 @@ class AnswersTail:
             )
 
 
-def committed_reader(brokers: str, answer_ms: int = 10 * ANSWER_MS) -> KafkaConsumer:
+def committed_reader(access: KafkaAccess, answer_ms: int = 10 * ANSWER_MS) -> KafkaConsumer:
     """A consumer without a group, which sees what is committed, makes no topic, and waits for ``answer_ms`` at most."""
     return KafkaConsumer(
-        bootstrap_servers=brokers,
+        **access.python(),
         group_id=None,
         enable_auto_commit=False,
         allow_auto_create_topics=False,

@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from structlog.stdlib import BoundLogger
 
 from apps.common.errors import BatonError, ModelRefused
+from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Answer, Position, Writer, decode_answer
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
@@ -19,7 +20,7 @@ SAY_S = 5
 
 
 def probe(
-    brokers: str,
+    access: KafkaAccess,
     names: StackNames,
     partitions: Sequence[int],
     model: Model,
@@ -39,10 +40,8 @@ def probe(
     ends, as ``failure`` tells.
     """
     golden = next((row for row in model.golden if row["rejection"] is None), model.golden[0])
-    consumer = KafkaConsumer(
-        bootstrap_servers=brokers, enable_auto_commit=False, group_id=None, allow_auto_create_topics=False
-    )
-    producer = KafkaProducer(bootstrap_servers=brokers, allow_auto_create_topics=False)
+    consumer = KafkaConsumer(**access.python(), enable_auto_commit=False, group_id=None, allow_auto_create_topics=False)
+    producer = KafkaProducer(**access.python(), allow_auto_create_topics=False)
     try:
         _go_to_end(consumer, [TopicPartition(names.answers, partition) for partition in partitions])
         places = [TopicPartition(names.requests, partition) for partition in partitions]

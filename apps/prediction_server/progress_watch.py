@@ -31,7 +31,7 @@ class ProgressWatch:
         leave: Callable[[], None],
     ) -> None:
         """``offsets`` is where the server began; ``leave`` ends its process."""
-        self.brokers = settings.kafka
+        self.access = settings.kafka_access
         self.names = settings.names
         self.heartbeat = heartbeat(settings.ready_file)
         self.offsets = offsets
@@ -100,13 +100,13 @@ class ProgressWatch:
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = committed_reader(self.brokers, 1000 * DEADLINE_S)
+            self._consumer = committed_reader(self.access, 1000 * DEADLINE_S)
         return self._consumer
 
     def _client(self) -> KafkaAdminClient:
         if self._admin is None:
             deadlines = dict.fromkeys(("bootstrap_timeout_ms", "request_timeout_ms"), 1000 * DEADLINE_S)
-            self._admin = KafkaAdminClient(bootstrap_servers=self.brokers, **deadlines)
+            self._admin = KafkaAdminClient(**self.access.python(), **deadlines)
         return self._admin
 
     def _close(self) -> None:

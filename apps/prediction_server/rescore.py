@@ -14,6 +14,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import entry
 from apps.common.exit_codes import DONE
+from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Expected, Writer, decode_answer
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
@@ -21,10 +22,10 @@ from apps.prediction_server.model import Model, fetch
 from apps.prediction_server.settings import RescoreSettings
 
 
-def all_requests(spark: SparkSession, brokers: str, topic: str) -> DataFrame:
+def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFrame:
     """Every request that is in the topic now, read once."""
     options = {
-        "kafka.bootstrap.servers": brokers,
+        **access.spark(),
         "subscribe": topic,
         "startingOffsets": "earliest",
         "endingOffsets": "latest",
@@ -47,7 +48,7 @@ def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterato
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
     """Write one JSON line per version and request."""
     spark = session.start(settings, "rescore")
-    records = all_requests(spark, settings.kafka, settings.names.requests)
+    records = all_requests(spark, settings.kafka_access, settings.names.requests)
     with settings.out.open("w") as out:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"

@@ -62,7 +62,7 @@ def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
 
 def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
     """Ask the answers topic for the first unanswered request of each partition."""
-    tail = AnswersTail(settings.kafka, settings.names, log)
+    tail = AnswersTail(settings.kafka_access, settings.names, log)
     points = tail.resume_points(settings.kafka_deadline_s)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
@@ -92,4 +92,6 @@ def prove_through_kafka(
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe(settings.kafka, settings.names, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log)
+    probe(
+        settings.kafka_access, settings.names, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log
+    )

@@ -27,7 +27,7 @@ def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int
         )
     topic = settings.names.requests
     options = {
-        "kafka.bootstrap.servers": settings.kafka,
+        **settings.kafka_access.spark(),
         "assign": json.dumps({topic: sorted(offsets)}),
         "startingOffsets": json.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}}),
         "groupIdPrefix": f"{settings.stack}.prediction-server",
@@ -47,7 +47,7 @@ def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
     checkpoint is thrown away with the process: the answers topic is the progress record.
     """
     options = {
-        "kafka.bootstrap.servers": settings.kafka,
+        **settings.kafka_access.spark(),
         "topic": settings.names.answers,
         "includeHeaders": "true",
         "checkpointLocation": spark_paths.url(settings.scratch / "checkpoint"),

@@ -15,6 +15,7 @@ from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import Journal
 from apps.batch_dropper.replay import Replay
 from apps.common.errors import Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 
@@ -25,7 +26,8 @@ BODIES = [Request(b'{"mileage": %d}' % number, str(number)) for number in range(
 def replay_of(kafka, journal, **settings):
     """A sender with a run of its own."""
     defaults = {"rate": 200.0, "seconds": 2.0, "outcome_delay": 0.5, "requests": BODIES, "names": NAMES}
-    return Replay(kafka=kafka, run=uuid.uuid4().hex[:8], journal=Journal(journal), **{**defaults, **settings})
+    run = uuid.uuid4().hex[:8]
+    return Replay(access=KafkaAccess(kafka), run=run, journal=Journal(journal), **{**defaults, **settings})
 
 
 def records(kafka, topic, run):
@@ -157,7 +159,7 @@ def test_no_broker_and_no_topic_are_told_apart_and_sent_nothing(kafka, tmp_path,
     """
     The error says which of the two is missing.
     """
-    monkeypatch.setattr("apps.batch_dropper.replay.RELIABLE", {"bootstrap_timeout_ms": 2000, "max_block_ms": 2000})
+    monkeypatch.setattr("apps.batch_dropper.replay.START_S", 2)
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:9"):
         replay_of("127.0.0.1:9", tmp_path / "a").go()
 

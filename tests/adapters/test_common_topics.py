@@ -6,6 +6,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from apps.common.errors import SettingsError, Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.topics import configurations, differing, make
 from apps.common.waiting import wait_until
@@ -82,7 +83,7 @@ def made(bare_broker, settings):
 
     def attempt():
         try:
-            make(bare_broker.address, settings)
+            make(KafkaAccess(bare_broker.address), settings)
         except Unavailable as error:
             said.append(str(error))
             return False

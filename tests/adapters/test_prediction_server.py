@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from apps.common.errors import DeadlineMissed
 from apps.common.exit_codes import DONE, FAILED, REFUSED
+from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Writer, decode_answer, first_answers
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
@@ -268,10 +269,9 @@ def test_an_answer_of_another_process_proves_nothing(first, kafka, models):
     """
     mute = Writer(NAMES.model, "1", release=1)
 
+    model, log = Model("1", models / "double", ""), structlog.get_logger()
     with pytest.raises(DeadlineMissed, match="must answer its probes"):
-        probe(
-            kafka, NAMES, PARTITIONS, Model("1", models / "double", ""), mute, 3, lambda: None, structlog.get_logger()
-        )
+        probe(KafkaAccess(kafka), NAMES, PARTITIONS, model, mute, 3, lambda: None, log)
     assert first.child.alive()
 
 

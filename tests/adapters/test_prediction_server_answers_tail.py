@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAlreadyExistsError
 
 from apps.common.errors import SettingsError, Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from apps.prediction_server.answers_tail import AnswersTail
@@ -41,7 +42,7 @@ def names_of_its_own():
 @pytest.fixture
 def tail(kafka, admin):
     """Two new topics of two partitions, as a starting server looks at them."""
-    made = AnswersTail(kafka, names_of_its_own(), structlog.get_logger())
+    made = AnswersTail(KafkaAccess(kafka), names_of_its_own(), structlog.get_logger())
     make(admin, made.requests, 2)
     make(admin, made.answers, 2)
     return made
@@ -198,9 +199,9 @@ def test_kafka_and_the_topics_are_waited_for_until_the_deadline(kafka, tail):
     Without a broker, or without topics, the error says so after the deadline and not before.
     """
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 within 2 s"):
-        AnswersTail("127.0.0.1:1", names_of_its_own(), tail.log).resume_points(2)
+        AnswersTail(KafkaAccess("127.0.0.1:1"), names_of_its_own(), tail.log).resume_points(2)
     with pytest.raises(Unavailable, match="not there yet"):
-        AnswersTail(kafka, names_of_its_own(), tail.log).resume_points(2)
+        AnswersTail(KafkaAccess(kafka), names_of_its_own(), tail.log).resume_points(2)
 
 
 def test_a_server_does_not_begin_behind_answers_of_another_model(kafka, producer, tail):

@@ -1,6 +1,9 @@
 """Crashes in a cluster: SIGKILL of every process of a container, sent by containerd in the node."""
 
 import time
+from contextlib import contextmanager
+
+from kubernetes import client
 
 from apps.common.waiting import wait_until
 from apps.orchestrator.cluster import COMPONENT
@@ -46,6 +49,19 @@ class ClusterFaults:
         listed = ("ctr", "--namespace", "k8s.io", "tasks", "exec", "--exec-id", f"freeze-{time.time_ns()}", container)
         self.node.execute(*listed, "pkill", "-STOP", "java")
         return container
+
+    @contextmanager
+    def away(self, service):
+        """A Deployment without a pod while the block runs."""
+        self._scale(service, 0)
+        try:
+            yield
+        finally:
+            self._scale(service, 1)
+
+    def _scale(self, service, replicas):
+        body = {"spec": {"replicas": replicas}}
+        client.AppsV1Api(self.node.api()).patch_namespaced_deployment_scale(service, NAMESPACE, body)
 
     def kill_pod(self, name):
         """End the container of one pod as a crash would."""

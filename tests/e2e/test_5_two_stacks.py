@@ -7,6 +7,7 @@ import pytest
 
 from apps.common import topics
 from apps.common.errors import Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.waiting import wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from loadtest.ledger import problems
@@ -52,7 +53,7 @@ def make_topics(kafka):
 
     def made():
         try:
-            topics.make(kafka, settings)
+            topics.make(KafkaAccess(kafka), settings)
         except Unavailable:
             return False
         return True

@@ -2,38 +2,34 @@
 
 import io
 import json
-from dataclasses import dataclass, field
 
 import pytest
+from confluent_kafka import KafkaError
 
 from apps.common.errors import Unavailable
 from apps.common.messages import Answer
-from loadtest import kafka_wire
+from apps.common.settings import Settings
 from loadtest.reader import AnswerReader, Recorder
+from stack.environment import inherited
 
 
-@dataclass
-class ArrivedRecord:
-    """What kafka-python's decoder yields."""
+class ArrivedMessage:
+    """What the client yields."""
 
-    offset: int
-    key: bytes | None = b"r1"
-    value: bytes | None = b'{"prediction": 1.5, "rejection": null}'
-    headers: list = field(
-        default_factory=lambda: [
-            ("in_partition", b"1"),
-            ("in_offset", b"7"),
-            ("model_version", b"4"),
-            ("release", b"2"),
-        ]
-    )
+    def __init__(self, **said):
+        """An answer, but for what is ``said``."""
+        headers = {"in_partition": b"1", "in_offset": b"7", "model_version": b"4", "release": b"2"}
+        answer = {"key": b"r1", "value": b'{"prediction": 1.5, "rejection": null}', "headers": list(headers.items())}
+        self.said = {"topic": "baton.predictions", "partition": 1, "error": None, **answer, **said}
+
+    def __getattr__(self, name):
+        """Each is a method."""
+        return lambda: self.said[name]
 
 
 @pytest.fixture
 def recorder():
-    made = Recorder("127.0.0.1:1", "baton.predictions", io.StringIO())
-    made.positions = {0: 10, 1: 20}
-    return made
+    return Recorder(Settings(), io.StringIO())
 
 
 def kept(recorder) -> list[dict]:
@@ -41,54 +37,50 @@ def kept(recorder) -> list[dict]:
 
 
 def test_an_answer_is_kept_with_the_moment_it_was_seen(recorder):
-    """The journal holds what the answer says, whom it answers, and the clock; the position moves behind it."""
-    recorder.keep([(1, ArrivedRecord(20))], seen_at=5.25)
+    """The journal holds what the answer says, whom it answers, and the clock."""
+    recorder.keep([(ArrivedMessage(), 5.25), (ArrivedMessage(key=b"r2"), 6.5)])
 
-    assert [Answer(**line) for line in kept(recorder)] == [Answer("r1", 1, 7, "4", 2, 1.5, None, 5.25)]
-    assert recorder.positions == {0: 10, 1: 21}
-
-
-def test_a_record_that_comes_again_is_not_kept_again(recorder):
-    """A compressed batch begins before the offset asked for, and a reconnect may fetch twice."""
-    recorder.keep(
-        [(0, ArrivedRecord(8)), (0, ArrivedRecord(9)), (0, ArrivedRecord(10)), (0, ArrivedRecord(11))], seen_at=1.0
-    )
-    recorder.keep([(0, ArrivedRecord(11)), (0, ArrivedRecord(12))], seen_at=2.0)
-
-    assert [line["seen_at"] for line in kept(recorder)] == [1.0, 1.0, 2.0]
-    assert recorder.positions[0] == 13
+    first, second = (Answer(**line) for line in kept(recorder))
+    assert first == Answer("r1", 1, 7, "4", 2, 1.5, None, 5.25)
+    assert ("r2", 6.5) == (second.request_id, second.seen_at)
 
 
 @pytest.mark.parametrize(
     "foreign",
     [
-        ArrivedRecord(10, headers=[]),
-        ArrivedRecord(10, value=None),
-        ArrivedRecord(10, value=b"[1]"),
-        ArrivedRecord(10, key=b"\xff"),
-        ArrivedRecord(
-            10, headers=[("in_partition", None), ("in_offset", None), ("model_version", None), ("release", None)]
-        ),
+        ArrivedMessage(headers=None),
+        ArrivedMessage(value=None),
+        ArrivedMessage(value=b"[1]"),
+        ArrivedMessage(key=b"\xff"),
+        ArrivedMessage(headers=[(name, None) for name in ("in_partition", "in_offset", "model_version", "release")]),
     ],
     ids=["no headers", "no value", "no object", "key is no text", "null headers"],
 )
 def test_a_foreign_record_is_counted_and_passed(recorder, foreign):
     """Whatever else stands in the topic, the reader goes on behind it."""
-    recorder.keep([(0, foreign), (0, ArrivedRecord(11))], seen_at=1.0)
+    recorder.keep([(foreign, 1.0), (ArrivedMessage(), 1.0)])
 
     assert [line.get("ignored", line.get("request_id")) for line in kept(recorder)] == [1, "r1"]
-    assert recorder.positions[0] == 12
+
+
+def test_a_broker_that_is_away_for_a_while_is_said_and_waited_for(recorder, capsys):
+    """The client connects again by itself; what it says meanwhile is no record."""
+    recorder.keep([(ArrivedMessage(error=KafkaError(KafkaError._TRANSPORT)), 1.0), (ArrivedMessage(), 2.0)])  # noqa: SLF001
+
+    assert ["r1"] == [line["request_id"] for line in kept(recorder)]
+    assert "the broker is away" in capsys.readouterr().err
+
+
+def test_answers_that_are_gone_end_the_reading(recorder):
+    """A hole in what was seen would look like requests without answers."""
+    with pytest.raises(Unavailable, match=r"the answers in baton\.predictions-1 must be there to be read"):
+        recorder.keep([(ArrivedMessage(error=KafkaError(KafkaError._AUTO_OFFSET_RESET)), 1.0)])  # noqa: SLF001
 
 
 def test_without_a_broker_the_start_fails_with_one_clear_error(tmp_path):
     """Nothing is measured against a broker that is not there, and no process stays behind."""
-    reader = AnswerReader("127.0.0.1:1", "baton.predictions", tmp_path / "answers.jsonl")
+    reader = AnswerReader({**inherited(), "BATON_KAFKA": "127.0.0.1:1"}, tmp_path / "answers.jsonl")
 
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:1 .* is the stack up\?"):
         reader.start()
     assert reader.answers() == []
-
-
-def test_several_brokers_may_be_named():
-    """The address is Kafka's usual list, IPv6 too."""
-    assert kafka_wire.addresses("a:1, [::1]:2") == [("a", 1), ("::1", 2)]

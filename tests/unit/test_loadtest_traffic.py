@@ -16,11 +16,11 @@ class Run:
 
     def __init__(self, folder):
         """Nothing was sent yet."""
-        self.ledger = LiveLedger({"BATON_STACK": "baton", "BATON_DATASET": "used_cars"}, folder)
+        self.ledger = LiveLedger({}, folder)
         self.sent, self.answered = folder / "sent-1.jsonl", folder / "answers.jsonl"
         self.sent.touch()
         self.answered.touch()
-        reader = AnswerReader("127.0.0.1:1", "baton.predictions", self.answered)
+        reader = AnswerReader({}, self.answered)
         reader._lines = self.answered.open()  # noqa: SLF001 - as its start does
         self.ledger._reader = reader  # noqa: SLF001 - as a bout of traffic does
         self.ledger._journals.append(SendJournal(self.sent))  # noqa: SLF001

@@ -5,6 +5,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+from apps.common.kafka_access import KafkaAccess
 from apps.common.topics import TopicSettings
 from apps.common.topics import make as make_topics
 from stack.embedded.services.spec import ProcessSpec, StackContext
@@ -90,6 +91,6 @@ def spec(context: StackContext) -> ProcessSpec:
         return [*java_command(HEAP, classpath, "kafka.Kafka", temporary, *options), "server.properties"]
 
     def probe() -> None:
-        make_topics(service.address_at(HOST), topic_settings(context.name, context.stack.delivery))
+        make_topics(KafkaAccess(service.address_at(HOST)), topic_settings(context.name, context.stack.delivery))
 
     return ProcessSpec(command, folder, probe=probe, prepare=prepare, grace_s=15)

@@ -1,0 +1,172 @@
+"""Whatever becomes of HDFS and MLflow: no good batch is refused, no release given up, and all goes on by itself."""
+
+from contextlib import contextmanager
+
+import pytest
+from mlflow import MlflowClient
+
+from apps.common.exit_codes import Outcome
+from apps.common.waiting import pause, wait_until
+from apps.orchestrator.port import ReleaseState
+from loadtest.ledger import problems
+from stack.cli import status
+from tests.e2e.hdfs_admin import HdfsAdmin
+
+RATE = 20
+TRIED_S = 180  # until a training has met the fault
+SHORT_S = 20
+NEXT_LOOK_S = 60
+RELEASED_S = 400  # behind the longest back-off, which is five minutes
+
+
+def long(seconds):
+    """The fault as long as it was promised for; the default run keeps a shorter one."""
+    return pytest.mark.parametrize("seconds", [SHORT_S, pytest.param(seconds, marks=pytest.mark.faults)])
+
+
+@pytest.fixture
+def admin(pipeline, tmp_path):
+    """HDFS in the hands of its administrator."""
+    return HdfsAdmin(pipeline.environment["BATON_HDFS"], tmp_path)
+
+
+@pytest.fixture
+def mlflow(pipeline):
+    """MLflow as a person would use it."""
+    return MlflowClient(pipeline.environment["BATON_MLFLOW"])
+
+
+@pytest.fixture
+def serves_all_the_while(pipeline, first_version, ledger):
+    """Traffic, of which nothing may be lost and everything must be right."""
+
+    @contextmanager
+    def serving():
+        before = pipeline.served_version()
+        with ledger.traffic(RATE, settle=120):
+            yield
+        versions = sorted({before, *ledger.versions_seen()})
+        assert [] == problems(ledger.verdict(pipeline.expected(versions)), must_compare=True)
+
+    return serving
+
+
+def training(stack, batch):
+    """What ``status`` says of the training on a batch."""
+    unfinished = status.snapshot(stack).get("batches", {}).get("unfinished", [])
+    return next((one for one in unfinished if one["batch"] == batch.name), {})
+
+
+def met_the_fault(stack, pipeline, batch):
+    """Wait until a training has failed by the fault; what status says of it."""
+
+    def failed():
+        assert pipeline.refusal(batch.name) is None
+        return pipeline.training(batch.content_hash).failure
+
+    failure = wait_until(failed, TRIED_S, lambda: str(pipeline.training(batch.content_hash)))
+    assert Outcome.COULD_NOT == failure.outcome, failure
+    return failure
+
+
+@long(180)
+def test_hdfs_in_safe_mode_delays_a_training(stack, pipeline, admin, serves_all_the_while, seconds):
+    """
+    The training could not, says why, costs no attempt and is run again when HDFS takes files.
+    """
+    with serves_all_the_while():
+        batch = pipeline.drop_batch()
+        admin.safe_mode(on=True)
+        try:
+            pause(seconds)
+        finally:
+            admin.safe_mode(on=False)
+        version = pipeline.wait_for_version_trained_on(batch, RELEASED_S)
+        pipeline.wait_until_served(version)
+
+
+@long(180)
+def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_all_the_while, seconds):
+    """
+    What is missing is room, not quality: the batch waits in landing/, and status says what for.
+    """
+    with serves_all_the_while():
+        batch = pipeline.drop_batch()
+        admin.full(pipeline.names.hdfs_root, on=True)
+        try:
+            met_the_fault(stack, pipeline, batch)
+            said = training(stack, batch)
+            pause(seconds)
+        finally:
+            admin.full(pipeline.names.hdfs_root, on=False)
+        version = pipeline.wait_for_version_trained_on(batch, RELEASED_S)
+        pipeline.wait_until_served(version)
+    assert "uota" in str(said), said
+
+
+@long(120)
+def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mlflow, serves_all_the_while, seconds):
+    """
+    The release is not given up, however often it was tried meanwhile; what served goes on serving.
+    """
+    with serves_all_the_while():
+        served = pipeline.served_version()
+        batch = pipeline.drop_batch()
+        wanted = wait_until(
+            lambda: (one := pipeline.served().wanted) and one.version != served and one,
+            TRIED_S * 2,
+            lambda: f"no roll-out of the version of {batch.name} was asked for: {pipeline.served()}",
+            every=0.1,
+        )
+        with faults.away("mlflow"):
+            pause(seconds)
+            state = pipeline.served()
+        pipeline.wait_until_served(wanted.version, RELEASED_S)
+    assert ReleaseState.FAILED != state.wanted.state
+
+
+def test_a_deleted_experiment_delays_nothing(pipeline, mlflow, serves_all_the_while):
+    """
+    The experiment deleted in the UI: the next good batch becomes a version all the same.
+    """
+    experiment = mlflow.get_experiment_by_name(pipeline.names.model)
+    with serves_all_the_while():
+        mlflow.delete_experiment(experiment.experiment_id)
+        version = pipeline.wait_for_version_trained_on(pipeline.drop_batch())
+        pipeline.wait_until_served(version)
+    assert "active" == mlflow.get_experiment(experiment.experiment_id).lifecycle_stage
+
+
+def test_a_deleted_champion_goes_on_serving(stack, pipeline, faults, mlflow, serves_all_the_while):
+    """
+    The champion's version deleted in the UI, and the server killed: the same version serves on, status says what is
+    wrong, and the next batch is served as ever.
+    """
+    served = pipeline.served_version()
+    expected = pipeline.expected([served])
+    assert expected
+    mlflow.delete_model_version(pipeline.names.model, served)
+    faults.wait_until_back("prediction-server", faults.kill("prediction-server"))
+    assert served == pipeline.served_version()
+    assert any("champion" in problem for problem in status.snapshot(stack)["problems"])
+
+    version = pipeline.wait_for_version_trained_on(pipeline.drop_batch())
+    pipeline.wait_until_served(version)
+    assert not any("champion" in problem for problem in status.snapshot(stack)["problems"])
+
+
+def test_a_registered_model_begun_again_is_another_model(pipeline, mlflow, first_version, ledger):
+    """
+    The registered model deleted: the next batch becomes a version 1 again, and it is rolled out, since it is another.
+    """
+    release = pipeline.served().serving.release
+    mlflow.delete_registered_model(pipeline.names.model)
+    with ledger.traffic(RATE, settle=120):
+        version = pipeline.wait_for_version_trained_on(pipeline.drop_batch())
+        wait_until(
+            lambda: pipeline.served().serving.release > release and pipeline.served_version() == version,
+            RELEASED_S,
+            lambda: f"version {version} of the new model must serve: {pipeline.served()}",
+        )
+    assert "1" == version
+    assert set() == ledger.missing()
