@@ -102,9 +102,13 @@ class Broker:
         self.address = self.context.service("kafka").address_at(HOST)
         self.child = None
 
+    def prepare(self):
+        """Write what it reads at its start."""
+        self.spec.prepare()
+
     def start(self):
         """Start it; it is ready when ``wait`` returns."""
-        self.spec.prepare()
+        self.prepare()
         environment = self.context.marked(self.spec.environment)
         self.child = Child.start(self.spec.command(), environment, self.context.log("kafka"), self.spec.folder)
 

@@ -10,16 +10,21 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from apps.common.errors import DeadlineMissed
+from apps.batch_dropper.encoding import Request
+from apps.batch_dropper.journal import Journal
+from apps.batch_dropper.replay import Replay
+from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Writer, decode_answer, first_answers
+from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.model import Model
@@ -27,11 +32,14 @@ from apps.prediction_server.probe import probe
 from apps.prediction_server.progress_rules import BEGIN_S
 from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
+from loadtest.reader import AnswerReader
 from loadtest.traffic import read_expected
 from stack.embedded.process import Child
+from stack.embedded.services.kafka import topic_settings
 from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
+from tests.adapters.secure_broker import SecureBroker
 from tests.adapters.small_model import NAME, NAMES, request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -427,3 +435,47 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
     assert [
         one for one in answers if expected[one.model_version, *one.position] != (one.prediction, one.rejection)
     ] == []
+
+
+@pytest.fixture(scope="module")
+def secure_broker(tmp_path_factory):
+    """A broker that wants TLS and a password, with the topics."""
+    broker = SecureBroker(tmp_path_factory.mktemp("secure"))
+    try:
+        broker.start()
+        broker.wait()
+        broker.add_user()
+        yield broker
+    finally:
+        broker.kill()
+
+
+def test_every_client_shows_the_broker_what_it_wants_to_see(secure_broker, serve, tmp_path):
+    """
+    Over TLS and with a password: topics are checked, requests sent, answered, and the answers read.
+    """
+    make(secure_broker.access, topic_settings("baton", secure_broker.context.stack.delivery))
+    serve(1, "double", **secure_broker.settings).wait_ready()
+    told = {**inherited(), **secure_broker.settings, "BATON_DATASET": NAME}
+    reader, journal = AnswerReader(told), tmp_path / "journal.jsonl"
+    bodies = [Request(request("50"))]
+    replay = Replay(secure_broker.access, NAMES, "secured", bodies, Journal(journal), 100.0, 2.0, 0.0)
+    reader.start()
+    try:
+        replay.go()
+        reader.wait_for({f"secured-{number}" for number in range(200)}, ANSWER_S)
+    finally:
+        reader.stop()
+
+    assert 200 == replay.journal.acknowledged
+
+
+def test_a_broker_that_wants_a_password_is_not_told_another(secure_broker, tmp_path):
+    """
+    With a wrong password, or without TLS, nothing gets through: what the test before showed was not an open door.
+    """
+    wrong = tmp_path / "wrong"
+    wrong.write_text("guessed")
+    for access in (replace(secure_broker.access, password_file=wrong), KafkaAccess(secure_broker.secure)):
+        with pytest.raises(Unavailable):
+            make(access, topic_settings("baton", secure_broker.context.stack.delivery))

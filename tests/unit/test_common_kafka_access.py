@@ -67,8 +67,6 @@ def test_a_user_without_a_password_is_refused_before_anything_starts(monkeypatch
     """Both settings are named."""
     monkeypatch.setenv("BATON_KAFKA_PROTOCOL", protocol)
     monkeypatch.setenv("BATON_KAFKA_USER", "cars")
-    with pytest.raises(
-        SettingsError,
-        match="BATON_KAFKA_PASSWORD_FILE must be given with SASL_.*, beside the user; got None and 'cars'",
-    ):
+    wanted = r"BATON_KAFKA_PASSWORD_FILE must be given with SASL_\w+, beside the user; got None and .cars."
+    with pytest.raises(SettingsError, match=wanted):
         load(Settings)
