@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
-from confluent_kafka.admin import (  # type: ignore[attr-defined] - they are its own, but not said so
+from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
     ScramMechanism,
