@@ -35,6 +35,11 @@ class StackNames:
         return f"{self.stack}.outcomes"
 
     @property
+    def pair(self) -> tuple[str, str]:
+        """The topics of requests and answers, whose partitions belong together."""
+        return self.requests, self.answers
+
+    @property
     def hdfs_root(self) -> str:
         """The HDFS folder above everything that the stack keeps there."""
         return f"/baton/{self.stack}"

@@ -20,10 +20,13 @@ from apps.common import entry, waiting
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.exit_codes import DONE
 from apps.common.kafka_access import KafkaAccess
+from apps.common.names import StackNames
 from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 3000
+RELIED_ON = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
+FOR_EVER = -1  # as a retention in milliseconds
 TAKEN = "OK"  # what the client says of a change that the broker took
 
 
@@ -76,8 +79,7 @@ def configurations(settings: TopicSettings) -> dict[str, dict[str, str]]:
     not for its key, not for the room that it takes, not because a replica that lacks it became the leader.
     """
     common = {
-        "cleanup.policy": "delete",
-        "message.timestamp.type": "LogAppendTime",
+        **RELIED_ON,
         "retention.bytes": "-1",
         "unclean.leader.election.enable": "false",
         "segment.ms": str(settings.segment_hours * HOUR_MS),
@@ -102,6 +104,29 @@ def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, 
         return found.get(name) == wanted[name]
 
     return {name: value for name, value in wanted.items() if not holds(name)}
+
+
+def unfit(access: KafkaAccess, names: StackNames) -> list[str]:
+    """
+    What of the topics of requests and answers a server cannot rely on, as sentences; raises Unavailable.
+
+    Somebody may have altered them since they were made.
+    """
+    with _connected(access) as admin:
+        found = {name: topic.configuration for name, topic in _found(admin, dict.fromkeys(names.pair)).items()}
+    problems = [
+        f"topic {topic}: {name} must be {value}; got {configuration.get(name)}"
+        for topic, configuration in found.items()
+        for name, value in differing(RELIED_ON, configuration).items()
+    ]
+    if len(found) == len(names.pair):
+        kept, asked = (int(found[topic]["retention.ms"]) for topic in (names.answers, names.requests))
+        longest = asked + int(found[names.requests]["segment.ms"])
+        if kept != FOR_EVER and (asked == FOR_EVER or kept <= longest):
+            problems.append(
+                f"topic {names.answers}: retention.ms must be more than {longest}, how long requests stay; got {kept}"
+            )
+    return problems
 
 
 def make(access: KafkaAccess, settings: TopicSettings) -> None:

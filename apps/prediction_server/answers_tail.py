@@ -1,6 +1,8 @@
 """Reads the tail of the answers topic, which says where a server must start."""
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -16,6 +18,7 @@ from apps.common.waiting import wait_until
 from apps.prediction_server.resume_offset import WINDOW, ResumePoint, StandingRequest, TailAnswer, resume_offset
 
 POLL_MS = 200
+READ_S = 60  # for the tails of all partitions
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
 
 
@@ -30,30 +33,34 @@ class AnswersTail:
         self.requests = names.requests
         self.answers = names.answers
 
-    def resume_points(self, deadline: float) -> dict[int, ResumePoint]:
+    def resume_points(
+        self, deadline: float = math.inf, waits: Callable[[], object] = lambda: None
+    ) -> dict[int, ResumePoint]:
         """
         Where to begin in each requests partition; what expired unanswered is logged as an error.
 
-        Raises Unavailable when Kafka or the topics are not there within ``deadline`` seconds, SettingsError when the
-        topics' partitions differ in number, or when the newest answer of one is of another model.
+        Kafka is waited for, and ``waits`` called after each vain try. Raises Unavailable when it is not there within
+        ``deadline`` seconds, SettingsError when the topics' partitions differ in number, or when the newest answer of
+        one is of another model.
         """
         problem = ""
 
         def attempt() -> dict[int, ResumePoint] | None:
             nonlocal problem
             try:
-                return self._read(time.monotonic() + deadline)
+                return self._read(time.monotonic() + min(deadline, READ_S))
             except (KafkaError, OSError) as error:
-                problem = str(error) or type(error).__name__
+                if (got := str(error) or type(error).__name__) != problem:
+                    problem = got
+                    self.log.warning("waiting for Kafka", reason=problem)
+                waits()
                 return None
 
         try:
             points = wait_until(attempt, deadline, "")
         except DeadlineMissed as error:
-            message = (
-                f"Kafka must answer at {self.access.brokers} within {deadline:g} s; got {problem}; is the stack up?"
-            )
-            raise Unavailable(message) from error
+            got = f"{problem}; is the stack up?"
+            raise Unavailable(f"Kafka must answer at {self.access.brokers} within {deadline:g} s; got {got}") from error
         for partition, point in points.items():
             if point.expired:
                 self.log.error("requests expired unanswered", partition=partition, count=point.expired)

@@ -14,9 +14,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
+from apps.common import topics
 from apps.common.errors import BatonError
 from apps.common.messages import Writer
-from apps.common.ready_file import ReadyFile
+from apps.common.ready_file import ReadyFile, heartbeat
 from apps.common.steps import StepRunner
 from apps.prediction_server import golden, session, stream
 from apps.prediction_server.answers import answers
@@ -63,7 +64,9 @@ def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
 def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
     """Ask the answers topic for the first unanswered request of each partition."""
     tail = AnswersTail(settings.kafka_access, settings.names, log)
-    points = tail.resume_points(settings.kafka_deadline_s)
+    points = tail.resume_points(waits=heartbeat(settings.ready_file).touch)
+    for problem in topics.unfit(settings.kafka_access, settings.names):
+        log.error("the topics do not keep what was promised", reason=problem, advice="./baton up sets them right")
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
     writer = Writer(settings.names.model, settings.model_version, settings.release, topic_id=tail.topic_id())

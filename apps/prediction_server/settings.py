@@ -49,9 +49,6 @@ class ServerSettings(SparkSettings):
         pattern="^[1-9][0-9]* [a-z]+$",
         description="How often the real-time trigger makes a checkpoint; each is about 0.25 s of silence.",
     )
-    kafka_deadline_s: Annotated[float, Unit("seconds")] = Field(
-        default=60, gt=0, le=DAY_S, description="How long a server that starts waits for Kafka before it ends."
-    )
     stall_s: Annotated[float, Unit("seconds")] = Field(
         default=5,
         gt=0,

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
-from apps.common.topics import configurations, differing, make
+from apps.common.topics import configurations, differing, make, unfit
 from apps.common.waiting import wait_until
 from stack.embedded.services.kafka import topic_settings
 from tests.adapters.conftest import READY_S, Broker
@@ -113,6 +113,24 @@ def test_topics_of_a_stranger_are_set_right(bare_broker, admin, settings):
         assert {} == differing(wanted, found)
         assert "gzip" == found["compression.type"]
         assert f"topic {topic}: cleanup.policy must be delete; got compact" in said[0]
+
+
+def test_a_server_is_told_what_somebody_altered_since(bare_broker, admin, settings):
+    """As they are made they are fit; what a promise of the server rests on is named when it does not hold."""
+    made(bare_broker, settings)
+    access = KafkaAccess(bare_broker.address)
+    assert [] == unfit(access, NAMES)
+
+    altered = {NAMES.requests: {"cleanup.policy": "compact"}, NAMES.answers: {"retention.ms": "3600000"}}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, one) for name, one in altered.items()])
+
+    def told():
+        problems = unfit(access, NAMES)
+        return problems if len(problems) == len(altered) else None
+
+    compacted, short = wait_until(told, READY_S, lambda: str(unfit(access, NAMES)))
+    assert f"topic {NAMES.requests}: cleanup.policy must be delete; got compact" == compacted
+    assert f"topic {NAMES.answers}: retention.ms must be more than" in short
 
 
 def test_more_partitions_are_made_for_answers_first(bare_broker, admin, settings):

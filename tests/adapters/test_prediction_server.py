@@ -7,6 +7,7 @@ The tests run from top to bottom on one topic: ``first`` serves release 1 until 
 import json
 import shutil
 import signal
+import struct
 import sys
 import threading
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ from stack.embedded.services.kafka import topic_settings
 from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
+from tests.adapters.conftest import Broker
 from tests.adapters.secure_broker import SecureBroker
 from tests.adapters.small_model import NAME, NAMES, request
 
@@ -435,6 +437,65 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
     assert [
         one for one in answers if expected[one.model_version, *one.position] != (one.prediction, one.rejection)
     ] == []
+
+
+@pytest.fixture
+def lossy_broker(tmp_path_factory):
+    """A broker of one test's own, with the topics."""
+    broker = Broker(tmp_path_factory.mktemp("lossy"))
+    try:
+        broker.start()
+        broker.wait()
+        yield broker
+    finally:
+        broker.kill()
+
+
+def cut(broker, topic, partition, keep):
+    """Take from a log what stands behind its first ``keep`` records, as a power cut would; the broker must be down."""
+    (log,) = (broker.spec.folder / "data" / f"{topic}-{partition}").glob("*.log")
+    data, place = log.read_bytes(), 0
+    while place < len(data):
+        first, size, last = (*struct.unpack_from(">qi", data, place), struct.unpack_from(">i", data, place + 23)[0])
+        if first + last + 1 > keep:
+            break
+        place += 12 + size
+    log.write_bytes(data[:place])
+    for index in log.parent.glob("*index"):
+        index.unlink()
+
+
+def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve):
+    """
+    The broker's machine loses power: of 30 answered requests 12 are left, their answers are all there, and what is
+    asked then stands at the offsets of the lost ones. Each gets its own answer.
+    """
+    address = lossy_broker.address
+    told = {"BATON_KAFKA": address}
+    server = serve(1, "double", **told)
+    server.wait_ready()
+    with KafkaProducer(bootstrap_servers=address) as client:
+        before = Asked(address, client)
+        for number in range(30):
+            before.send(f"before-{number}", request("50"))
+        before.wait()
+    server.child.kill()
+    lossy_broker.kill()
+    cut(lossy_broker, NAMES.requests, 0, keep=12)
+    lossy_broker.start()
+    lossy_broker.wait()
+
+    with KafkaProducer(bootstrap_servers=address) as client:
+        after = Asked(address, client)
+        for number in range(40):
+            after.send(f"after-{number}", request("60"))
+        assert (0, 12) == after.positions["after-0"]
+        serve(2, "double", **told).wait_ready()
+        keys = {answer.request_id for answer in all_answers(address)}
+
+        wait_until(
+            lambda: set(after.positions) <= {one.request_id for one in all_answers(address)}, ANSWER_S, str(keys)
+        )
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ def test_set_becomes_the_apps_variables():
         ("heap=lots", "BATON_HEAP must be valid"),
         ("drift=nan", "BATON_DRIFT must be valid (Input should be a finite number); got 'nan'"),
         ("ridge=inf", "BATON_RIDGE must be valid (Input should be a finite number); got 'inf'"),
-        ("kafka_deadline_s=inf", "(Input should be a finite number); got 'inf'"),
+        ("stall_s=inf", "(Input should be a finite number); got 'inf'"),
         ("trees=99999999999", "(Input should be less than or equal to 10000); got '99999999999'"),
     ],
 )
