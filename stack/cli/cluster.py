@@ -45,6 +45,16 @@ def images(
     print(json.dumps(references, indent=1))
 
 
+@app.command()
+def values() -> None:
+    """Write the charts' values for tilt up. It prints their folder."""
+    from stack.cluster import charts
+    from stack.cluster import images as stack_images
+    from stack.cluster.node import Node
+
+    print(charts.write_values(Node(), stack_images.references()))
+
+
 @app.command("from-source")
 def from_source(
     if_needed: Annotated[bool, typer.Option("--if-needed", help="Images only when no registry answers.")] = False,

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from apps.common.files import write_whole
 from stack.cluster import programs
 from stack.cluster.images import APPS
-from stack.cluster.node import Node
+from stack.cluster.node import STATE, Node, NodeNetwork
 from stack.environment import ROOT
 
 CHARTS = ROOT / "charts"
@@ -18,6 +19,7 @@ NAMESPACE_FILE = Path(__file__).with_name("namespace.yaml")
 NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
 PIPELINE = "pipeline"
 VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset"}  # settings that are values of the pipeline's chart
+ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"
 
 
@@ -26,14 +28,34 @@ def image_of(chart: str) -> str:
     return APPS if chart == PIPELINE else f"baton/{chart}"
 
 
-def values(chart: str, references: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:
-    """What is set over a chart's own values; ``references`` are the images with their tags, ``settings`` the apps'."""
+def values(
+    chart: str, references: Mapping[str, str], settings: Mapping[str, str], network: NodeNetwork
+) -> dict[str, Any]:
+    """
+    What is set over a chart's own values, which let nobody in from outside the cluster, nor out.
+
+    ``references`` are the images with their tags, ``settings`` the apps'. This machine comes in by the node's network,
+    and Kubernetes' API is at the node's address.
+    """
     repository, _, tag = references[image_of(chart)].rpartition(":")
     told: dict[str, Any] = {"image": {"repository": repository, "tag": tag}}
     if chart == PIPELINE:
         told |= {VALUES[name]: value for name, value in settings.items() if name in VALUES}
         told["settings"] = {name: value for name, value in settings.items() if name not in VALUES}
+        told |= {"egress": {"kubernetes": [{"ipBlock": {"cidr": f"{network.address}/32"}}]}}
+    if chart in ON_THIS_MACHINE:
+        told |= {"hostPorts": {"enabled": True, "from": [f"{network.gateway}/32", f"{network.address}/32"]}}
     return told
+
+
+def write_values(node: Node, references: Mapping[str, str]) -> Path:
+    """Write what each chart is told on this node to ``<chart>.yaml`` in a folder, for Tilt; return the folder."""
+    folder = STATE / "values"
+    folder.mkdir(parents=True, exist_ok=True)
+    network = node.network()
+    for chart in sorted(path.name for path in CHARTS.iterdir()):
+        write_whole(folder / f"{chart}.yaml", yaml.safe_dump(values(chart, references, {}, network)))
+    return folder
 
 
 def value(chart: str, path: str, values_of: Mapping[str, Mapping[str, Any]]) -> Any:

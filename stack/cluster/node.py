@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ STOP_S = 10  # then it is killed, which everything in it survives
 
 
 Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class NodeNetwork:
+    """The node's own address (IPv4), and that from which connections of this machine come to its ports."""
+
+    address: str
+    gateway: str
 
 
 class Node:
@@ -70,6 +79,13 @@ class Node:
     def started(self) -> datetime:
         """When the node was last started, to the second."""
         return datetime.fromisoformat(self._required().attrs["State"]["StartedAt"][:19] + "+00:00")
+
+    def network(self) -> NodeNetwork:
+        """Its addresses on Docker's network, which may be others after a restart; raises Unavailable without any."""
+        for one in self._required().attrs["NetworkSettings"]["Networks"].values():
+            if one["IPAddress"]:
+                return NodeNetwork(one["IPAddress"], one["Gateway"])
+        raise Unavailable(f"the node {self.container_name} must have an address; got none; ./baton up --mode cluster")
 
     def up(self, note: Note) -> None:
         """Make the cluster, or start it again; raises SettingsError when another has its name."""

@@ -153,7 +153,7 @@ class ClusterRuntime:
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}
-        return charts.values(chart, references, told) | dict(self.values.get(chart, {}))
+        return charts.values(chart, references, told, self.node.network()) | dict(self.values.get(chart, {}))
 
     def _readiness(self) -> Readiness:
         return Readiness(self.node.api(), self.node.started())

@@ -2,13 +2,16 @@
 
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 
 from apps.common.errors import SettingsError
 from stack.cluster import programs
-from tests.charts.rendered import FOLDER, KUBERNETES
+from tests.charts.rendered import API, FOLDER, KUBERNETES
+
+SET = {False: "--set", True: "--set-string"}
 
 
 @cache
@@ -25,16 +28,18 @@ def _run(*arguments):
 
 
 def _set(values):
-    """The options for values; a setting of an app is a text, whatever it looks like."""
-    return [part for one in values for part in ("--set-string" if one.startswith("settings.") else "--set", one)]
+    """The options for values, or files of them; a setting of an app is a text, whatever it looks like."""
+    options = ["--values" if isinstance(one, Path) else SET[one.startswith("settings.")] for one in values]
+    return [str(part) for pair in zip(options, values, strict=True) for part in pair]
 
 
 @pytest.fixture(scope="session")
 def helm():
     """Run ``helm VERB CHART`` with values such as ``a.b=1``; what it said, and how it ended."""
 
-    def run(verb, chart, *values):
+    def run(verb, chart, *values, api=API):
         names = {"template": [chart, "--namespace=baton"], "lint": ["--strict"]}[verb]
+        values = (api, *values) if api and chart == "pipeline" else values
         return _run(verb, *names, str(FOLDER / chart), f"--kube-version={KUBERNETES}", *_set(values))
 
     return run

@@ -7,16 +7,25 @@ import yaml
 FOLDER = Path(__file__).parents[2] / "charts"
 KUBERNETES = yaml.safe_load((FOLDER.parent / "stack/kind_from_source/versions.yaml").read_text())["kubernetes"]
 CHARTS = ("postgres", "mlflow", "kafka", "hdfs", "pipeline")
+API = "egress.kubernetes[0].ipBlock.cidr=172.18.0.2/32"  # the one value that the pipeline has no default for
+HOST_PORTS = ("hostPorts.enabled=true", "hostPorts.from={172.18.0.1/32}")
 EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
 VARIANTS = [
     *((chart, ()) for chart in CHARTS),
     ("postgres", ("existingSecret=mine",)),
     ("postgres", ("persistence.storageClass=fast",)),
-    ("mlflow", ("hostPorts.enabled=false", "database.host=db.example.org", "database.passwordSecret.name=db")),
-    ("mlflow", ("persistence.storageClass=fast", "image.repository=example.org/mlflow")),
-    ("kafka", ("hostPorts.enabled=false", "persistence.storageClass=fast")),
-    ("hdfs", ("hostPorts.enabled=false", "datanode.persistence.storageClass=fast")),
+    (
+        "mlflow",
+        (
+            "database.host=db.example.org",
+            "database.passwordSecret.name=db",
+            "egress.database[0].ipBlock.cidr=192.0.2.9/32",
+        ),
+    ),
+    ("mlflow", (*HOST_PORTS, "persistence.storageClass=fast", "image.repository=example.org/mlflow")),
+    ("kafka", (*HOST_PORTS, "persistence.storageClass=fast")),
+    ("hdfs", (*HOST_PORTS, "datanode.persistence.storageClass=fast")),
     ("hdfs", ("datanode.replicas=3", "replication=2")),
     ("pipeline", EXECUTORS),
     ("pipeline", ("trainer.executors=1",)),
@@ -24,9 +33,21 @@ VARIANTS = [
     ("pipeline", (*EXECUTORS, *DEVELOPMENT, "dropper.everySeconds=30")),
     (
         "pipeline",
-        ("addresses.kafka=a.example.org:9092\\,b.example.org:9093", "addresses.hdfs=hdfs://n.example.org:8020"),
+        (
+            "addresses.kafka=a.example.org:9092\\,b.example.org:9093",
+            "egress.kafka[0].ipBlock.cidr=192.0.2.0/28",
+            "addresses.hdfs=hdfs://n.example.org:8020",
+            "egress.hdfs[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=data",
+        ),
     ),
-    ("pipeline", ("addresses.mlflow=https://mlflow.example.org:443", "dropper.persistence.storageClass=fast")),
+    (
+        "pipeline",
+        (
+            "addresses.mlflow=https://mlflow.example.org:443",
+            "egress.mlflow[0].ipBlock.cidr=192.0.2.7/32",
+            "dropper.persistence.storageClass=fast",
+        ),
+    ),
 ]
 
 

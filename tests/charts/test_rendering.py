@@ -1,10 +1,14 @@
 """The charts render to objects that Kubernetes takes, and refuse values that it would not."""
 
+import re
+
 import kubernetes_validate
 import pytest
 
-from tests.charts.rendered import CHARTS, DEVELOPMENT, KUBERNETES, VARIANTS, of_kind, template
+from tests.charts.rendered import CHARTS, DEVELOPMENT, FOLDER, KUBERNETES, VARIANTS, of_kind, template
 
+PAGE = (FOLDER.parent / "docs/production.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n# (\w+)\n(.*?)```", PAGE, re.DOTALL)
 FIXED = {
     "postgres": {"postgres"},
     "mlflow": {"mlflow"},
@@ -78,11 +82,20 @@ def test_a_value_that_the_chart_does_not_know_is_refused_by_name(helm, chart, va
     [
         ("kafka", "ports.broker=abc", "/ports/broker"),
         ("kafka", "hostPorts.nodePorts.broker=80", "/hostPorts/nodePorts/broker"),
+        ("kafka", "hostPorts.enabled=true", "/hostPorts/from"),
+        ("hdfs", "hostPorts.enabled=true", "/hostPorts/from"),
+        ("mlflow", "hostPorts.enabled=true", "/hostPorts/from"),
+        ("kafka", "hostPorts.from={0.0.0.0/0}", "/hostPorts/from/0"),
+        ("mlflow", "database.host=db.example.org", "egress.database must be where database.host leads"),
         ("hdfs", "datanode.replicas=0", "/datanode/replicas"),
         ("mlflow", "resources.limits.memory=lots", "/resources/limits/memory"),
         ("pipeline", "delivery.trigger=sometimes", "/delivery/trigger"),
         ("pipeline", "settings.PATH=x", "PATH"),
         ("pipeline", "addresses.mlflow=mlflow", "/addresses/mlflow"),
+        ("pipeline", "addresses.kafka=kafka:19092\\,b:9092", "egress.kafka must be where kafka:19092,b:9092 leads"),
+        ("pipeline", "addresses.hdfs=hdfs://n:8020", "egress.hdfs must be where hdfs://n:8020 leads"),
+        ("pipeline", "addresses.mlflow=http://m:5000", "egress.mlflow must be where http://m:5000 leads"),
+        ("pipeline", "egress.hdfs[0].ipBlock.cidr=0.0.0.0/0", "/egress/hdfs/0"),
         ("pipeline", "delivery.answerRetentionHours=25", "answerRetentionHours must be more than 25"),
     ],
 )
@@ -94,6 +107,27 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(helm, chart, value, name
 
     assert done.returncode != 0
     assert named in done.stderr
+
+
+@pytest.mark.parametrize(("chart", "example"), EXAMPLES)
+def test_the_examples_of_the_page_for_production_are_values_that_the_charts_take(render, tmp_path, chart, example):
+    """
+    Each example alone is enough to put something of a company's in place of ours.
+    """
+    file = tmp_path / "values.yaml"
+    file.write_text(example)
+
+    assert render(chart, file)
+
+
+def test_the_pipeline_is_told_where_kubernetes_api_is(helm):
+    """
+    No chart can know it, and no policy opens the way to everywhere instead: without it nothing is installed.
+    """
+    done = helm("template", "pipeline", api=None)
+
+    assert done.returncode != 0
+    assert "egress.kubernetes must be where kubernetes.default.svc leads" in done.stderr
 
 
 def test_a_changed_setting_starts_what_reads_it_anew(render):
@@ -112,7 +146,7 @@ def test_a_changed_setting_starts_what_reads_it_anew(render):
     assert not set(before.values()) & set(after.values())
 
 
-@pytest.mark.parametrize("value", ["delivery.partitions=4", "image.tag=other", "addresses.kafka=elsewhere:9092"])
+@pytest.mark.parametrize("value", ["delivery.partitions=4", "image.tag=other", "addresses.kafka=kafka:9092"])
 def test_other_topic_settings_make_another_job(render, value):
     """
     A Job cannot be changed, so its name changes with the settings and with the image, and only then.

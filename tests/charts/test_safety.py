@@ -2,7 +2,19 @@
 
 import pytest
 
-from tests.charts.rendered import CHARTS, DEVELOPMENT, EXECUTORS, VARIANTS, component, is_test, of_kind, pods, template
+from stack.cluster.charts import ON_THIS_MACHINE
+from tests.charts.rendered import (
+    CHARTS,
+    DEVELOPMENT,
+    EXECUTORS,
+    HOST_PORTS,
+    VARIANTS,
+    component,
+    is_test,
+    of_kind,
+    pods,
+    template,
+)
 
 WATCHERS = {"new-data-watcher", "new-model-watcher"}
 DRIVERS = {"trainer", "prediction-server"}
@@ -171,6 +183,53 @@ def test_the_edges_are_those_of_the_flow(render):
         "namenode": {18020: files, 19870: files},
         "datanode": {19866: files, 19864: files, 19867: files},
     }
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_by_default_nothing_outside_the_cluster_comes_in(render, chart):
+    """
+    There is no NodePort, and no rule of a policy lets an address in.
+    """
+    objects = render(chart)
+
+    assert {"ClusterIP"} >= {one["spec"]["type"] for one in of_kind(objects, "Service").values()}
+    assert "ipBlock" not in str([one["spec"].get("ingress") for one in of_kind(objects, "NetworkPolicy").values()])
+
+
+def lacking_ends(policy):
+    """The rules of a policy without an end: no peer, or one that is every address."""
+    rules = [rule.get("from") for rule in policy["spec"].get("ingress", [])]
+    rules += [rule.get("to") for rule in policy["spec"].get("egress", [])]
+    return [
+        peers
+        for peers in rules
+        if not peers or any(peer.get("ipBlock", {}).get("cidr", "").endswith("/0") or peer == {} for peer in peers)
+    ]
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_no_rule_leads_everywhere(render, chart, values):
+    """
+    Whatever the values, each rule of each policy names its peers, and none of them is every address.
+    """
+    policies = of_kind(render(chart, *values), "NetworkPolicy")
+
+    assert {} == {name: found for name, policy in policies.items() if (found := lacking_ends(policy))}
+
+
+def test_this_machine_comes_in_only_from_where_it_is_said_to(render):
+    """
+    With hostPorts.enabled the addresses of hostPorts.from reach the ports that the NodePorts lead to.
+    """
+    opened = {}
+    for chart in ON_THIS_MACHINE:
+        for name, policy in of_kind(render(chart, *HOST_PORTS), "NetworkPolicy").items():
+            for rule in policy["spec"].get("ingress", []):
+                if "ipBlock" in str(rule):
+                    opened[name] = rule["from"], [port["port"] for port in rule["ports"]]
+
+    machine = [{"ipBlock": {"cidr": "172.18.0.1/32"}}]
+    assert opened == {"kafka": (machine, [19094]), "mlflow": (machine, [15000]), "namenode": (machine, [18020, 19870])}
 
 
 @pytest.mark.parametrize("values", [(), EXECUTORS])

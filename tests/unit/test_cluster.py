@@ -14,6 +14,9 @@ from apps.orchestrator.port import Release, ReleaseState
 from stack import services
 from stack.cli import bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
+from stack.cluster.node import NodeNetwork
+
+NETWORK = NodeNetwork("172.18.0.2", "172.18.0.1")
 
 
 def deployment(**status):
@@ -117,9 +120,38 @@ def test_a_chart_is_told_its_image_and_the_pipeline_its_dataset_and_settings():
     references = {"baton/apps": "baton/apps:1", "baton/kafka": "baton/kafka:2"}
     settings = {"BATON_DATASET": "boston_housing", "BATON_TREES": "5"}
 
-    assert {"image": {"repository": "baton/kafka", "tag": "2"}} == charts.values("kafka", references, settings)
-    told = charts.values("pipeline", references, settings)
+    assert {"repository": "baton/kafka", "tag": "2"} == charts.values("kafka", references, settings, NETWORK)["image"]
+    told = charts.values("pipeline", references, settings, NETWORK)
     assert ("boston_housing", {"BATON_TREES": "5"}) == (told["dataset"], told["settings"])
+
+
+def test_this_machine_comes_in_by_the_nodes_network_and_the_watchers_go_out_to_its_api():
+    """
+    What kind maps is open to the node's own addresses, and only to them; the API server is the node itself.
+    """
+    references = {f"baton/{name}": f"baton/{name}:1" for name in ("apps", "postgres", "kafka", "hdfs", "mlflow")}
+    told = {chart: charts.values(chart, references, {}, NETWORK) for chart in (*charts.ON_THIS_MACHINE, "postgres")}
+
+    opened = {"enabled": True, "from": ["172.18.0.1/32", "172.18.0.2/32"]}
+    assert {"kafka": opened, "hdfs": opened, "mlflow": opened, "postgres": None} == {
+        chart: values.get("hostPorts") for chart, values in told.items()
+    }
+    pipeline = charts.values("pipeline", references, {}, NETWORK)
+    assert {"kubernetes": [{"ipBlock": {"cidr": "172.18.0.2/32"}}]} == pipeline["egress"]
+
+
+def test_tilt_finds_a_file_of_values_for_every_chart(tmp_path, monkeypatch):
+    """
+    Each file holds what ``up`` tells the chart.
+    """
+    monkeypatch.setattr(charts, "STATE", tmp_path)
+    references = {f"baton/{name}": f"baton/{name}:1" for name in ("apps", "postgres", "kafka", "hdfs", "mlflow")}
+
+    folder = charts.write_values(Made(network=lambda: NETWORK), references)
+
+    for chart in {one.chart for one in services.load().services}:
+        told = yaml.safe_load((folder / f"{chart}.yaml").read_text())
+        assert charts.values(chart, references, {}, NETWORK) == told
 
 
 def test_every_chart_has_an_image_that_is_built():
