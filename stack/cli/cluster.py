@@ -41,6 +41,7 @@ def images(
         if load:
             node = Node()
             charts.make_namespace(node)
+            charts.make_password(node)
             loading.load(node, [image for image in stack_images.images() if image.name != stack_images.APPS])
     print(json.dumps(references, indent=1))
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from kubernetes import client as kubernetes
 
 from apps.common.files import write_whole
 from stack.cluster import programs
@@ -18,6 +19,7 @@ CHARTS = ROOT / "charts"
 NAMESPACE_FILE = Path(__file__).with_name("namespace.yaml")
 NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
 PIPELINE = "pipeline"
+POSTGRES = "postgres"  # the chart, and its Secret
 VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset"}  # settings that are values of the pipeline's chart
 ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"
@@ -49,12 +51,17 @@ def values(
 
 
 def write_values(node: Node, references: Mapping[str, str]) -> Path:
-    """Write what each chart is told on this node to ``<chart>.yaml`` in a folder, for Tilt; return the folder."""
+    """
+    Write what each chart is told on this node to ``<chart>.yaml`` in a folder, for Tilt; return the folder.
+
+    Tilt only renders a chart, which would draw another password each time: it names the Secret of ``make_password``.
+    """
     folder = STATE / "values"
     folder.mkdir(parents=True, exist_ok=True)
     network = node.network()
     for chart in sorted(path.name for path in CHARTS.iterdir()):
-        write_whole(folder / f"{chart}.yaml", yaml.safe_dump(values(chart, references, {}, network)))
+        told = values(chart, references, {}, network) | ({"existingSecret": POSTGRES} if chart == POSTGRES else {})
+        write_whole(folder / f"{chart}.yaml", yaml.safe_dump(told))
     return folder
 
 
@@ -74,6 +81,19 @@ def value(chart: str, path: str, values_of: Mapping[str, Mapping[str, Any]]) -> 
 def make_namespace(node: Node) -> None:
     """Make the namespace, with the rules for its pods."""
     programs.run("kubectl", *node.access(), "apply", "-f", NAMESPACE_FILE)
+
+
+def make_password(node: Node) -> None:
+    """Make Postgres' Secret unless it is there: the one that its chart makes when it is installed."""
+    where = [*node.access(), "--namespace", NAMESPACE]
+    if programs.run("kubectl", *where, "get", "secret", POSTGRES, "--ignore-not-found", "--output", "name"):
+        return
+    version = kubernetes.VersionApi(node.api()).get_code().git_version
+    only = ["--namespace", NAMESPACE, "--show-only", "templates/postgres/secret.yaml", "--kube-version", version]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "secret.yaml"
+        file.write_text(programs.run("helm", "template", POSTGRES, CHARTS / POSTGRES, *only))
+        programs.run("kubectl", *where, "create", "--filename", file)
 
 
 def remove_deployments(node: Node, names: Sequence[str]) -> list[str]:

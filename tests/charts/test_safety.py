@@ -1,12 +1,17 @@
 """No pod may do more than its work: not as a user, not in the network, not with Kubernetes, not with the machine."""
 
+import base64
+import re
+
 import pytest
+import yaml
 
 from stack.cluster.charts import ON_THIS_MACHINE
 from tests.charts.rendered import (
     CHARTS,
     DEVELOPMENT,
     EXECUTORS,
+    FOLDER,
     HOST_PORTS,
     VARIANTS,
     component,
@@ -194,6 +199,32 @@ def test_by_default_nothing_outside_the_cluster_comes_in(render, chart):
 
     assert {"ClusterIP"} >= {one["spec"]["type"] for one in of_kind(objects, "Service").values()}
     assert "ipBlock" not in str([one["spec"].get("ingress") for one in of_kind(objects, "NetworkPolicy").values()])
+
+
+def test_postgres_password_is_drawn_and_kept(render):
+    """
+    Two installs have two passwords of 32 letters and digits, and ``helm uninstall`` keeps Secret and volume.
+    """
+    drawn = [of_kind(render("postgres", value), "Secret")["postgres"] for value in ("ports.sql=1", "ports.sql=2")]
+    passwords = [base64.b64decode(one["data"]["password"]).decode() for one in drawn]
+
+    assert all(re.fullmatch("[A-Za-z0-9]{32}", one) for one in passwords)
+    assert passwords[0] != passwords[1]
+    assert {"helm.sh/resource-policy": "keep"} == drawn[0]["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(("chart", "values"), VARIANTS)
+def test_a_password_stands_in_a_secret_and_nowhere_else(render, chart, values):
+    """
+    No value of a chart is a password, and a pod gets one only from a Secret: as a file, or as libpq's variable.
+    """
+    objects = render(chart, *values)
+    boxes = [box for pod in pods(objects).values() for box in pod["spec"]["containers"]]
+    given = [one for box in boxes for one in box.get("env", []) if "PASSWORD" in one["name"]]
+
+    assert '"password"' not in (FOLDER / chart / "values.schema.json").read_text()
+    assert all("secretKeyRef" in one.get("valueFrom", {}) or one["name"].endswith("_FILE") for one in given)
+    assert not re.search(r"://[^/\s]*:[^/\s]*@", yaml.safe_dump(objects))
 
 
 def lacking_ends(policy):

@@ -1,6 +1,8 @@
 """What only a cluster can show: who may do what, what survives, and what is said when something is wrong."""
 
+import base64
 import json
+import re
 import secrets
 import urllib.request
 import warnings
@@ -12,7 +14,7 @@ from apps.common.errors import BatonError, SettingsError
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import problems
 from stack import services
-from stack.cluster import docker, images, programs
+from stack.cluster import charts, docker, images, programs
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.cluster.runtime import ClusterRuntime
@@ -144,6 +146,32 @@ def test_up_again_changes_nothing_that_serves(stack, pipeline, first_version):
     stack.runtime.up(services.load().services, lambda *_: None)
 
     assert before == (pipeline.served(), server_pods(stack))
+
+
+def test_postgres_password_is_drawn_once(stack, node):
+    """
+    Installing again keeps it, and so does what makes it for Tilt, which draws one where there is none.
+    """
+
+    def password():
+        return base64.b64decode(node.core().read_namespaced_secret("postgres", NAMESPACE).data["password"]).decode()
+
+    before = node.core().read_namespaced_secret("postgres", NAMESPACE)
+    drawn = [password()]
+    stack.runtime.up(services.load().services, lambda *_: None)
+    charts.make_password(node)
+    drawn.append(password())
+    node.core().delete_namespaced_secret("postgres", NAMESPACE)
+    try:
+        charts.make_password(node)
+        drawn.append(password())
+    finally:  # the database has the one before
+        node.core().delete_namespaced_secret("postgres", NAMESPACE)
+        before.metadata.resource_version = None
+        node.core().create_namespaced_secret(NAMESPACE, before)
+
+    assert all(re.fullmatch("[A-Za-z0-9]{32}", one) for one in drawn)
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
