@@ -97,6 +97,11 @@ class ExecutorSettings(Settings):
             "spark.kubernetes.executor.deleteOnTermination": "true",
             "spark.kubernetes.authenticate.executor.serviceAccountName": "executor",
             "spark.kubernetes.local.dirs.tmpfs": "false",
+            # Pods are all that the driver may touch: nothing else is made, so nothing else need be listed or removed.
+            "spark.kubernetes.executor.disableConfigMap": "true",
+            "spark.kubernetes.driver.service.deleteOnTermination": "false",
+            "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
+            "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",
             # work begins when all of them are there
             "spark.scheduler.minRegisteredResourcesRatio": "1.0",
             "spark.scheduler.maxRegisteredResourcesWaitingTime": f"{REGISTERED_S}s",

@@ -26,7 +26,7 @@ DRIVERS = {"trainer", "prediction-server"}
 SPARK = [
     {
         "apiGroups": [""],
-        "resources": ["pods", "configmaps", "services", "persistentvolumeclaims"],
+        "resources": ["pods"],
         "verbs": ["create", "get", "list", "watch", "delete", "deletecollection", "patch"],
     }
 ]

@@ -266,6 +266,8 @@ def scaled_out(stack):
 def test_training_and_serving_scale_out_to_executors(pipeline, first_version, scaled_out, node, ledger):
     """
     Executors as pods train a version and answer with it, and what they answer is what the version predicts.
+
+    Kubernetes refuses nothing that the drivers ask for, to the end of the training and before.
     """
     seen = set()
 
@@ -282,6 +284,8 @@ def test_training_and_serving_scale_out_to_executors(pipeline, first_version, sc
 
     assert len(seen) == 2, seen
     assert [] == problems(verdict, 1, must_compare=True)
+    assert [] == [line for app in ("trainer", "prediction-server") for line in refusals(node, app)]
+    assert [] == [pod.metadata.name for pod in executors(node) if pod.metadata.name.startswith("trainer")]
 
 
 @pytest.fixture
@@ -323,6 +327,14 @@ def checked(path):
 def executors(node):
     """The pods of Spark's executors."""
     return node.core().list_namespaced_pod(NAMESPACE, label_selector="spark-role=executor").items
+
+
+def refusals(node, app):
+    """What an app's newest pod logged of a request that Kubernetes refused."""
+    pods = node.core().list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/component={app}").items
+    newest = max(pods, key=lambda pod: pod.metadata.creation_timestamp)
+    said = node.core().read_namespaced_pod_log(newest.metadata.name, NAMESPACE).splitlines()
+    return [line for line in said if "forbidden" in line.lower() or "code=403" in line]
 
 
 def server_pods(stack):

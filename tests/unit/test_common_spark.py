@@ -54,6 +54,19 @@ def test_with_executors_kubernetes_schedules_them_beside_this_pod(monkeypatch):
     assert "hdfs://namenode:1/baton/baton/scratch/trainer-7/model" == settings.shared("model")
 
 
+def test_a_driver_with_executors_makes_and_removes_pods_only(monkeypatch):
+    """
+    Spark's wishes for anything else are off: its role does not allow them, and each would be an error in a log.
+    """
+    for name, value in TOLD.items():
+        monkeypatch.setenv(name, value)
+    options = load(ExecutorSettings).spark_options()
+
+    assert "true" == options["spark.kubernetes.executor.disableConfigMap"]
+    for name in ("service.deleteOnTermination", "ownPersistentVolumeClaim", "reusePersistentVolumeClaim"):
+        assert "false" == options[f"spark.kubernetes.driver.{name}"]
+
+
 def test_executors_without_the_rest_are_refused_with_what_is_missing(monkeypatch):
     """
     Every missing variable is named at once.
