@@ -23,7 +23,8 @@ def list_steps(pinned: versions.Versions) -> list[steps.BuildStep]:
             lambda note: programs.make_tools(pinned, note),
         ),
         steps.BuildStep(
-            f"Kubernetes {pinned.kubernetes}, etcd {pinned.etcd}, CoreDNS {pinned.coredns}",
+            f"Kubernetes {pinned.kubernetes}, etcd {pinned.etcd}, CoreDNS {pinned.coredns}, "
+            f"kube-router {pinned.kube_router}",
             programs.node_folder(pinned).exists,
             lambda note: programs.make_node_programs(pinned, note),
         ),

@@ -38,6 +38,7 @@ PACKAGES = {
     "etcd": "./etcd",
     "coredns": "./coredns",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+    "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
 }
 VARIABLES = {"GOFLAGS": "-mod=mod", "CGO_ENABLED": "0", "GOWORK": "off"}
 
@@ -76,6 +77,7 @@ def modules(versions: Versions) -> dict[str, str]:
         "go.etcd.io/etcd/server/v3": versions.etcd,
         "github.com/coredns/coredns": versions.coredns,
         "github.com/rancher/local-path-provisioner": versions.local_path_provisioner,
+        "github.com/cloudnativelabs/kube-router/v2": versions.kube_router,
     }
 
 

@@ -18,7 +18,7 @@ from stack.kind_from_source.versions import Versions
 
 NODE = Path(__file__).with_name("node")
 WRAPPER_IN_NODE = "/usr/local/sbin/runc-fit"
-PROXY_IMAGE = "baton/kube-proxy"
+ROUTER = "kube-router"
 STORE_STAGE = "baton.stage=store"
 LEGACY = {"DOCKER_BUILDKIT": "0"}  # Debian's Docker has no BuildKit
 SANDBOX = re.compile(r'sandbox_image = "[^"]+"')
@@ -42,10 +42,10 @@ def make(versions: Versions, note: Note) -> None:
     """Build the image."""
     compiled = programs.node_folder(versions)
     with cache.scratch() as folder:
-        note("the image of kube-proxy")
-        proxy = _build_proxy(folder / "proxy", compiled, versions)
+        note(f"the images of {' and '.join(programs.FILTERING)}")
+        filtering = {name: _build_filtering(name, folder / name, compiled, versions) for name in programs.FILTERING}
         note("the images of the other pods")
-        names = _pod_images(folder / "images", compiled, proxy, versions)
+        names = _pod_images(folder / "images", compiled, filtering, versions)
         note("the node")
         _lay_out_files(folder / "files", names, versions)
         (folder / "programs").mkdir()
@@ -58,10 +58,10 @@ def make(versions: Versions, note: Note) -> None:
             command.answer(["docker", "image", "prune", "--force", "--filter", f"label={STORE_STAGE}"])
 
 
-def _build(context: Path, dockerfile: str, tag: str, versions: Versions, note: Note) -> None:
+def _build(context: Path, dockerfile: str, tag: str, versions: Versions, note: Note, *arguments: str) -> None:
     shutil.copy(NODE / dockerfile, context / "Dockerfile")
-    base = f"--build-arg=base={base_image.name(versions)}"
-    build = ["docker", "build", "--network=host", "--force-rm", base, "--tag", tag, "."]
+    told = [f"--build-arg={one}" for one in (f"base={base_image.name(versions)}", *arguments)]
+    build = ["docker", "build", "--network=host", "--force-rm", *told, "--tag", tag, "."]
     log = f"docker-build-{dockerfile.partition('.')[0]}"
     command.run(log, build, folder=context, variables=LEGACY, line=lambda text: note(text[:60]))
 
@@ -71,32 +71,36 @@ def _link(source: Path, target: Path) -> None:
     target.hardlink_to(source)
 
 
-def _build_proxy(context: Path, compiled: Path, versions: Versions) -> str:
-    tag = f"{PROXY_IMAGE}:{versions.kubernetes}"
+def _build_filtering(program: str, context: Path, compiled: Path, versions: Versions) -> str:
+    """Build the image of a pod that calls the tools of the packet filter: one layer, which these images share."""
+    tag = f"baton/{program}:{versions.kube_router if program == ROUTER else versions.kubernetes}"
     context.mkdir()
-    _link(compiled / programs.PROXY, context / programs.PROXY)
-    _build(context, "kube-proxy.Dockerfile", tag, versions, lambda _: None)
+    _link(compiled / program, context / program)
+    _build(context, "filtering.Dockerfile", tag, versions, lambda _: None, f"program={program}")
     return tag
 
 
-def _pod_images(target: Path, compiled: Path, proxy: str, versions: Versions) -> dict[str, str]:
+def _pod_images(target: Path, compiled: Path, filtering: dict[str, str], versions: Versions) -> dict[str, str]:
     """Write the archives of all images that the node holds to ``target``; return the name each program's image has."""
     target.mkdir()
     wanted = command.answer(
         [compiled / "kubeadm", "config", "images", "list", "--kubernetes-version", f"v{versions.kubernetes}"]
     )
     names = {image.rsplit("/", 1)[1].split(":")[0]: image for image in (wanted or "").split()}
-    unknown = set(names) - {*programs.PODS, programs.PROXY, programs.PAUSE}
+    unknown = set(names) - {*programs.PODS, *programs.FILTERING, programs.PAUSE}
     if unknown or not names:
         message = f"kubeadm must ask for images that are made here; got {sorted(unknown)}; see programs.PODS"
         raise Unavailable(message)
     names["local-path-provisioner"] = f"baton/local-path-provisioner:{versions.local_path_provisioner}"
+    names = filtering | names
     for program in (*programs.PODS, programs.PAUSE):
         archive.write(target / f"{program}.tar", compiled / program, names[program])
-    command.run("tag", ["docker", "tag", proxy, names[programs.PROXY]])
-    kept = (names[programs.PROXY], base_image.name(versions))
+    asked = {built: names[program] for program, built in filtering.items() if names[program] != built}
+    for built, wanted_name in asked.items():
+        command.run("tag", ["docker", "tag", built, wanted_name])
+    kept = [*(names[program] for program in filtering), base_image.name(versions)]
     command.run("save", ["docker", "save", "--output", target / "debian.tar", *kept])
-    command.run("untag", ["docker", "rmi", names[programs.PROXY]])
+    command.run("untag", ["docker", "rmi", *asked.values()])
     return names
 
 
@@ -107,7 +111,9 @@ def _lay_out_files(target: Path, names: dict[str, str], versions: Versions) -> N
         file.chmod(0o755 if file.is_dir() or file.parent.name == "bin" else 0o644)
     texts = {
         "kind/version": f"v{versions.kubernetes}",
-        "kind/manifests/default-cni.yaml": (NODE / "default-cni.yaml").read_text(),
+        "kind/manifests/default-cni.yaml": (NODE / "default-cni.yaml")
+        .read_text()
+        .replace("ROUTER_IMAGE", names[ROUTER]),
         "kind/manifests/default-storage.yaml": (NODE / "default-storage.yaml")
         .read_text()
         .replace("STORAGE_IMAGE", names["local-path-provisioner"])

@@ -10,7 +10,7 @@ from stack.kind_from_source.versions import Versions
 TOOLS = ("kind", "helm", "kubectl")
 NODE = ("kubelet", "kubeadm", "kubectl")  # what lies in the node itself
 PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "local-path-provisioner")
-PROXY = "kube-proxy"
+FILTERING = ("kube-proxy", "kube-router")  # pods too, which call the tools of the node's packet filter
 PAUSE = "pause"
 # built apart: it spells a library's import path in another case than the rest do, which one build cannot hold
 APART = "local-path-provisioner"
@@ -25,7 +25,8 @@ def tools_folder(versions: Versions) -> Path:
 def node_folder(versions: Versions) -> Path:
     """Where the programs of a node of these versions are."""
     parts = f"etcd{versions.etcd}-coredns{versions.coredns}-local-path{versions.local_path_provisioner}"
-    return cache.root() / "from-source" / f"kubernetes{versions.kubernetes}-{parts}"
+    name = f"kubernetes{versions.kubernetes}-{parts}-kube-router{versions.kube_router}"
+    return cache.root() / "from-source" / name
 
 
 def make_tools(versions: Versions, note: Note) -> None:
@@ -37,7 +38,7 @@ def make_tools(versions: Versions, note: Note) -> None:
 def make_node_programs(versions: Versions, note: Note) -> None:
     """Compile what runs in a node, and the pause program from Kubernetes' C source."""
     with cache.publish(node_folder(versions)) as folder:
-        together = [name for name in (*NODE, *PODS, PROXY) if name != APART]
+        together = [name for name in (*NODE, *PODS, *FILTERING) if name != APART]
         golang.build(together, folder, versions, note)
         golang.build([APART], folder, versions, note)
         pause = golang.source(golang.KUBERNETES, versions) / "build/pause/linux/pause.c"

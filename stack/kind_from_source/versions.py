@@ -23,6 +23,7 @@ class Versions:
     etcd: str
     coredns: str
     local_path_provisioner: str
+    kube_router: str
     debian: str
 
     @property

@@ -45,7 +45,7 @@ def test_what_was_made_from_source_is_found_before_the_shells_own(folder, monkey
     monkeypatch.setenv("PATH", str(own.parent))
     assert programs.find("helm") == own
 
-    for pinned in (versions.load(), versions.Versions("1.0.0", "1.0.0", "1.0.0", "1", "1", "1", "bookworm")):
+    for pinned in (versions.load(), versions.Versions("1.0.0", "1.0.0", "1.0.0", "1", "1", "1", "1", "bookworm")):
         install(made_programs.tools_folder(pinned), "helm")
         handover.hand_over(pinned)
 
@@ -57,7 +57,7 @@ def test_what_was_made_from_source_is_found_before_the_shells_own(folder, monkey
 
 def test_nothing_is_handed_over_for_an_image_that_is_not_there():
     """The overlay of a machine with every capability, where no node image was made, changes nothing."""
-    pinned = versions.Versions("0.0.0", "1.0.0", "1.0.0", "1", "1", "1", "bookworm")
+    pinned = versions.Versions("0.0.0", "1.0.0", "1.0.0", "1", "1", "1", "1", "bookworm")
 
     handover.hand_over(pinned)
 

@@ -56,7 +56,7 @@ def test_every_wrong_version_is_reported_at_once(tmp_path):
         versions.load(path)
 
     lines = str(error.value).splitlines()
-    assert [line.split()[1] for line in lines] == ["kubernetes", "local_path_provisioner", "its"]
+    assert [line.split()[1] for line in lines] == ["kubernetes", "local_path_provisioner", "kube_router", "its"]
 
 
 def test_kubernetes_own_libraries_have_their_own_number():
@@ -233,7 +233,7 @@ def test_equal_programs_give_equal_archives(tmp_path):
 
 def test_a_node_holds_a_program_for_each_that_is_compiled():
     """Every program that is asked for has a Go package, and none is compiled for nothing."""
-    asked = {*programs.TOOLS, *programs.NODE, *programs.PODS, programs.PROXY}
+    asked = {*programs.TOOLS, *programs.NODE, *programs.PODS, *programs.FILTERING}
 
     assert asked == set(golang.PACKAGES)
 
