@@ -5,13 +5,13 @@ import json
 import re
 import secrets
 import urllib.request
-import warnings
 
 import pytest
 from kubernetes import client as kubernetes
 
 from apps.common.errors import BatonError, SettingsError
 from apps.common.waiting import pause, wait_until
+from apps.orchestrator.cluster import COMPONENT
 from loadtest.ledger import problems
 from stack import services
 from stack.cluster import charts, docker, images, programs
@@ -21,7 +21,7 @@ from stack.cluster.runtime import ClusterRuntime
 
 COPIED_S = 60
 LOOK_AROUND = """
-import json, pathlib, socket, ssl, urllib.error, urllib.request
+import json, pathlib, ssl, urllib.error, urllib.request
 
 def status(url):
     try:
@@ -31,21 +31,35 @@ def status(url):
     except OSError as error:
         return str(error)
 
-def connects(host, port):
+print(json.dumps({
+    "token": pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists(),
+    "secrets": status("https://kubernetes.default.svc/api/v1/namespaces/baton/secrets"),
+}))
+"""
+# Which doors are open; those of a pod that has just started are opened and closed some seconds later.
+TRY_DOORS = """
+import concurrent.futures, json, socket, sys, time
+
+doors, needed = json.loads(sys.argv[1]), set(json.loads(sys.argv[2]))
+
+def is_open(door):
     try:
-        socket.create_connection((host, port), timeout=5).close()
+        socket.create_connection(doors[door], timeout=3).close()
     except OSError:
         return False
     return True
 
-secrets = "https://kubernetes.default.svc/api/v1/namespaces/baton/secrets"
-print(json.dumps({
-    "token": pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists(),
-    "secrets": status(secrets),
-    "mlflow": connects("mlflow", PORT_MLFLOW),
-    "postgres": connects("postgres", PORT_POSTGRES),
-}))
+deadline = time.monotonic() + 60
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
+    while True:
+        found = [door for door, there in zip(doors, pool.map(is_open, doors)) if there]
+        if needed == set(found) or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+print(json.dumps(found))
 """
+API = "Kubernetes' API"
+ELSEWHERE = "elsewhere"  # a namespace beside ours
 
 
 @pytest.fixture(scope="session")
@@ -59,27 +73,73 @@ def port(service, name):
     return services.load().service(service).ports[name]
 
 
-@pytest.fixture(scope="session")
-def trainer_sees(node):
-    """What a pod with the trainer's rights finds when it looks around."""
-    script = LOOK_AROUND.replace("PORT_MLFLOW", str(port("mlflow", "http")))
-    script = script.replace("PORT_POSTGRES", str(port("postgres", "sql")))
-    batch, core = kubernetes.BatchV1Api(node.api()), node.core()
+def trainer_pod(node):
+    """The pod of a training, as the chart says it."""
+    batch = kubernetes.BatchV1Api(node.api())
     cron = batch.read_namespaced_cron_job("trainer", NAMESPACE)
-    template = batch.api_client.sanitize_for_serialization(cron.spec.job_template.spec.template)
-    template["spec"]["containers"][0]["args"] = ["python3", "-c", script]
-    name = f"looks-around-{secrets.token_hex(3)}"
-    pod = {"metadata": {"name": name, "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
-    core.create_namespaced_pod(NAMESPACE, pod)
+    pod = batch.api_client.sanitize_for_serialization(cron.spec.job_template.spec.template)
+    return {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
+
+
+def said_by(node, namespace, pod, *arguments):
+    """The last line of what a pod prints that runs Python with ``arguments``, read as JSON; it is removed then."""
+    core, name = node.core(), f"looks-around-{secrets.token_hex(3)}"
+    pod["spec"]["containers"][0]["args"] = ["python3", "-c", *arguments]
+    core.create_namespaced_pod(namespace, {"metadata": {**pod["metadata"], "name": name}, "spec": pod["spec"]})
     try:
 
         def ended():
-            return core.read_namespaced_pod(name, NAMESPACE).status.phase in ("Succeeded", "Failed")
+            return core.read_namespaced_pod(name, namespace).status.phase in ("Succeeded", "Failed")
 
-        wait_until(ended, 60, f"the pod {name} did not end")
-        yield json.loads(core.read_namespaced_pod_log(name, NAMESPACE).strip().splitlines()[-1])
+        wait_until(ended, 120, f"the pod {name} did not end")
+        return json.loads(core.read_namespaced_pod_log(name, namespace).strip().splitlines()[-1])
     finally:
-        core.delete_namespaced_pod(name, NAMESPACE)
+        core.delete_namespaced_pod(name, namespace)
+
+
+@pytest.fixture(scope="session")
+def trainer_sees(node):
+    """What a pod with the trainer's rights finds when it looks around."""
+    return said_by(node, NAMESPACE, trainer_pod(node), LOOK_AROUND)
+
+
+@pytest.fixture
+def elsewhere(node):
+    """A namespace without any policy, while the test runs."""
+    node.core().create_namespace({"metadata": {"name": ELSEWHERE}})
+    yield ELSEWHERE
+    node.core().delete_namespace(ELSEWHERE)
+
+
+def doors(node):
+    """
+    Every address and port at which the platform listens, of pods, Services and the node, by ``<component> <port>``.
+
+    Pods are asked by address, so that a name that is not found cannot pass for a door that is closed.
+    """
+    core, found = node.core(), {}
+    platform = {one.name for one in services.load().services if one.kind is services.ServiceKind.PLATFORM}
+    for pod in core.list_namespaced_pod(NAMESPACE).items:
+        if (name := pod.metadata.labels.get(COMPONENT)) in platform:
+            ports = [port for box in pod.spec.containers for port in box.ports]
+            found |= {f"{name} {port.name}": (pod.status.pod_ip, port.container_port) for port in ports}
+    for service in core.list_namespaced_service(NAMESPACE).items:
+        name = service.spec.selector[COMPONENT]
+        for port in service.spec.ports:
+            if service.spec.cluster_ip != "None":
+                found[f"{name} {port.name} by {service.metadata.name}"] = (service.spec.cluster_ip, port.port)
+            if port.node_port:
+                found[f"{name} {port.name} by the node"] = (node.network().address, port.node_port)
+    return found
+
+
+def plain_pod(node):
+    """A pod that belongs to nothing, of the apps' image."""
+    (container,) = trainer_pod(node)["spec"]["containers"]
+    kept = {name: container[name] for name in ("name", "image", "securityContext")}
+    secure = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [kept], "securityContext": secure, "restartPolicy": "Never"}
+    return {"metadata": {}, "spec": {**spec, "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1}}
 
 
 def test_a_pod_that_would_run_as_root_is_refused(node):
@@ -113,17 +173,38 @@ def test_the_trainer_can_neither_read_secrets_nor_use_the_api(node, trainer_sees
     assert trainer_sees["secrets"] != 200
 
 
-def test_only_the_edges_of_the_flow_are_open_where_the_cluster_enforces_it(node, trainer_sees):
+def test_nobody_of_another_namespace_reaches_the_platform(node, elsewhere):
     """
-    The trainer reaches MLflow; it reaches Postgres only where the pod network enforces no policies, which is said.
+    No service answers a pod of another namespace: not at its own address, not at its Service's, not at a NodePort.
     """
-    daemons = kubernetes.AppsV1Api(node.api()).list_namespaced_daemon_set("kube-system").items
-    enforces = any(one.metadata.name == "kindnet" for one in daemons)
-    found = "enforces" if not trainer_sees["postgres"] else "does not enforce"
-    warnings.warn(f"this cluster's pod network {found} network policies", stacklevel=1)
+    asked = {**doors(node), API: (node.network().address, 6443)}
 
-    assert trainer_sees["mlflow"]
-    assert trainer_sees["postgres"] is not enforces
+    found = said_by(node, elsewhere, plain_pod(node), TRY_DOORS, json.dumps(asked), json.dumps([API]))
+
+    assert {one.name for one in services.load().services if one.kind is services.ServiceKind.PLATFORM} <= {
+        name.split()[0] for name in asked
+    }
+    assert [API] == found  # it has a network, and may go out
+
+
+def test_a_pod_of_the_namespace_without_a_part_in_the_flow_reaches_nobody(node):
+    """
+    Without the labels of a component neither a service of the platform answers nor Kubernetes' API.
+    """
+    asked = {**doors(node), API: (node.network().address, 6443)}
+
+    assert [] == said_by(node, NAMESPACE, plain_pod(node), TRY_DOORS, json.dumps(asked), "[]")
+
+
+def test_a_component_reaches_what_the_flow_sends_it_to_and_nothing_else(node):
+    """
+    The trainer reaches HDFS and MLflow, and neither Kafka nor Postgres nor Kubernetes' API.
+    """
+    asked = {name: door for name, door in doors(node).items() if not name.endswith("by the node")}
+    needed = [name for name in asked if name.split()[0] in ("namenode", "datanode", "mlflow")]
+    asked[API] = (node.network().address, 6443)
+
+    assert needed == said_by(node, NAMESPACE, trainer_pod(node), TRY_DOORS, json.dumps(asked), json.dumps(needed))
 
 
 @pytest.mark.parametrize("chart", ["postgres", "kafka", "hdfs", "mlflow", "pipeline"])
