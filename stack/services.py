@@ -55,7 +55,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Service:
-    """One line of the README's table; ``needs`` must be ready before it starts."""
+    """One line of the README's table; ``needs`` must be ready before it starts, and of ``needs_one_of`` any one."""
 
     name: str
     kind: ServiceKind
@@ -68,6 +68,16 @@ class Service:
     ports: Mapping[str, int] = field(default_factory=dict)
     address: str = ""
     module: str = ""
+    needs_one_of: tuple[str, ...] = ()
+
+    @property
+    def all_needs(self) -> tuple[str, ...]:
+        """Everything that it uses: what brings it up brings these too."""
+        return self.needs + self.needs_one_of
+
+    def may_start(self, ready: set[str]) -> bool:
+        """Whether enough of what it needs is ready."""
+        return set(self.needs) <= ready and (not self.needs_one_of or bool(ready.intersection(self.needs_one_of)))
 
     def address_at(self, host: str) -> str:
         """Where a client finds it on ``host``."""
@@ -97,7 +107,7 @@ class StackSpec:
         while left:
             if (name := left.pop()) not in found:
                 found.add(name)
-                left += self.service(name).needs
+                left += self.service(name).all_needs
         return found
 
     def waves(self, names: Iterable[str]) -> list[list[Service]]:
@@ -106,7 +116,7 @@ class StackSpec:
         done: set[str] = set()
         waves = []
         while left:
-            wave = [service for service in left if set(service.needs) <= done]
+            wave = [service for service in left if set(service.all_needs) <= done]
             waves.append(wave)
             done |= {service.name for service in wave}
             left = [service for service in left if service.name not in done]
@@ -162,10 +172,11 @@ def _check_names(stack: StackSpec, problems: Problems) -> None:
         problems.add(f"{name}.name", "unique", f"{names.count(name)} services of that name", "rename one")
     unknown = False
     for service in stack.services:
-        for need in service.needs:
+        for need in service.all_needs:
             if need not in names:
                 unknown = True
-                problems.add(f"{service.name}.needs", f"one of {', '.join(names)}", need, f"edit {service.name}.needs")
+                label = f"{service.name}.{'needs' if need in service.needs else 'needs_one_of'}"
+                problems.add(label, f"one of {', '.join(names)}", need, f"edit {label}")
         if service.kind is not ServiceKind.PLATFORM and not service.module:
             problems.add(f"{service.name}.module", "the app's Python module", service.module, "name it")
     if not unknown:
@@ -174,7 +185,7 @@ def _check_names(stack: StackSpec, problems: Problems) -> None:
 
 def _check_cycles(stack: StackSpec, problems: Problems) -> None:
     for service in stack.services:
-        if service.name in stack.closure(service.needs):
+        if service.name in stack.closure(service.all_needs):
             problems.add(f"{service.name}.needs", "free of cycles", "a way back to itself", "remove one need")
 
 

@@ -1,5 +1,6 @@
-"""The dataset of toys that the tests of several rooms share: a key, a target, and a text that is awkward in CSV."""
+"""The toys that the tests of several rooms share: a dataset with a text awkward in CSV, and versions of its model."""
 
+from apps.common.target import Target
 from apps.datasets.declaration import Column, Dataset
 
 
@@ -18,3 +19,8 @@ TOYS = Dataset(
     numeric={},
     load=lambda: rows_of(506),
 )
+
+
+def toy(version, run="", manifest=""):
+    """What a release of a version of the toys' model serves; each has a run of its own."""
+    return Target(TOYS.name, version, run or f"run of {version}", manifest)

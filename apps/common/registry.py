@@ -10,9 +10,13 @@ from typing import Any
 import requests
 
 from apps.common.errors import ModelRefused, Unavailable
+from apps.common.target import Target
 
 CHAMPION = "champion"
 MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
+CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began
+PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
+PROMOTED = "promoted"
 TRAINING_SECONDS = "training_seconds"  # metric of a version's run: fit, cross-validate, stack and test
 TIMEOUT_S = 10
 PAGE = "1000"
@@ -21,12 +25,23 @@ _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST"})
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version; ``tags`` holds batch, content_hash, dataset and MANIFEST_SHA256."""
+    """A registered model version; ``tags`` holds batch, content_hash, dataset, MANIFEST_SHA256 and PROMOTION."""
 
     name: str
     version: str
     run_id: str
     tags: dict[str, str]
+
+    @property
+    def target(self) -> Target:
+        """It as what a release serves."""
+        return Target(self.name, self.version, self.run_id, self.tags.get(MANIFEST_SHA256, ""))
+
+    @property
+    def withheld(self) -> str:
+        """Why its training did not make it champion; empty when it did, or has not come so far."""
+        told = self.tags.get(PROMOTION, PROMOTED)
+        return "" if told == PROMOTED else told
 
 
 class _Session(requests.Session):
@@ -92,16 +107,15 @@ def metrics(mlflow: str, run_id: str) -> dict[str, float]:
 
 
 class Artifacts:
-    """The files that the run of a version logged, through MLflow's artifact proxy; ``tags`` are the version's."""
+    """The files that the run of a version logged, through MLflow's artifact proxy; ``version`` is as registered."""
 
     def __init__(self, mlflow: str, name: str, version: str) -> None:
         """Raises Unavailable when MLflow does not answer, ModelRefused when it has no such version."""
         body = _get(mlflow, "model-versions/get", {"name": name, "version": version})
         if body is None:
             raise ModelRefused(f"version must be a registered one of {name}; got {version}; see ./baton status")
-        registered = _version(body["model_version"])
-        self.tags = registered.tags
-        run = _get(mlflow, "runs/get", {"run_id": registered.run_id}) or {}
+        self.version = _version(body["model_version"])
+        run = _get(mlflow, "runs/get", {"run_id": self.version.run_id}) or {}
         root = str(run.get("run", {}).get("info", {}).get("artifact_uri", ""))
         scheme, _, path = root.partition(":")
         if scheme != "mlflow-artifacts":

@@ -23,15 +23,18 @@ class NewModelWatcher:
         """Look once and act."""
         champion = self.champion()
         served = self.orchestrator.served()
-        action = decide(champion.version if champion else None, served)
+        action = decide(champion.target if champion else None, served)
         if isinstance(action, RollOut):
-            release = self.orchestrator.roll_out(action.version)
+            release = self.orchestrator.roll_out(action.target)
             serving = served.serving.version if served.serving else None
-            self.log.info("roll-out asked for", version=action.version, release=release, serving=serving)
+            target = action.target
+            self.log.info(
+                "roll-out asked for", version=target.version, run=target.run_id, release=release, serving=serving
+            )
         if isinstance(action, GivenUp) and action != self._logged:
             self.log.error(
                 "the champion does not serve",
-                version=action.version,
+                version=action.target.version,
                 release=action.release,
                 reason=action.reason,
                 advice="see the log of prediction-server; move the alias champion to another version",

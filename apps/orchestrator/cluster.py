@@ -2,7 +2,7 @@
 The orchestrator port in cluster mode: what a watcher wants is written into Kubernetes, which fulfils it.
 
 A training is a Job made from the chart's suspended CronJob ``trainer``, so that no pod is described here. A release
-is a patch of two annotations of the pods of the Deployment ``prediction-server``, which no chart writes; Kubernetes
+is a patch of annotations of the pods of the Deployment ``prediction-server``, which no chart writes; Kubernetes
 rolls it out make before break. Nothing is remembered in a process. Two watchers at once cannot do a thing twice: a
 training's number is in its Job's name, and a patch names the state that it was decided on.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from kubernetes import client, config
 
 from apps.common.errors import Unavailable
+from apps.common.target import Target
 from apps.orchestrator.port import ABSENT, Release, ReleaseState, Served, TrainingStatus
 from apps.orchestrator.training_jobs import (
     ATTEMPT,
@@ -28,7 +29,10 @@ from apps.orchestrator.training_jobs import (
 )
 
 TRAINER, SERVER = "trainer", "prediction-server"
-VERSION, RELEASE = "baton.dev/model-version", "baton.dev/release"  # annotations of the server's pods
+# Annotations of the server's pods; those of an earlier Baton are VERSION and RELEASE alone.
+RELEASE, MODEL, VERSION, RUN, MANIFEST = (
+    f"baton.dev/{name}" for name in ("release", "model-name", "model-version", "run-id", "manifest-sha256")
+)
 COMPONENT = "app.kubernetes.io/component"
 CONFLICT = 409
 PATIENCE_S = 10
@@ -81,18 +85,17 @@ class ClusterOrchestrator:
         serving = self._serving()
         return Served(serving, _wanted(deployment, serving))
 
-    def roll_out(self, version: str) -> int:
-        """Ask for a release of ``version``, unless the newest one asked for is of that version and did not fail."""
+    def roll_out(self, target: Target) -> int:
+        """Ask for a release of ``target``, unless the newest one asked for is of that very target and did not fail."""
         for _ in range(TRIES):
             deployment, serving = self._deployment(), self._serving()
             wanted = _wanted(deployment, serving)
-            if wanted and wanted.version == version and wanted.state is not ReleaseState.FAILED:
+            if wanted and wanted.target == target and wanted.state is not ReleaseState.FAILED:
                 return wanted.release
             number = 1 + max((release.release for release in (serving, wanted) if release), default=0)
-            annotations = {VERSION: version, RELEASE: str(number)}
             patch = {
                 "metadata": {"resourceVersion": deployment.metadata.resource_version},
-                "spec": {"template": {"metadata": {"annotations": annotations}}},
+                "spec": {"template": {"metadata": {"annotations": _annotations(number, target)}}},
             }
             try:
                 self._ask(self._apps.patch_namespaced_deployment, SERVER, self.namespace, patch)
@@ -168,8 +171,22 @@ def _unavailable(error: client.ApiException) -> Unavailable:
 
 def _release(pods: Any, state: ReleaseState) -> Release | None:
     """The release in the pod annotations of a Deployment or ReplicaSet; None before the first."""
-    annotations = pods.spec.template.metadata.annotations or {}
-    return Release(int(annotations[RELEASE]), annotations[VERSION], state) if RELEASE in annotations else None
+    told = pods.spec.template.metadata.annotations or {}
+    if RELEASE not in told:
+        return None
+    target = Target(told.get(MODEL, ""), told[VERSION], told.get(RUN, ""), told.get(MANIFEST, ""))
+    return Release(int(told[RELEASE]), target, state)
+
+
+def _annotations(release: int, target: Target) -> dict[str, str]:
+    """All of them, the empty ones too: a patch leaves those of the release before that it does not name."""
+    return {
+        RELEASE: str(release),
+        MODEL: target.model,
+        VERSION: target.version,
+        RUN: target.run_id,
+        MANIFEST: target.manifest_sha256,
+    }
 
 
 def _wanted(deployment: Any, serving: Release | None) -> Release | None:

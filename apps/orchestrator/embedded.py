@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common.exit_codes import Outcome
+from apps.common.target import Target
 from apps.orchestrator.port import ABSENT, Failure, Release, ReleaseState, Served, TrainingState, TrainingStatus
 from apps.orchestrator.state_files import StateFiles
 
@@ -48,7 +49,7 @@ def _training(raw: dict[str, Any]) -> TrainingRequest:
 
 def _release(raw: dict[str, Any]) -> Release:
     state = ReleaseState(raw["state"])
-    return Release(int(raw["release"]), str(raw["version"]), state, _failure(raw.get("failure")))
+    return Release(int(raw["release"]), Target.from_json(raw), state, _failure(raw.get("failure")))
 
 
 def _failure(raw: dict[str, Any] | None) -> Failure | None:
@@ -86,14 +87,14 @@ class EmbeddedOrchestrator:
         """What serves now and what was last asked for."""
         return Served(self._serving(), self.wanted_release())
 
-    def roll_out(self, version: str) -> int:
-        """Ask for a release of ``version``, unless the newest one asked for is of that version and did not fail."""
+    def roll_out(self, target: Target) -> int:
+        """Ask for a release of ``target``, unless the newest one asked for is of that very target and did not fail."""
         with self._files.locked():
             serving, wanted = self._serving(), self.wanted_release()
-            if wanted and wanted.version == version and wanted.state is not ReleaseState.FAILED:
+            if wanted and wanted.target == target and wanted.state is not ReleaseState.FAILED:
                 return wanted.release
             number = 1 + max((release.release for release in (serving, wanted) if release), default=0)
-            self._files.write(_RELEASE, asdict(Release(number, version, ReleaseState.STARTING)))
+            self._files.write(_RELEASE, asdict(Release(number, target, ReleaseState.STARTING)))
             return number
 
     # The supervisor's side.

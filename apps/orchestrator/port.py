@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from apps.common.exit_codes import Outcome
+from apps.common.target import Target
 
 MAX_CRASHES = 3
 FIRST_RETRY_S = 5.0
@@ -90,9 +91,14 @@ class Release:
     """One roll-out of a version: its number only grows. ``failure`` is how its newest try ended, as far as known."""
 
     release: int
-    version: str
+    target: Target
     state: ReleaseState
     failure: Failure | None = None
+
+    @property
+    def version(self) -> str:
+        """The number of the version."""
+        return self.target.version
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,9 @@ class Orchestrator(Protocol):
     def served(self) -> Served:
         """What serves now and what was last asked for."""
 
-    def roll_out(self, version: str) -> int:
+    def roll_out(self, target: Target) -> int:
         """
-        Ask for a release of ``version``; its number, which is greater than any before.
+        Ask for a release of ``target``; its number, which is greater than any before.
 
-        Changes nothing when the newest release asked for is of that version and did not fail.
+        Changes nothing when the newest release asked for is of that very target and did not fail.
         """

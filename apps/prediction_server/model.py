@@ -2,13 +2,14 @@
 A version's files, fetched and checked before Spark may touch them.
 
 Loading a model runs what its metadata names, so every file must have the sha256 that the trainer wrote down, and
-every class must be Spark ML's own. What the trainer wrote down must itself have the sha256 that the registry keeps, so
-that whoever can write a model's files, and no more, cannot change it.
+every class must be Spark ML's own. What the trainer wrote down must itself have the sha256 that the release names and
+the registry keeps, so that whoever can write a model's files, and no more, cannot change it.
 """
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,8 @@ from typing import Any
 
 from apps.common import registry, spark_paths
 from apps.common.errors import ModelRefused
-from apps.common.hdfs import Hdfs
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
+from apps.common.target import Target
 from apps.prediction_server.request_fields import RequestFields
 
 TRANSFORMER = "SQLTransformer"
@@ -32,6 +33,7 @@ class Model:
     version: str
     folder: Path
     location: str
+    manifest_sha256: str = ""
 
     @property
     def pipeline(self) -> Path:
@@ -57,46 +59,68 @@ class Model:
         return [row for row in map(json.loads, lines) if row["fields"]]
 
 
-def fetch(mlflow: str, name: str, version: str, folder: Path) -> Model:
+def fetch(mlflow: str, target: Target, folder: Path) -> Model:
     """
     Download a registered version into ``folder`` and check it; raise ModelRefused with every problem.
 
     A version that was registered before its manifest was a tag of it has none to compare with.
     """
-    files = registry.Artifacts(mlflow, name, version)
-    manifest = files.read(MANIFEST)
-    own, told = hashlib.sha256(manifest).hexdigest(), files.tags.get(registry.MANIFEST_SHA256)
-    if told not in (None, own):
+    files = registry.Artifacts(mlflow, target.model, target.version)
+    if problems := differences(target, files.version.target):
+        message = f"version {target.version} of {target.model} must be what was rolled out; {'; '.join(problems)}"
+        raise ModelRefused(f"{message}; it was registered anew: move the alias champion to a version")
+    return download(files.read, replace(target, manifest_sha256=files.version.target.manifest_sha256), folder)
+
+
+def differences(target: Target, registered: Target) -> list[str]:
+    """What a release names and the registry names otherwise, as sentences; it cannot differ from what is not named."""
+    found = [
+        ("run", target.run_id, registered.run_id),
+        (registry.MANIFEST_SHA256, target.manifest_sha256, registered.manifest_sha256),
+    ]
+    return [
+        f"its {name} must be {wanted}; got {got or 'none'}" for name, wanted, got in found if wanted not in ("", got)
+    ]
+
+
+def download(read: Callable[[str], bytes], target: Target, folder: Path) -> Model:
+    """
+    Copy a version's files into ``folder`` and check them; raise ModelRefused with every problem.
+
+    ``read`` gives the content of a file. It raises FileNotFoundError, which passes when there is no manifest either.
+    """
+    version, told = target.version, target.manifest_sha256
+    manifest = read(MANIFEST)
+    own = hashlib.sha256(manifest).hexdigest()
+    if told not in ("", own):
         raise ModelRefused(f"version {version}: {MANIFEST} must have sha256 {told}, its tag; got {own}; train it again")
     checksums = read_checksums(manifest)
 
-    def download(item: tuple[str, str]) -> str | None:
+    def copy(item: tuple[str, str]) -> str | None:
         path, sha256 = item
-        content = files.read(path)
+        try:
+            content = read(path)
+        except FileNotFoundError:
+            return f"{path} must be there; it is not"
         got = hashlib.sha256(content).hexdigest()
         if got != sha256:
             return f"{path} must have sha256 {sha256}; got {got}"
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        _write(folder / path, content)
         return None
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
-        problems = [problem for problem in pool.map(download, checksums.items()) if problem]
+        problems = [problem for problem in pool.map(copy, checksums.items()) if problem]
     problems += foreign_classes(folder / PIPELINE)
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
         raise ModelRefused(message)
-    return Model(version, folder, spark_paths.url(folder))
+    _write(folder / MANIFEST, manifest)
+    return Model(version, folder, spark_paths.url(folder), own)
 
 
-def share(model: Model, hdfs: str, location: str) -> Model:
-    """Copy the files to HDFS, where executors read them too; ``location`` is a folder of this server alone."""
-    files, root = Hdfs(hdfs), location.removeprefix(hdfs)
-    files.delete(root)
-    for path in sorted(path for path in model.folder.rglob("*") if path.is_file()):
-        files.upload(f"{root}/{path.relative_to(model.folder).as_posix()}", [path.read_bytes()])
-    return replace(model, location=location)
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
 def read_checksums(manifest: bytes) -> dict[str, str]:

@@ -16,6 +16,7 @@ from apps.common import entry
 from apps.common.exit_codes import DONE
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Expected, Writer, decode_answer
+from apps.common.target import Target
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model, fetch
@@ -52,7 +53,7 @@ def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
     with settings.out.open("w") as out:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"
-            model = fetch(settings.mlflow, settings.names.model, version, folder)
+            model = fetch(settings.mlflow, Target(settings.names.model, version), folder)
             for line in expected(records, session.load_pipeline(spark, model), model):
                 out.write(f"{line.to_json()}\n")
     spark.stop()

@@ -4,6 +4,7 @@ One release: proves a version step by step, then answers with it until the proce
 Make before break: the release before answers all the while, and is ended only when this one says that it is ready.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,11 @@ from apps.common.errors import BatonError
 from apps.common.messages import Writer
 from apps.common.ready_file import ReadyFile, heartbeat
 from apps.common.steps import StepRunner
-from apps.prediction_server import golden, session, stream
+from apps.prediction_server import golden, kept_files, session, stream
 from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
-from apps.prediction_server.model import Model, fetch, share
+from apps.prediction_server.kept_files import KeptFiles
+from apps.prediction_server.model import Model
 from apps.prediction_server.probe import probe
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.settings import ServerSettings
@@ -35,7 +37,8 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     """Do every step, say that the server is ready, and answer; return only by raising. ``leave`` ends the process."""
     begun = time.monotonic()
     step = StepRunner(log)
-    spark, model = step("started Spark, fetched and checked the version", start, settings)
+    kept = KeptFiles(settings.hdfs, settings.names.hdfs_root)
+    spark, model = step("started Spark, fetched and checked the version", start, settings, kept, log)
     pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
     step("proved the golden rows", golden.prove, spark, pipeline, model)
     writer, offsets = step("found where to start", find_offsets, settings, log)
@@ -44,21 +47,22 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
     log.info("serving", seconds=round(time.monotonic() - begun, 2))
+    threading.Thread(target=kept.keep_in_time, args=(model, log), name="keep", daemon=True).start()
     while not query.awaitTermination(WATCH_S):
         pass
     raise BatonError("the query must run for ever; it ended by itself; see the log")
 
 
-def start(settings: ServerSettings) -> tuple[SparkSession, Model]:
-    """Start the JVM and download the version side by side: each takes seconds."""
+def start(settings: ServerSettings, kept: KeptFiles, log: BoundLogger) -> tuple[SparkSession, Model]:
+    """Start the JVM and fetch the version side by side: each takes seconds. Executors read it where it is kept."""
+
+    def fetch() -> Model:
+        model = kept_files.fetch(kept, settings.mlflow, settings.target, settings.scratch / "files", log)
+        return kept.keep(model) if settings.executors else model
+
     with ThreadPoolExecutor(1) as pool:
-        version, folder = settings.model_version, settings.scratch / "files"
-        fetched = pool.submit(fetch, settings.mlflow, settings.names.model, version, folder)
-        spark = session.start(settings, "prediction-server")
-        model = fetched.result()
-    if settings.executors:
-        model = share(model, settings.hdfs, settings.shared("model"))
-    return spark, model
+        fetched = pool.submit(fetch)
+        return session.start(settings, "prediction-server"), fetched.result()
 
 
 def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
@@ -69,7 +73,7 @@ def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Of
         log.error("the topics do not keep what was promised", reason=problem, advice="./baton up sets them right")
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
-    writer = Writer(settings.names.model, settings.model_version, settings.release, topic_id=tail.topic_id())
+    writer = Writer(settings.target.model, settings.model_version, settings.release, topic_id=tail.topic_id())
     return writer, offsets
 
 

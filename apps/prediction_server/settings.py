@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from apps.common.settings import DAY_S, DELIVERY, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
+from apps.common.target import Target
 
 ROLL_OUT = SetBy("whoever rolls a release out")
 PROOF = SetBy("./baton demo")
@@ -39,6 +40,17 @@ class ServerSettings(SparkSettings):
     model_version: Annotated[str, ROLL_OUT] = Field(
         default="", description="The version to serve; empty until there is a first one: the server then waits."
     )
+    model_name: Annotated[str, ROLL_OUT] = Field(
+        default="", description="The registered model of that version; empty means the stack's own."
+    )
+    run_id: Annotated[str, ROLL_OUT] = Field(
+        default="", description="The run that the version must be of; empty takes any."
+    )
+    manifest_sha256: Annotated[str, ROLL_OUT] = Field(
+        default="",
+        pattern="^([0-9a-f]{64})?$",
+        description="The sha256 that the version's manifest must have; empty takes any.",
+    )
     release: Annotated[int, Unit("none"), ROLL_OUT] = Field(default=0, ge=0, description="The number of the roll-out.")
     ready_file: Annotated[Path, STACK] = Field(description="The file that appears when the server is ready.")
     trigger: Annotated[Literal["real-time", "micro-batch"], DELIVERY] = Field(
@@ -61,6 +73,11 @@ class ServerSettings(SparkSettings):
         le=DAY_S,
         description="How long a server that starts may make no progress to its own probes before it ends.",
     )
+
+    @property
+    def target(self) -> Target:
+        """What to serve."""
+        return Target(self.model_name or self.names.model, self.model_version, self.run_id, self.manifest_sha256)
 
 
 class RescoreSettings(SparkSettings):

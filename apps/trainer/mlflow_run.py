@@ -16,7 +16,7 @@ from apps.common import registry
 from apps.common.batches import Batch
 from apps.common.model_files import MODEL
 from apps.common.names import StackNames
-from apps.common.registry import CHAMPION, MANIFEST_SHA256, Version
+from apps.common.registry import CHAMPION, CHAMPION_BEFORE, MANIFEST_SHA256, PROMOTED, PROMOTION, Version
 from apps.common.waiting import wait_until
 from apps.trainer.ensemble import LearnerResult
 
@@ -70,8 +70,10 @@ class MlflowRun:
         return len(left)
 
     def begin(self) -> str:
-        """Open the parent run; its id."""
-        run: Run = self.client.create_run(self.experiment, tags=self._tags, run_name=self.batch.name)
+        """Open the parent run, which notes which version is champion now; its id."""
+        champion = registry.champion(self.mlflow, self.names.model)
+        tags = {**self._tags, CHAMPION_BEFORE: champion.run_id if champion else ""}
+        run: Run = self.client.create_run(self.experiment, tags=tags, run_name=self.batch.name)
         return str(run.info.run_id)
 
     def log(self, run_id: str, metrics: dict[str, float], parameters: Mapping[str, object]) -> None:
@@ -122,10 +124,38 @@ class MlflowRun:
         """Whether a run was brought to its end."""
         return bool(self.client.get_run(run_id).info.status == "FINISHED")
 
-    def promote(self, version: Version) -> None:
-        """Point the alias that serves at the version."""
-        self.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+    def promote(self, version: Version) -> str:
+        """
+        Point the alias that serves at the version, once; return why it was not done, or nothing.
+
+        Whoever moved the alias since the run began, or after this training had set it, knows why: it stays. The outcome
+        becomes a tag of the version, after the alias: a trainer that is killed between these two calls, and run again
+        after somebody moved the alias back to where it was, sets it a second time.
+        """
+        done = self.client.get_model_version(version.name, version.version).tags.get(PROMOTION)
+        if done is not None:
+            return "" if done == PROMOTED else str(done)
+        before = self.client.get_run(version.run_id).data.tags.get(CHAMPION_BEFORE)
+        champion = registry.champion(self.mlflow, version.name)
+        reason = moved(before, champion, version)
+        if not reason:
+            self.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+        self.client.set_model_version_tag(version.name, version.version, PROMOTION, reason or PROMOTED)
+        return reason
 
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run."""
         self.client.set_terminated(run_id, status)
+
+
+def moved(before: str | None, champion: Version | None, version: Version) -> str:
+    """
+    Why ``version`` must not become champion: the alias was moved since its training began; empty when it was not.
+
+    ``before`` is the run of the champion as the training began, empty when there was none, None where it was not noted.
+    """
+    now = champion.run_id if champion else ""
+    if before in (None, now) or now == version.run_id:
+        return ""
+    what = f"moved to version {champion.version}" if champion else "taken away"
+    return f"the alias {CHAMPION} was {what} after the training began"

@@ -71,7 +71,13 @@ def name_train_set(context: TrainingContext, found: FoundBatch, version: Version
         store.files.rename(unnamed, target)
 
 
-def promote(run: MlflowRun, version: Version) -> None:
+def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
     """Let the version serve. A gate stands here when there is one: a version that may not serve goes no further."""
     run.wait_until_ready(version)
-    run.promote(version)
+    if reason := run.promote(version):
+        context.log.warning(
+            "the version is registered and is not champion",
+            version=version.version,
+            reason=reason,
+            advice="move the alias champion to it in MLflow if it shall serve",
+        )

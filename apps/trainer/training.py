@@ -50,7 +50,7 @@ def _close(context: TrainingContext, found: FoundBatch, version: Version, step: 
     stop.open_run = version.run_id
     step("name the train set", name_train_set, context, found, version)
     step("move the batch to used", context.store.use, found.batch.name)
-    step("promote the version", promote, found.run, version)
+    step("promote the version", promote, context, found.run, version)
     step("finish the run", found.run.finish, version.run_id)
     stop.open_run = ""
 

@@ -68,7 +68,8 @@ OwnModeOption = Annotated[Mode, typer.Option(help=_HELP, envvar=VARIABLE, callba
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout for programs.")]
 DatasetOption = Annotated[str, typer.Option(help="A dataset of apps/datasets/.")]
 UpDatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="A dataset of apps/datasets/.", show_default="used_cars")
+    str | None,
+    typer.Option("--dataset", help="A dataset of apps/datasets/; data keeps its own.", show_default="used_cars"),
 ]
 WriteOption = Annotated[bool, typer.Option("--write", help="Of a cluster: into docs/budget.md.")]
 SourceOption = Annotated[

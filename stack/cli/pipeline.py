@@ -92,6 +92,10 @@ class Pipeline:
             used = self.store.exists(self.store.folder("used", batch.name))
             if champion and used and champion.tags.get("content_hash") == batch.content_hash:
                 return champion.version
+            own = (one for one in self.versions() if one.tags.get("content_hash") == batch.content_hash)
+            for version in own:
+                if version.withheld:
+                    raise BatonError(f"version {version.version} must become champion; got: {version.withheld}")
             return None
 
         def describe() -> str:

@@ -104,8 +104,8 @@ class Stack:
         """
         Start everything and wait until it is ready; a stack that runs already must have the same settings.
 
-        With neither dataset, source nor settings it is started as at the last ``up``. ``quiet`` leaves out the line
-        for each change of a service.
+        With neither dataset, source nor settings it is started as at the last ``up``. The dataset is that of the data
+        that the stack has. ``quiet`` leaves out the line for each change of a service.
         """
         given = {
             **({"BATON_DATASET": dataset} if dataset else {}),
@@ -114,8 +114,9 @@ class Stack:
         }
         if not given and (given := self.settings) not in ({}, DEFAULTS):
             _say(f"as at the last up: {', '.join(f'{name} {value}' for name, value in shown(given).items())}")
-        given = DEFAULTS | given
+        given = DEFAULTS | self._dataset | given
         datasets.get(given["BATON_DATASET"])
+        self._require_own_dataset(given["BATON_DATASET"])
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
             raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
@@ -129,6 +130,20 @@ class Stack:
             self.runtime.up(stack.services, progress.report)
         if changed:
             retry_failed_release(self.runtime.attach().orchestrator)
+
+    @property
+    def _dataset(self) -> dict[str, str]:
+        """The dataset of the last ``up``; nothing when there was none."""
+        return {name: value for name, value in self.settings.items() if name == "BATON_DATASET"}
+
+    def _require_own_dataset(self, dataset: str) -> None:
+        """Raise BatonError when the data is another dataset's: its requests would meet the other's model."""
+        kept = self._dataset.get("BATON_DATASET", dataset)
+        if kept != dataset:
+            raise BatonError(
+                f"the dataset of a stack that has data must stay {kept}; got {dataset}; first run "
+                f"./baton reset{self.mode.option}, which removes its data"
+            )
 
     def _announce_changes(self, given: Mapping[str, str]) -> None:
         """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""
@@ -184,7 +199,7 @@ class Stack:
 def retry_failed_release(orchestrator: Orchestrator) -> None:
     """Ask once more for a release that failed: other settings may be what it lacked."""
     if newest := orchestrator.served().wanted:
-        orchestrator.roll_out(newest.version)  # does nothing for a release that did not fail
+        orchestrator.roll_out(newest.target)  # does nothing for a release that did not fail
 
 
 @cache

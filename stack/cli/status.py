@@ -31,7 +31,7 @@ NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemct
 def _release(release: Release | None) -> dict[str, Any] | None:
     if release is None:
         return None
-    told = {"release": release.release, "version": release.version, "state": str(release.state)}
+    told = {"release": release.release, **asdict(release.target), "state": str(release.state)}
     return told | retries.as_json(release.failure)
 
 
@@ -70,6 +70,7 @@ def _versions(pipeline: Pipeline) -> list[dict[str, Any]]:
         {
             "version": version.version,
             "batch": version.tags.get("batch"),
+            "withheld": version.withheld,
             "metrics": {k: v for k, v in pipeline.metrics(version).items() if k in SHOWN_METRICS},
         }
         for version in pipeline.versions()
@@ -144,8 +145,21 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
         reasons = {text for name, text in failures.items() if ASKED_OF.get(name) == service}
         mend = f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
         known["problems"].append(f"{service} runs and does not answer: {'; '.join(sorted(reasons))}; {mend}")
+    known["problems"] += champion_problems(known, stack.mode)
     if "served" in failures:
         known["problems"].append(f"what serves is not known: {failures['served']}")
+
+
+def champion_problems(known: Mapping[str, Any], mode: Mode) -> list[str]:
+    """That nothing is to serve by the registry while a version does: its restarts rest on the files kept in HDFS."""
+    serving = known.get("serving")
+    if serving is None or known.get("champion", "") is not None:
+        return []
+    numbers = {version["version"] for version in known.get("versions", [serving])}
+    gone = "" if serving["version"] in numbers else ", and MLflow has that version no more"
+    got = f"none, while version {serving['version']} serves{gone}"
+    mend = f"point it at one: ./baton open mlflow{mode.option}; or train the next one: ./baton drop{mode.option}"
+    return [f"a version must have the alias champion; got {got}; {mend}"]
 
 
 def _why_down(stack: Stack, services: Sequence[ServiceStatus], failures: dict[str, str]) -> str:
@@ -184,6 +198,8 @@ def tables(known: dict[str, Any]) -> list[Table | str]:
         versions = Table("version", "batch", "test metrics", box=None, title="\nVersions", title_justify="left")
         for version in known["versions"]:
             metrics = "  ".join(f"{key} {value:,.4g}" for key, value in sorted(version["metrics"].items()))
+            if version["withheld"] and version["version"] != known.get("champion"):
+                metrics += f"  not made champion: {version['withheld']}"
             versions.add_row(version["version"], version["batch"], metrics)
         parts.append(versions)
     if any(known.get("batches", {}).values()):

@@ -1,4 +1,8 @@
-"""A small stacked model with the trainer's contract, for the tests of the server: two raw fields, one price."""
+"""
+A small stacked model with the trainer's contract, for the tests of the server: two raw fields, one price.
+
+And files that are no model, but all that a server looks at before Spark does.
+"""
 
 import json
 
@@ -7,8 +11,11 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression, RandomForestRegressor
 
+from apps.common.files import sha256
+from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 from apps.common.names import StackNames
-from apps.trainer.artifacts import save_model, write
+from apps.common.registry import MANIFEST_SHA256
+from apps.trainer.artifacts import checksums, save_model, write
 
 NAME = "flats"
 NAMES = StackNames("baton", NAME)
@@ -77,7 +84,34 @@ def publish(mlflow, folder):
         client.create_registered_model(NAMES.model)
     run = client.create_run(found.experiment_id if found else client.create_experiment(NAMES.model))
     client.log_artifacts(run.info.run_id, str(folder))
-    return client.create_model_version(NAMES.model, f"{run.info.artifact_uri}/model", run.info.run_id).version
+    tags = {MANIFEST_SHA256: sha256(folder / MANIFEST)}
+    source = f"{run.info.artifact_uri}/model"
+    return client.create_model_version(NAMES.model, source, run.info.run_id, tags=tags).version
+
+
+def write_bare_files(folder, golden=""):
+    """The files of a version without a model in them."""
+    metadata = folder / PIPELINE / "metadata" / "part-00000"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(json.dumps({"class": "pyspark.ml.pipeline.PipelineModel"}))
+    (folder / MANIFEST).parent.mkdir()
+    (folder / CONTRACT).write_text('{"input_columns": []}')
+    (folder / GOLDEN).write_text(golden)
+    vouch(folder)
+    return folder
+
+
+def vouch(folder):
+    """Write the manifest of what is there."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    (folder / MANIFEST).write_text(json.dumps(checksums(folder)))
+
+
+def registered(run, folder):
+    """The version that the trainer makes of the files in ``folder`` in a training ``run``."""
+    run_id = run.begin()
+    run.upload(run_id, folder)
+    return run.register(run_id, sha256(folder / MANIFEST))
 
 
 def request(area, town="north", **more):

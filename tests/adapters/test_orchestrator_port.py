@@ -7,6 +7,7 @@ import pytest
 from apps.common.exit_codes import Outcome
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ABSENT, ReleaseState, Served, TrainingState
+from tests.toys import toy
 
 
 class EmbeddedWorld:
@@ -152,10 +153,10 @@ def test_a_version_is_rolled_out_once(world, state):
     """
     Asking again for the version of the newest release gives its number and changes nothing.
     """
-    first = world.orchestrator.roll_out("7")
+    first = world.orchestrator.roll_out(toy("7"))
     world.release_becomes(state)
 
-    assert first == world.orchestrator.roll_out("7")
+    assert first == world.orchestrator.roll_out(toy("7"))
     assert state is world.orchestrator.served().wanted.state
 
 
@@ -163,10 +164,10 @@ def test_what_serves_goes_on_serving_while_the_next_release_starts(world):
     """
     A wish does not change what serves; only the server that is ready does.
     """
-    world.orchestrator.roll_out("1")
+    world.orchestrator.roll_out(toy("1"))
     world.release_becomes(ReleaseState.SERVING)
 
-    second = world.orchestrator.roll_out("2")
+    second = world.orchestrator.roll_out(toy("2"))
     meanwhile = world.orchestrator.served()
     world.release_becomes(ReleaseState.SERVING)
     after = world.orchestrator.served()
@@ -181,16 +182,16 @@ def test_a_release_that_fails_leaves_the_old_one_serving_and_may_be_asked_for_ag
     """
     After a failure the old version serves, and a new wish for the failed version is a new release.
     """
-    world.orchestrator.roll_out("1")
+    world.orchestrator.roll_out(toy("1"))
     world.release_becomes(ReleaseState.SERVING)
-    failed = world.orchestrator.roll_out("2")
+    failed = world.orchestrator.roll_out(toy("2"))
     world.release_becomes(ReleaseState.FAILED)
 
     served = world.orchestrator.served()
 
     assert "1" == served.serving.version
     assert (failed, "2", ReleaseState.FAILED) == (served.wanted.release, served.wanted.version, served.wanted.state)
-    assert failed < world.orchestrator.roll_out("2")
+    assert failed < world.orchestrator.roll_out(toy("2"))
 
 
 def test_release_numbers_only_grow(world):
@@ -199,7 +200,7 @@ def test_release_numbers_only_grow(world):
     """
     numbers = []
     for version, state in (("1", "serving"), ("2", "failed"), ("1", "serving"), ("3", "starting"), ("2", "serving")):
-        numbers.append(world.orchestrator.roll_out(version))
+        numbers.append(world.orchestrator.roll_out(toy(version)))
         world.release_becomes(ReleaseState(state))
 
     assert numbers[0] >= 1

@@ -21,6 +21,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import Journal
 from apps.batch_dropper.replay import Replay
+from apps.common import registry
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
@@ -48,6 +49,7 @@ ROOT = Path(__file__).parent.parent.parent
 PARTITIONS = (0, 1)
 READY_S = 180
 ANSWER_S = 30
+NOBODY = "127.0.0.1:9"
 
 POISON = {
     "no-json": b"{broken",
@@ -113,6 +115,7 @@ class StartedServer:
         environment = {
             **inherited(),
             "BATON_DATASET": NAME,
+            "BATON_HDFS": f"hdfs://{NOBODY}",  # which keeps no server from serving
             "BATON_READY_FILE": str(self.ready),
             "BATON_SCRATCH": str(folder / "scratch"),
             "BATON_SPARK_JARS": str(jars("spark-kafka")),
@@ -413,6 +416,25 @@ def test_the_classic_trigger_answers_too(serve, asked):
     server.child.kill()
 
     assert {answer.release for answer in found.values()} == {5}
+
+
+def test_a_server_is_started_again_without_mlflow(serve, asked, hdfs, mlflow, versions):
+    """
+    A server that served has left its files in HDFS, so the next one of its release needs Kafka and HDFS alone.
+    """
+    (double,) = (one for one in registry.versions(mlflow, NAMES.model) if one.version == str(versions["double"]))
+    told = {**double.target.variables(), "BATON_HDFS": hdfs}
+    before = serve(8, "double", **told)
+    before.wait_ready()
+    wait_until(lambda: "the version's files are kept" in before.log.read_text(), ANSWER_S, before.describe)
+    before.child.kill()
+    asked.send("while nobody served", request("50"))
+
+    after = serve(8, "double", **told, BATON_MLFLOW=f"http://{NOBODY}")
+    after.wait_ready()
+
+    assert {(8, double.version)} == {(one.release, one.model_version) for one in asked.wait().values()}
+    after.child.kill()
 
 
 def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, tmp_path):

@@ -1,7 +1,7 @@
-"""A version's files, fetched from a real MLflow and compared with what its registry keeps of them."""
+"""A version's files, fetched from a real MLflow and compared with what its registry and the release keep of them."""
 
-import json
 import uuid
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
@@ -9,11 +9,12 @@ from mlflow import MlflowClient
 from apps.common.batches import Batch
 from apps.common.errors import ModelRefused
 from apps.common.files import sha256
-from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
+from apps.common.model_files import CONTRACT, MANIFEST
 from apps.common.names import StackNames
 from apps.prediction_server.model import fetch
 from apps.trainer.artifacts import checksums
 from apps.trainer.mlflow_run import MlflowRun
+from tests.adapters.small_model import registered, vouch, write_bare_files
 
 
 @pytest.fixture
@@ -25,36 +26,17 @@ def run(mlflow):
 @pytest.fixture
 def files(tmp_path):
     """The files of a version, as far as a server looks before Spark does."""
-    metadata = tmp_path / PIPELINE / "metadata" / "part-00000"
-    metadata.parent.mkdir(parents=True)
-    metadata.write_text(json.dumps({"class": "pyspark.ml.pipeline.PipelineModel"}))
-    (tmp_path / MANIFEST).parent.mkdir()
-    (tmp_path / CONTRACT).write_text('{"input_columns": []}')
-    (tmp_path / GOLDEN).write_text("")
-    vouch(tmp_path)
-    return tmp_path
-
-
-def vouch(files):
-    """Write the manifest of what is there."""
-    (files / MANIFEST).unlink(missing_ok=True)
-    (files / MANIFEST).write_text(json.dumps(checksums(files)))
-
-
-def registered(run, files):
-    """The version that the trainer makes of ``files``."""
-    run_id = run.begin()
-    run.upload(run_id, files)
-    return run.register(run_id, sha256(files / MANIFEST))
+    return write_bare_files(tmp_path)
 
 
 def test_a_version_is_fetched_as_it_was_registered(mlflow, run, files, tmp_path_factory):
     """What the trainer tags the version with is what the server finds."""
     version = registered(run, files)
-    model = fetch(mlflow, version.name, version.version, tmp_path_factory.mktemp("fetched"))
+    model = fetch(mlflow, version.target, tmp_path_factory.mktemp("fetched"))
 
     assert [] == model.fields.inputs
-    assert checksums(files) == {**checksums(model.folder), MANIFEST: sha256(files / MANIFEST)}
+    assert checksums(files) == checksums(model.folder)
+    assert sha256(files / MANIFEST) == model.manifest_sha256
 
 
 def test_files_that_were_changed_together_with_their_checksums_are_refused(mlflow, run, files, tmp_path):
@@ -65,7 +47,7 @@ def test_files_that_were_changed_together_with_their_checksums_are_refused(mlflo
     run.upload(version.run_id, files)
 
     with pytest.raises(ModelRefused, match=rf"{MANIFEST} must have sha256 [0-9a-f]{{64}}, its tag; got [0-9a-f]{{64}}"):
-        fetch(mlflow, version.name, version.version, tmp_path / "fetched")
+        fetch(mlflow, version.target, tmp_path / "fetched")
 
 
 def test_a_version_registered_without_the_tag_is_fetched_all_the_same(mlflow, run, files, tmp_path):
@@ -74,4 +56,34 @@ def test_a_version_registered_without_the_tag_is_fetched_all_the_same(mlflow, ru
     client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
     client.delete_model_version_tag(version.name, version.version, "manifest_sha256")
 
-    assert fetch(mlflow, version.name, version.version, tmp_path / "fetched").folder.exists()
+    assert fetch(mlflow, replace(version.target, manifest_sha256=""), tmp_path / "fetched").folder.exists()
+
+
+def test_a_version_that_is_not_the_one_rolled_out_is_refused(mlflow, run, files, tmp_path):
+    """A model that was deleted and begun again has a version of the same number, of another run and other files."""
+    before = registered(run, files).target
+    MlflowClient(tracking_uri=mlflow, registry_uri=mlflow).delete_registered_model(before.model)
+    (files / CONTRACT).write_text('{"input_columns": ["another"]}')
+    vouch(files)
+    again = registered(run, files).target
+
+    assert before.version == again.version
+    with pytest.raises(ModelRefused) as refused:
+        fetch(mlflow, before, tmp_path / "fetched")
+    assert f"its run must be {before.run_id}; got {again.run_id}" in str(refused.value)
+    assert f"its manifest_sha256 must be {before.manifest_sha256}; got {again.manifest_sha256}" in str(refused.value)
+    with pytest.raises(ModelRefused, match=f"its run must be {before.run_id}"):
+        fetch(mlflow, replace(again, run_id=before.run_id), tmp_path / "fetched")
+    with pytest.raises(ModelRefused, match=f"its manifest_sha256 must be {before.manifest_sha256}"):
+        fetch(mlflow, replace(again, manifest_sha256=before.manifest_sha256), tmp_path / "fetched")
+    assert fetch(mlflow, replace(again, run_id=""), tmp_path / "fetched").folder.exists()
+
+
+def test_a_release_that_names_a_manifest_takes_no_version_whose_tag_was_removed(mlflow, run, files, tmp_path):
+    """Removing the tag would otherwise open the way to files of one's own."""
+    version = registered(run, files)
+    client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
+    client.delete_model_version_tag(version.name, version.version, "manifest_sha256")
+
+    with pytest.raises(ModelRefused, match=r"its manifest_sha256 must be [0-9a-f]{64}; got none"):
+        fetch(mlflow, version.target, tmp_path / "fetched")

@@ -24,6 +24,7 @@ from stack.embedded.supervisor.state import ServiceState
 from stack.embedded.supervisor.training import TrainerProcess
 from stack.environment import inherited
 from stack.logs import bound
+from tests.toys import toy
 
 READY = {"kafka", "mlflow", "namenode", "datanode"}
 DEADLINE = 20
@@ -174,7 +175,7 @@ def test_the_first_server_waits_and_makes_room_for_the_first_version(context, or
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(0, "ready")])
     old = one.children[0]
-    orchestrator.roll_out("7")
+    orchestrator.roll_out(toy("7"))
     advance(one, lambda: orchestrator.served().serving is not None)
 
     assert old.alive()
@@ -192,11 +193,11 @@ def test_a_version_that_is_at_fault_is_given_up_and_the_old_one_goes_on(
 ):
     """A refusal is final at once, a crash at the third time; the server before was never touched."""
     monkeypatch.setattr(port, "FIRST_RETRY_S", 0.1)
-    orchestrator.roll_out("7")
+    orchestrator.roll_out(toy("7"))
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
     serves = one.children[0].pid
-    orchestrator.roll_out(version)
+    orchestrator.roll_out(toy(version))
     advance(one, lambda: orchestrator.served().wanted.state is ReleaseState.FAILED)
     failure = orchestrator.served().wanted.failure
 
@@ -212,7 +213,7 @@ def test_a_version_that_cannot_start_yet_is_tried_until_it_can(context, orchestr
     monkeypatch.setattr(port, "LONGEST_RETRY_S", 0.1)
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(0, "ready")])
-    orchestrator.roll_out("early")
+    orchestrator.roll_out(toy("early"))
     advance(one, lambda: (failure := orchestrator.served().wanted.failure) and failure.tries >= 4)
     waiting = orchestrator.served().wanted
     (context.state / "mlflow is back").touch()
@@ -229,7 +230,7 @@ def test_a_version_that_waits_to_be_tried_again_is_left_to_the_next_supervisor(c
     monkeypatch.setattr(port, "LONGEST_RETRY_S", 600)
     first = serving(context, orchestrator)
     advance(first, lambda: releases(first) == [(0, "ready")])
-    orchestrator.roll_out("crashed")
+    orchestrator.roll_out(toy("crashed"))
     advance(first, lambda: orchestrator.served().wanted.failure is not None)
     second = serving(context, orchestrator)
     for record in first.records:
@@ -245,11 +246,11 @@ def test_a_server_that_dies_while_the_platform_is_away_is_held_against_no_versio
     """MLflow is not ready when the new server dies: that says nothing about the version."""
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(0, "ready")])
-    orchestrator.roll_out("slow")
+    orchestrator.roll_out(toy("slow"))
     advance(one, lambda: len(one.children) == 2)
     one.children[1].send(signal.SIGKILL)
     wait_until(lambda: not one.children[1].alive(), DEADLINE, "the server must die")
-    one.advance({"kafka"})
+    one.advance({"kafka", "namenode"})
     failure = orchestrator.served().wanted.failure
 
     assert (Outcome.COULD_NOT, 0) == (failure.outcome, failure.crashes)
@@ -259,10 +260,10 @@ def test_a_server_that_dies_while_the_platform_is_away_is_held_against_no_versio
 def test_a_newer_wish_overtakes_a_release_that_is_starting(context, orchestrator):
     """The starting release is abandoned, and the newest is begun."""
     one = serving(context, orchestrator)
-    orchestrator.roll_out("slow")
+    orchestrator.roll_out(toy("slow"))
     advance(one, lambda: releases(one) == [(0, "ready"), (1, "starting")])
     slow = one.children[1]
-    orchestrator.roll_out("8")
+    orchestrator.roll_out(toy("8"))
     advance(one, lambda: releases(one) == [(2, "ready")])
 
     assert not slow.alive()
@@ -271,7 +272,7 @@ def test_a_newer_wish_overtakes_a_release_that_is_starting(context, orchestrator
 
 def test_a_server_that_was_killed_comes_back_with_its_version(context, orchestrator):
     """Kill -9 of the server that serves starts the same version and release again."""
-    orchestrator.roll_out("7")
+    orchestrator.roll_out(toy("7"))
     one = serving(context, orchestrator)
     advance(one, lambda: releases(one) == [(1, "ready")])
     killed = one.children[0]
@@ -286,7 +287,7 @@ def test_a_supervisor_that_starts_amid_a_hand_over_finishes_it(context, orchestr
     """The successor adopts both servers, starts none, and switches."""
     first = serving(context, orchestrator)
     advance(first, lambda: releases(first) == [(0, "ready")])
-    orchestrator.roll_out("7")
+    orchestrator.roll_out(toy("7"))
     advance(first, lambda: len(first.children) == 2)
     pids = {child.pid for child in first.children}
 

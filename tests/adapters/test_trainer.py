@@ -82,7 +82,7 @@ class Trainers:
 
     def runs(self, content_hash):
         """The status of each parent run of a content, oldest first."""
-        experiment = self.client.get_experiment_by_name(NAME).experiment_id
+        experiment = self.client.get_experiment_by_name(NAMES.model).experiment_id
         found = self.client.search_runs(
             [experiment], f"tags.content_hash = '{content_hash}'", order_by=["attributes.start_time ASC"]
         )
@@ -114,7 +114,8 @@ def test_a_trainer_killed_anywhere_and_started_again_gives_one_version(trainers,
     version, *more = registry.versions(trainers.mlflow, NAMES.model)[before:]
     assert not more
     told = {"dataset": NAME, "batch": f"{NAME}-0001", "content_hash": content}
-    assert version.tags == {**told, registry.MANIFEST_SHA256: version.tags[registry.MANIFEST_SHA256]}
+    sha256 = version.tags[registry.MANIFEST_SHA256]
+    assert version.tags == {**told, registry.MANIFEST_SHA256: sha256, registry.PROMOTION: registry.PROMOTED}
     assert registry.champion(trainers.mlflow, NAMES.model) == version
     assert trainers.runs(content) == ["KILLED", "KILLED", "FINISHED"]
     assert registry.metrics(trainers.mlflow, version.run_id)[registry.TRAINING_SECONDS] > 0
@@ -148,6 +149,26 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     assert version.tags[registry.MANIFEST_SHA256] == hashlib.sha256(manifest_file.read_bytes()).hexdigest()
     assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == manifest
     assert registry.metrics(trainers.mlflow, version.run_id)["test_r2"] > 0.5
+
+
+def test_a_version_is_registered_and_not_champion_when_somebody_rolled_back_meanwhile(trainers, rows):
+    """The training ends well, its batch is used, and what the person chose goes on to serve."""
+    first, second = (one.version for one in registry.versions(trainers.mlflow, NAMES.model)[-2:])
+    assert registry.champion(trainers.mlflow, NAMES.model).version == second
+    trainers.land(f"{NAME}-0003", rows[400:450])
+    (trainers.folder / f"{NAME}-0003.log").touch()
+    trainer = trainers.start(f"{NAME}-0003")
+    wait_until(lambda: "begin the run" in trainers.log(f"{NAME}-0003"), STEP_S, lambda: trainers.log(f"{NAME}-0003"))
+
+    trainers.client.set_registered_model_alias(NAMES.model, "champion", first)
+    assert trainer.wait(STEP_S) == 0, trainers.log(f"{NAME}-0003")
+
+    *_, version = registry.versions(trainers.mlflow, NAMES.model)
+    assert version.tags["batch"] == f"{NAME}-0003"
+    assert registry.champion(trainers.mlflow, NAMES.model).version == first
+    assert f"moved to version {first}" in version.withheld
+    assert "the version is registered and is not champion" in trainers.log(f"{NAME}-0003")
+    assert f"{NAME}-0003" in trainers.store.names("used")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 import uuid
 
+import pytest
 from mlflow import MlflowClient
 
+from apps.common import registry
 from apps.common.batches import Batch
 from apps.common.names import StackNames
 from apps.trainer.mlflow_run import MlflowRun
@@ -21,3 +23,94 @@ def test_an_experiment_that_somebody_deleted_is_restored(mlflow):
 
     found = {run.info.run_id for run in client.search_runs([experiment])}
     assert {first, second} == found
+
+
+@pytest.fixture
+def trained(mlflow):
+    """Trains on another batch of one model of the test's own; the run and the version that is registered by then."""
+    names = StackNames("baton", f"model_{uuid.uuid4().hex[:8]}")
+
+    def train(meanwhile=lambda: None):
+        run = MlflowRun(mlflow, names, Batch("b", 1, uuid.uuid4().hex))
+        run_id = run.begin()
+        meanwhile()
+        return run, run.register(run_id, "a" * 64)
+
+    return train
+
+
+def point(mlflow, version):
+    """What a person does who rolls back."""
+    MlflowClient(mlflow).set_registered_model_alias(version.name, "champion", version.version)
+
+
+def champion(mlflow, version):
+    """The version that has the alias, and why the training of ``version`` did not give it to that."""
+    (own,) = (one for one in registry.versions(mlflow, version.name) if one.version == version.version)
+    found = registry.champion(mlflow, version.name)
+    return found and found.version, own.withheld
+
+
+def test_versions_become_champion_one_after_the_other(mlflow, trained):
+    """The first without an alias there, the next in place of the one before; doing it again changes nothing."""
+    for number in ("1", "2"):
+        run, version = trained()
+        assert ["", ""] == [run.promote(version), run.promote(version)]
+        assert (number, "") == champion(mlflow, version)
+
+
+def test_a_roll_back_while_a_training_runs_is_not_undone(mlflow, trained):
+    """The alias was moved after the run began: the new version is registered, and says why it is not champion."""
+    (run, first), (_, second) = trained(), trained()
+    run.promote(first)
+    run, third = trained(meanwhile=lambda: point(mlflow, second))
+    reason = run.promote(third)
+
+    assert "the alias champion was moved to version 2 after the training began" == reason
+    assert ("2", reason) == champion(mlflow, third)
+    assert reason == run.promote(third)
+
+
+def test_an_alias_taken_away_while_a_training_runs_stays_away(mlflow, trained):
+    """Whoever took it away wants nothing rolled out, or will say what."""
+    run, first = trained()
+    run.promote(first)
+    client = MlflowClient(mlflow)
+    run, second = trained(meanwhile=lambda: client.delete_registered_model_alias(first.name, "champion"))
+
+    assert "the alias champion was taken away after the training began" == run.promote(second)
+    assert None is champion(mlflow, second)[0]
+
+
+def test_a_roll_back_before_a_killed_training_is_run_again_is_not_undone(mlflow, trained):
+    """The training had set the alias, was killed before its run was finished, and finds it where its run began."""
+    run, first = trained()
+    run.promote(first)
+    run, second = trained()
+    run.promote(second)
+    point(mlflow, first)
+
+    assert "" == run.promote(second)
+    assert ("1", "") == champion(mlflow, second)
+
+
+def test_a_training_that_was_killed_as_it_set_the_alias_goes_on(mlflow, trained):
+    """The alias is there and the tag is not: nobody moved it."""
+    run, first = trained()
+    run.promote(first)
+    run, second = trained()
+    point(mlflow, second)
+
+    assert "" == run.promote(second)
+    assert ("2", "") == champion(mlflow, second)
+
+
+def test_a_run_that_an_earlier_baton_began_sets_the_alias(mlflow, trained):
+    """It did not note which version was champion."""
+    run, first = trained()
+    run.promote(first)
+    run, second = trained()
+    run.client.delete_tag(second.run_id, registry.CHAMPION_BEFORE)
+
+    assert "" == run.promote(second)
+    assert ("2", "") == champion(mlflow, second)

@@ -43,6 +43,25 @@ class ClusterFaults:
         self.node.execute("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", "SIGKILL", container)
         return container
 
+    @contextmanager
+    def kept_down(self, service):
+        """The pods of a Deployment are gone while the block runs; afterwards it is ready."""
+        deployments = client.AppsV1Api(self.node.api())
+
+        def scale(replicas):
+            deployments.patch_namespaced_deployment_scale(service, NAMESPACE, {"spec": {"replicas": replicas}})
+
+        try:
+            scale(0)
+            wait_until(lambda: self.instance(service) is None, BACK_S, f"{service} is not down")
+            yield
+        finally:
+            scale(1)
+            wait_until(lambda: self._state(service) == "ready", BACK_S, f"{service} is not back")
+
+    def _state(self, service):
+        return {one.service: one.state for one in self.stack.runtime.status()}[service]
+
     def freeze_jvm(self, service):
         """Stop the JVM of a service as a hanging disk would; return which instance that was."""
         container = wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run")
@@ -78,7 +97,6 @@ class ClusterFaults:
         """Wait until a service is ready again in another container."""
 
         def restarted():
-            found = {one.service: one.state for one in self.stack.runtime.status()}
-            return found[service] == "ready" and self.instance(service) not in (None, old)
+            return self._state(service) == "ready" and self.instance(service) not in (None, old)
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

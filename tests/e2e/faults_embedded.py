@@ -2,11 +2,12 @@
 
 import os
 import signal
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 
 import psutil
 
-from apps.common.waiting import wait_until
+from apps.common.waiting import pause, wait_until
 
 BACK_S = 90
 
@@ -29,6 +30,31 @@ class EmbeddedFaults:
         for victim in [*process.children(recursive=True), process]:
             victim.send_signal(signal.SIGKILL)
         return process.pid
+
+    @contextmanager
+    def kept_down(self, service):
+        """A service is down while the block runs: it is killed as often as it is started; afterwards it is ready."""
+        over = threading.Event()
+
+        def keep_down():
+            while not over.is_set():
+                with suppress(psutil.Error):
+                    if self.instance(service):
+                        self.kill(service)
+                pause(0.1)
+
+        killer = threading.Thread(target=keep_down)
+        killer.start()
+        try:
+            wait_until(lambda: self._state(service) != "ready", BACK_S, f"{service} is not down")
+            yield
+        finally:
+            over.set()
+            killer.join()
+            wait_until(lambda: self._state(service) == "ready", BACK_S, f"{service} is not back")
+
+    def _state(self, service):
+        return next(one.state for one in self.stack.runtime.status() if one.service == service)
 
     def freeze_jvm(self, service):
         """Stop the JVM of a service as a hanging disk would; return which instance that was."""
@@ -62,8 +88,6 @@ class EmbeddedFaults:
         """Wait until a service is ready again as another process."""
 
         def restarted():
-            return self.instance(service) not in (None, old) and any(
-                one.service == service and one.state == "ready" for one in self.stack.runtime.status()
-            )
+            return self.instance(service) not in (None, old) and self._state(service) == "ready"
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

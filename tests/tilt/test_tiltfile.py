@@ -91,7 +91,7 @@ def test_every_service_is_a_resource_that_waits_for_what_it_needs():
 
     assert [one.name for one in stack.services] == [name for name in resources if name != "topics"]
     for service in stack.services:
-        assert set(service.needs) <= set(resources[service.name]["resource_deps"])
+        assert set(service.all_needs) <= set(resources[service.name]["resource_deps"])
 
 
 def test_every_chart_is_told_what_up_tells_it():

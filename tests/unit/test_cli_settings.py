@@ -22,6 +22,7 @@ from stack.cli.console import show
 from stack.cli.settings import OWN, catalogue, choose, differences, models, parse, unused
 from stack.cli.stack import Stack, _say, retry_failed_release
 from stack.environment import ROOT
+from tests.toys import toy
 from tests.unit.texts import DOCUMENTS, messages, modules
 
 FREE = {setting.name for setting in catalogue() if not setting.set_by}
@@ -228,14 +229,14 @@ def test_a_release_that_failed_is_tried_again_with_other_settings(tmp_path):
     A new release of the failed version is asked for; one that did not fail is left alone.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    orchestrator.roll_out("1")
+    orchestrator.roll_out(toy("1"))
     retry_failed_release(orchestrator)
-    assert Release(1, "1", ReleaseState.STARTING) == orchestrator.wanted_release()
+    assert Release(1, toy("1"), ReleaseState.STARTING) == orchestrator.wanted_release()
 
     orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.FAILED)
     retry_failed_release(orchestrator)
 
-    assert Release(2, "1", ReleaseState.STARTING) == orchestrator.wanted_release()
+    assert Release(2, toy("1"), ReleaseState.STARTING) == orchestrator.wanted_release()
 
 
 def test_a_line_about_the_shell_is_said_once(capsys):

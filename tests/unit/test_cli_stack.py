@@ -70,11 +70,22 @@ def test_up_without_options_takes_those_of_the_last_up(stack, monkeypatch, capsy
 
 
 def test_up_with_any_option_takes_exactly_these(stack, capsys):
-    """What is said on the command line stands for itself: nothing of the last up is mixed in."""
-    stack.up(BATON_TREES="30")
+    """What is said on the command line stands for itself: nothing of the last up is mixed in but its data's dataset."""
+    stack.up(BATON_HEAP="1g")
 
-    assert {"BATON_DATASET": "used_cars", "BATON_TREES": "30"} == stack.settings
-    assert "dataset used_cars instead of boston_housing, trees 30 instead of 40" in capsys.readouterr().err
+    assert {"BATON_DATASET": "boston_housing", "BATON_HEAP": "1g"} == stack.settings
+    assert "trees 20 instead of 40, heap 1g instead of none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_another_dataset_on_the_same_data_is_refused_with_the_remedy(stack, monkeypatch, runs):
+    """Whether it runs or not: the model, the batches and the waiting requests are the other dataset's."""
+    runtime = StillRuntime(stack.state, runs=runs)
+    monkeypatch.setattr(Stack, "runtime", runtime)
+
+    with pytest.raises(BatonError, match=r"must stay boston_housing; got used_cars; first run \./baton reset, which"):
+        stack.up("used_cars")
+    assert (0, KEPT) == (runtime.ups, stack.settings)
 
 
 def test_the_first_up_without_options_is_of_used_cars(stack, capsys):
@@ -110,7 +121,7 @@ def test_a_failed_up_that_left_nothing_running_keeps_the_settings_before(stack, 
     """The next ``up`` without options starts what ran last, not what never did."""
     monkeypatch.setattr(Stack, "runtime", StillRuntime(stack.state, failure=BatonError("no room")))
     with pytest.raises(BatonError, match="no room"):
-        stack.up("used_cars")
+        stack.up(BATON_TREES="30")
 
     assert KEPT == stack.settings
 

@@ -15,10 +15,11 @@ from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack.cli import status
 from stack.cli.console import show
 from stack.cli.stack import Mode
-from stack.cli.status import problems_of
+from stack.cli.status import champion_problems, problems_of
 from stack.embedded.process import Identity
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.runtime import GONE, ServiceStatus
+from tests.toys import toy
 
 NOBODY = Identity(2**22 - 3, 1.0)  # no process has this number and this time of birth
 
@@ -113,7 +114,7 @@ def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys)
     for name, outcome in (("b-1", Outcome.COULD_NOT), ("b-2", Outcome.CRASHED)):
         orchestrator.start_training(name, f"hash of {name}")
         orchestrator.fail_training(f"hash of {name}", outcome, f"the reason of {name}")
-    orchestrator.roll_out("7")
+    orchestrator.roll_out(toy("7"))
     orchestrator.fail_release(1, Outcome.COULD_NOT, "MLflow must answer")
     store = ListedBatches(landing=["b-2", "b-3"], used=["b-0", "b-1"], refused=[])
     known = {
@@ -136,3 +137,42 @@ def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys)
     assert re.search(r"b-2 +landing +training: failed; crashed \(1 try\), again in \d s: the reason of b-2", said)
     assert re.search(r"b-3 +landing +training: absent\n", said)
     assert json.loads(json.dumps(known))["batches"]["landing"][0]["outcome"] == "crashed"
+
+
+SERVES = {"version": "3", "release": 5, "state": "serving"}
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({}, ""),
+        ({"serving": None, "champion": None}, ""),
+        ({"serving": SERVES, "champion": "3", "versions": [{"version": "3"}]}, ""),
+        ({"serving": SERVES}, ""),
+        ({"serving": SERVES, "champion": None}, "got none, while version 3 serves; point it at one"),
+        ({"serving": SERVES, "champion": None, "versions": [{"version": "3"}]}, "while version 3 serves; point it"),
+        (
+            {"serving": SERVES, "champion": None, "versions": [{"version": "2"}]},
+            "while version 3 serves, and MLflow has that version no more; point it at one: ./baton open mlflow --mode",
+        ),
+    ],
+    ids=["nothing known", "nothing yet", "well", "MLflow away", "versions unknown", "alias taken away", "deleted"],
+)
+def test_an_alias_that_is_gone_while_something_serves_is_a_problem(known, said):
+    """Nothing new is rolled out then, and a restart rests on the files kept in HDFS: status says what mends it."""
+    problems = champion_problems(known, Mode.CLUSTER)
+
+    assert bool(said) == len(problems)
+    assert all(said in text for text in problems)
+
+
+@pytest.mark.parametrize(("champion", "shown"), [("1", True), ("2", False)])
+def test_a_version_that_was_not_made_champion_says_why_until_it_is(capsys, champion, shown):
+    """The reason of its training stands beside its metrics."""
+    version = {"version": "2", "batch": "b-2", "withheld": "the alias was moved", "metrics": {"test_r2": 0.9}}
+    known = {"services": [], "set": {}, "champion": champion, "versions": [version]}
+
+    for part in status.tables(known):
+        show(part)
+
+    assert shown is ("test_r2 0.9  not made champion: the alias was moved" in capsys.readouterr().out)

@@ -11,6 +11,7 @@ from apps.orchestrator.port import ReleaseState
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Stack
 from stack.cli.wait import Condition, Hopeless, wait_for
+from tests.toys import toy
 
 
 def test_what_is_not_so_in_time_gives_exit_code_1(checkout):
@@ -46,7 +47,7 @@ class Loop(Pipeline):
 
     def serve(self, version):
         """Let a version serve."""
-        self.supervised.roll_out(version)
+        self.supervised.roll_out(toy(version))
         self.supervised.mark_release(self.supervised.wanted_release(), ReleaseState.SERVING)
 
     def refusal(self, batch):

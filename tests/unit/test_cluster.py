@@ -9,12 +9,14 @@ import pytest
 import yaml
 
 from apps.common.errors import SettingsError
+from apps.common.target import Target
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState
 from stack import services
 from stack.cli import bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 from stack.cluster.node import NodeNetwork
+from tests.toys import toy
 
 NETWORK = NodeNetwork("172.18.0.2", "172.18.0.1")
 
@@ -68,11 +70,24 @@ def test_a_wanted_release_stands_where_its_pods_are(serving, conditions, state):
     It serves when a ready pod has its number; it failed when Kubernetes gave up on one that does not.
     """
     told = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}
-    ready = Release(serving, "7", ReleaseState.SERVING) if serving else None
+    ready = Release(serving, toy("7"), ReleaseState.SERVING) if serving else None
 
     found = orchestrator._wanted(deployment(annotations=told, conditions=conditions), ready)  # noqa: SLF001
 
-    assert Release(3, "7", state) == found
+    assert Release(3, Target("", "7"), state) == found
+
+
+@pytest.mark.parametrize("target", [Target("cars", "7", "run", "a" * 64), Target("cars", "7")])
+def test_a_release_is_read_from_the_annotations_that_a_roll_out_writes(target):
+    """
+    Model, version, run and manifest are told on; a patch says every one, lest one of the release before stays.
+    """
+    before = orchestrator._annotations(3, Target("other", "6", "other", "b" * 64))  # noqa: SLF001
+    patched = before | orchestrator._annotations(4, target)  # noqa: SLF001
+
+    found = orchestrator._wanted(deployment(annotations=patched), None)  # noqa: SLF001
+
+    assert Release(4, target, ReleaseState.STARTING) == found
 
 
 def test_a_deadline_of_the_roll_out_before_is_not_held_against_this_one():

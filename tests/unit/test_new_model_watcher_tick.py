@@ -5,10 +5,12 @@ import structlog
 
 from apps.common.exit_codes import Outcome
 from apps.common.registry import Version
+from apps.common.target import Target
 from apps.new_model_watcher.tick import GivenUp, RollOut, decide
 from apps.new_model_watcher.watcher import NewModelWatcher
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Release, ReleaseState, Served
+from tests.toys import toy
 
 SERVING, STARTING, FAILED = ReleaseState.SERVING, ReleaseState.STARTING, ReleaseState.FAILED
 
@@ -17,16 +19,16 @@ SERVING, STARTING, FAILED = ReleaseState.SERVING, ReleaseState.STARTING, Release
     ("champion", "served", "action"),
     [
         (None, Served(None, None), None),
-        (None, Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), None),
-        ("1", Served(None, None), RollOut("1")),
-        ("1", Served(None, Release(1, "1", STARTING)), None),
-        ("1", Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), None),
-        ("2", Served(Release(1, "1", SERVING), Release(1, "1", SERVING)), RollOut("2")),
-        ("2", Served(Release(1, "1", SERVING), Release(2, "2", STARTING)), None),
-        ("3", Served(Release(1, "1", SERVING), Release(2, "2", STARTING)), RollOut("3")),
-        ("1", Served(Release(2, "2", SERVING), Release(2, "2", SERVING)), RollOut("1")),
-        ("2", Served(Release(1, "1", SERVING), Release(2, "2", FAILED)), GivenUp("2", 2)),
-        ("1", Served(Release(1, "1", SERVING), Release(2, "2", FAILED)), RollOut("1")),
+        (None, Served(Release(1, toy("1"), SERVING), Release(1, toy("1"), SERVING)), None),
+        ("1", Served(None, None), RollOut(toy("1"))),
+        ("1", Served(None, Release(1, toy("1"), STARTING)), None),
+        ("1", Served(Release(1, toy("1"), SERVING), Release(1, toy("1"), SERVING)), None),
+        ("2", Served(Release(1, toy("1"), SERVING), Release(1, toy("1"), SERVING)), RollOut(toy("2"))),
+        ("2", Served(Release(1, toy("1"), SERVING), Release(2, toy("2"), STARTING)), None),
+        ("3", Served(Release(1, toy("1"), SERVING), Release(2, toy("2"), STARTING)), RollOut(toy("3"))),
+        ("1", Served(Release(2, toy("2"), SERVING), Release(2, toy("2"), SERVING)), RollOut(toy("1"))),
+        ("2", Served(Release(1, toy("1"), SERVING), Release(2, toy("2"), FAILED)), GivenUp(toy("2"), 2)),
+        ("1", Served(Release(1, toy("1"), SERVING), Release(2, toy("2"), FAILED)), RollOut(toy("1"))),
     ],
     ids=[
         "no version yet",
@@ -46,7 +48,26 @@ def test_what_serves_follows_the_alias(champion, served, action):
     """
     A roll-out is asked for when, and only when, the newest release is not of the champion's version.
     """
-    assert action == decide(champion, served)
+    assert action == decide(champion and toy(champion), served)
+
+
+@pytest.mark.parametrize("state", [SERVING, STARTING, FAILED])
+@pytest.mark.parametrize(
+    "champion",
+    [
+        Target("toys", "1", "another run", "a" * 64),
+        Target("toys", "1", "run", "b" * 64),
+        Target("cars", "1", "run", "a" * 64),
+    ],
+    ids=["a model that was begun again", "another manifest", "another dataset"],
+)
+def test_a_version_is_more_than_its_number(champion, state):
+    """
+    A champion of the same number that is another model's, another run's or of other files is rolled out as a release.
+    """
+    release = Release(1, Target("toys", "1", "run", "a" * 64), state)
+
+    assert RollOut(champion) == decide(champion, Served(release, release))
 
 
 class AliasHistory:
@@ -62,7 +83,7 @@ class AliasHistory:
     def fresh_watcher(self):
         """As after a restart."""
         return NewModelWatcher(
-            champion=lambda: self.alias and Version("cars", self.alias, "run", {}),
+            champion=lambda: self.alias and Version("toys", self.alias, f"run of {self.alias}", {}),
             orchestrator=self.orchestrator,
             log=self.log,
         )
@@ -100,7 +121,7 @@ def test_a_failed_version_is_reported_once_and_not_tried_again_until_the_alias_m
     history.tick("1", then=SERVING)
     history.tick("2", then=SERVING)
 
-    assert Release(4, "2", SERVING) == history.orchestrator.served().serving
+    assert Release(4, toy("2"), SERVING) == history.orchestrator.served().serving
 
 
 def test_a_watcher_that_is_started_again_asks_for_nothing_twice(history):
@@ -149,3 +170,18 @@ def test_a_version_that_could_not_start_is_still_wanted_and_not_asked_for_again(
 
     assert ["info", "info"] == history.lines()
     assert 2 == history.orchestrator.wanted_release().release
+
+
+def test_a_release_of_an_earlier_baton_is_asked_for_again_by_its_names(history):
+    """
+    Its state file knows the version alone; the next release says of which model and run it is, and that is all.
+    """
+    history.tick("1", then=SERVING)
+    folder = history.orchestrator._files.folder  # noqa: SLF001
+    (folder / "release.json").unlink()
+    (folder / "served.json").write_text('{"release": 1, "version": "1", "state": "serving", "failure": null}')
+
+    for _ in range(3):
+        history.tick("1", then=SERVING)
+
+    assert Release(2, toy("1"), SERVING) == history.orchestrator.served().serving

@@ -7,9 +7,11 @@ import pytest
 
 from apps.common.errors import Unavailable
 from apps.common.exit_codes import Outcome
+from apps.common.target import Target
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Release, ReleaseState, TrainingState
 from apps.orchestrator.state_files import StateFiles
+from tests.toys import toy
 
 
 class Killed(BaseException):
@@ -71,9 +73,9 @@ def test_a_release_marked_by_a_killed_supervisor_is_served_or_starting_never_los
 
     def steps(point):
         orchestrator = EmbeddedOrchestrator(tmp_path / str(point))
-        orchestrator.roll_out("1")
+        orchestrator.roll_out(toy("1"))
         orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
-        orchestrator.roll_out("2")
+        orchestrator.roll_out(toy("2"))
         orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
         orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.FAILED)
 
@@ -84,7 +86,7 @@ def test_a_release_marked_by_a_killed_supervisor_is_served_or_starting_never_los
 
         assert served.serving is not None
         assert served.wanted.release >= served.serving.release
-        assert EmbeddedOrchestrator(tmp_path / str(point)).roll_out("3") > served.wanted.release
+        assert EmbeddedOrchestrator(tmp_path / str(point)).roll_out(toy("3")) > served.wanted.release
 
 
 def test_the_supervisor_finds_what_was_asked_for_and_what_it_started(tmp_path):
@@ -130,17 +132,17 @@ def test_a_late_word_on_an_older_training_or_release_is_void(tmp_path):
     orchestrator.mark_training("a", TrainingState.SUCCEEDED)
     orchestrator.fail_training("a", Outcome.CRASHED)
     for version in ("1", "2"):
-        orchestrator.roll_out(version)
-    orchestrator.mark_release(Release(2, "2", ReleaseState.STARTING), ReleaseState.SERVING)
+        orchestrator.roll_out(toy(version))
+    orchestrator.mark_release(Release(2, toy("2"), ReleaseState.STARTING), ReleaseState.SERVING)
 
-    orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.SERVING)
-    orchestrator.mark_release(Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)
+    orchestrator.mark_release(Release(1, toy("1"), ReleaseState.STARTING), ReleaseState.SERVING)
+    orchestrator.mark_release(Release(1, toy("1"), ReleaseState.STARTING), ReleaseState.FAILED)
     orchestrator.fail_release(1, Outcome.REFUSED)
     orchestrator.fail_release(2, Outcome.REFUSED)
 
     assert TrainingState.FAILED is orchestrator.trainings()["a"].state
     assert TrainingState.REQUESTED is orchestrator.trainings()["b"].state
-    assert Release(2, "2", ReleaseState.SERVING) == orchestrator.served().serving == orchestrator.served().wanted
+    assert Release(2, toy("2"), ReleaseState.SERVING) == orchestrator.served().serving == orchestrator.served().wanted
 
 
 def test_a_release_that_could_not_start_waits_and_one_that_is_at_fault_has_failed(tmp_path):
@@ -148,11 +150,11 @@ def test_a_release_that_could_not_start_waits_and_one_that_is_at_fault_has_faile
     What could not be done stays wanted, with its reason and its tries; a refusal or the third crash ends the wish.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    orchestrator.roll_out("1")
+    orchestrator.roll_out(toy("1"))
     for _ in range(20):
         orchestrator.fail_release(1, Outcome.COULD_NOT, "MLflow must answer")
     waiting = orchestrator.served().wanted
-    assert 1 == orchestrator.roll_out("1")
+    assert 1 == orchestrator.roll_out(toy("1"))
     orchestrator.fail_release(1, Outcome.REFUSED, "golden rows differ")
     refused = orchestrator.served().wanted
     orchestrator.fail_release(1, Outcome.COULD_NOT, "a late word")
@@ -165,7 +167,7 @@ def test_a_release_that_could_not_start_waits_and_one_that_is_at_fault_has_faile
     assert (ReleaseState.FAILED, "golden rows differ") == (refused.state, refused.failure.reason)
     assert refused == orchestrator.served().wanted
 
-    assert 2 == orchestrator.roll_out("2")
+    assert 2 == orchestrator.roll_out(toy("2"))
     for _ in range(3):
         assert ReleaseState.STARTING is orchestrator.served().wanted.state
         orchestrator.fail_release(2, Outcome.CRASHED)
@@ -178,13 +180,13 @@ def test_a_release_that_serves_no_longer_is_withdrawn(tmp_path, state):
     A release that has to start again, or fails while it serves, does not count as serving.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    orchestrator.roll_out("1")
+    orchestrator.roll_out(toy("1"))
     orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
 
     orchestrator.mark_release(orchestrator.wanted_release(), state)
 
     assert orchestrator.served().serving is None
-    assert Release(1, "1", state) == orchestrator.served().wanted
+    assert Release(1, toy("1"), state) == orchestrator.served().wanted
 
 
 @pytest.mark.parametrize(
@@ -195,14 +197,14 @@ def test_a_damaged_file_counts_as_absent_and_is_written_anew(tmp_path, damage):
     Half a file, as a power cut leaves it, stops nobody; release numbers still grow beyond what serves.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    orchestrator.roll_out("1")
+    orchestrator.roll_out(toy("1"))
     orchestrator.mark_release(orchestrator.wanted_release(), ReleaseState.SERVING)
     orchestrator.start_training("b-0001", "a")
     for name in ("training.json", "release.json"):
         (tmp_path / "orchestrator" / name).write_text(damage)
 
     assert {} == orchestrator.trainings()
-    assert 2 == orchestrator.roll_out("2")
+    assert 2 == orchestrator.roll_out(toy("2"))
     orchestrator.start_training("b-0001", "a")
     assert "b-0001" == orchestrator.pending_training().batch
 
@@ -214,7 +216,7 @@ def test_a_state_folder_that_cannot_be_written_is_unavailable(tmp_path):
     (tmp_path / "orchestrator").write_text("")
 
     with pytest.raises(Unavailable, match="state folder must be readable and writable"):
-        EmbeddedOrchestrator(tmp_path).roll_out("1")
+        EmbeddedOrchestrator(tmp_path).roll_out(toy("1"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_a_state_folder_that_cannot_be_written_is_unavailable(tmp_path):
         ("roll_out", ("2",)),
         ("start_training", ("b-0002", "b")),
         ("mark_training", ("a", TrainingState.RUNNING)),
-        ("mark_release", (Release(1, "1", ReleaseState.STARTING), ReleaseState.FAILED)),
+        ("mark_release", (Release(1, toy("1"), ReleaseState.STARTING), ReleaseState.FAILED)),
     ],
 )
 def test_a_writer_waits_for_the_one_before_it(tmp_path, verb, arguments):
@@ -231,7 +233,7 @@ def test_a_writer_waits_for_the_one_before_it(tmp_path, verb, arguments):
     While one process holds the lock, what another one decides is not written; afterwards it is.
     """
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    orchestrator.roll_out("1")
+    orchestrator.roll_out(toy("1"))
     orchestrator.start_training("b-0001", "a")
     if verb == "start_training":
         orchestrator.mark_training("a", TrainingState.FAILED)
@@ -253,7 +255,7 @@ def test_a_writer_waits_for_the_one_before_it(tmp_path, verb, arguments):
 def ask_often(folder, version):
     """What one of several processes does."""
     for _ in range(50):
-        EmbeddedOrchestrator(folder).roll_out(version)
+        EmbeddedOrchestrator(folder).roll_out(toy(version))
 
 
 def test_processes_that_ask_at_once_get_numbers_of_their_own(tmp_path):
@@ -273,3 +275,21 @@ def test_processes_that_ask_at_once_get_numbers_of_their_own(tmp_path):
     assert sorted(seen) == seen
     assert [0, 0] == [process.exitcode for process in processes]
     assert 2 <= EmbeddedOrchestrator(tmp_path).wanted_release().release <= 100
+
+
+def test_files_that_an_earlier_baton_wrote_are_read(tmp_path):
+    """
+    A release was a version's number then: what else it is of is not known, and its failure still is.
+    """
+    folder = tmp_path / "orchestrator"
+    folder.mkdir()
+    failure = '{"outcome": "could not", "at": 5.0, "reason": "MLflow must answer", "tries": 2, "crashes": 0}'
+    (folder / "served.json").write_text('{"release": 3, "version": "7", "state": "serving", "failure": null}')
+    (folder / "release.json").write_text(f'{{"release": 4, "version": "8", "state": "starting", "failure": {failure}}}')
+
+    served = EmbeddedOrchestrator(tmp_path).served()
+
+    assert Release(3, Target("", "7"), ReleaseState.SERVING) == served.serving
+    told = (served.wanted.release, served.wanted.target, served.wanted.failure.tries)
+    assert (4, Target("", "8"), 2) == told
+    assert 5 == EmbeddedOrchestrator(tmp_path).roll_out(Target("toys", "8"))

@@ -61,6 +61,31 @@ def test_asking_for_one_service_brings_what_it_needs_and_nothing_else():
     assert {"mlflow", "postgres", "new-model-watcher"} == services.load().closure(["new-model-watcher"])
 
 
+@pytest.mark.parametrize(
+    ("ready", "may"),
+    [
+        ({"kafka", "mlflow"}, True),
+        ({"kafka", "namenode"}, True),
+        ({"kafka", "namenode", "mlflow"}, True),
+        ({"kafka", "postgres", "datanode"}, False),
+        ({"namenode", "mlflow"}, False),
+        (set(), False),
+    ],
+)
+def test_the_server_starts_with_kafka_and_either_hdfs_or_mlflow(ready, may):
+    """What serves can be started again while one of the two that have its files is away."""
+    assert may is services.load().service("prediction-server").may_start(ready)
+
+
+def test_what_is_needed_instead_of_each_other_is_brought_up_all_the_same():
+    """A stack with a server has HDFS and MLflow, and starts it after both; a need that is none is named."""
+    stack = services.load()
+    order = [one.name for one in stack.start_order(["prediction-server"])]
+
+    assert {"postgres", "mlflow", "kafka", "namenode", "prediction-server"} == set(order)
+    assert "prediction-server" == order[-1]
+
+
 def test_an_address_is_made_of_the_host_and_the_named_port():
     """An address follows the port that stack.yaml gives."""
     stack = services.load()
@@ -88,6 +113,8 @@ def test_every_problem_is_reported_at_once(raw):
     ("name", "field", "value", "sentence"),
     [
         ("mlflow", "needs", ["postgrse"], "mlflow.needs must be one of"),
+        ("prediction-server", "needs_one_of", ["hdfs"], "prediction-server.needs_one_of must be one of"),
+        ("mlflow", "needs_one_of", ["prediction-server"], "mlflow.needs must be free of cycles"),
         ("postgres", "needs", ["mlflow"], "postgres.needs must be free of cycles"),
         ("kafka", "ports", {"broker": 15432}, "kafka.ports.broker must be free; postgres.ports.sql has it"),
         ("kafka", "ports", {"broker": 70000}, "kafka.ports.broker must be 1-65535"),

@@ -1,5 +1,6 @@
 """The supervisor's decisions, as functions of what it sees."""
 
+import json
 import os
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from apps.common.exit_codes import CRASHED, FAILED, REFUSED, Outcome
 from apps.common.ready_file import heartbeat
+from apps.common.target import Target
 from apps.orchestrator.port import Release, ReleaseState
 from stack.embedded.supervisor import loop
 from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Backoff
@@ -18,6 +20,7 @@ from stack.embedded.supervisor.server import READY_FILE, ServerProcess
 from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.logs import LOG_LIMIT, bound, last_lines, search, worst_line
+from tests.toys import toy
 
 
 def test_a_service_that_keeps_crashing_is_started_ever_more_rarely():
@@ -72,7 +75,7 @@ def server(release, *, alive=True, ready=True, silent=1.0, tries=1):
 
 def wish(release, state=ReleaseState.STARTING):
     """A release that was asked for."""
-    return Release(release, f"v{release}", state)
+    return Release(release, toy(f"v{release}"), state)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +171,26 @@ def test_what_a_supervisor_writes_its_successor_reads(tmp_path):
     written = (
         ServiceRecord("kafka", ServiceState.READY, 1.5, pid=1, created=2.5),
         ServiceRecord("trainer", ServiceState.WAITING, 2.0),
+        ServiceRecord("prediction-server", ServiceState.READY, 3.0, release=1, target=toy("7"), folder="/x"),
     )
     records.write_plan(plan)
     records.write_status(written, plan)
 
     assert plan == SupervisorRecords(tmp_path).plan()
     assert (written, plan) == (SupervisorRecords(tmp_path).status().records, SupervisorRecords(tmp_path).status().plan)
+
+
+@pytest.mark.parametrize(("version", "target"), [("7", Target("", "7")), ("", None), (None, None)])
+def test_records_that_an_earlier_baton_wrote_are_read(tmp_path, version, target):
+    """A server's record named a version only; one that waits for a first one, and every other service, named none."""
+    old = {"service": "prediction-server", "state": "ready", "since": 1.5, "release": 3, "version": version}
+    (tmp_path / "supervisor").mkdir()
+    written = {"plan": {"services": [], "settings": {}}, "services": [old]}
+    (tmp_path / "supervisor" / "status.json").write_text(json.dumps(written))
+
+    (record,) = SupervisorRecords(tmp_path).status().records
+
+    assert (3, target) == (record.release, record.target)
 
 
 def test_a_record_of_a_dead_process_says_stopped():

@@ -37,7 +37,7 @@ class Rollout:
     ) -> None:
         """``environment`` is every app's."""
         self.name = service.name
-        self._needs = set(service.needs)
+        self._service = service
         self._launch = Launch(service, context, environment)
         self._log = context.log(service.name)
         self._orchestrator = orchestrator
@@ -79,7 +79,8 @@ class Rollout:
     def advance(self, ready: set[str]) -> None:
         """Take the next step; no step waits for another process."""
         self._reap_leaving()
-        if not self._needs <= ready and not self.children:
+        may_start = self._service.may_start(ready)
+        if not may_start and not self.children:
             return
         self._note_death()
         wanted = self._orchestrator.wanted_release()
@@ -88,10 +89,10 @@ class Rollout:
             self._serving.seen() if self._serving else None,
             self._next.seen() if self._next else None,
             wanted,
-            due=time.monotonic() >= self._due and self._needs <= ready,
-            next_due=time.time() >= retry_at and self._needs <= ready,
+            due=time.monotonic() >= self._due and may_start,
+            next_due=time.time() >= retry_at and may_start,
         )
-        self._act(action, wanted, self._needs - ready)
+        self._act(action, wanted, set(self._service.all_needs) - ready)
 
     def _act(self, action: Action, wanted: Release | None, unwell: set[str]) -> None:
         if action is Action.RESTART:
@@ -99,7 +100,7 @@ class Rollout:
         elif action is Action.REPLACE and self._serving:
             self._serving.discard()
         elif action is Action.BEGIN and wanted:
-            self._next = self._launch.start(self.name + NEXT, wanted.release, wanted.version)
+            self._next = self._launch.start(self.name + NEXT, wanted.release, wanted.target)
         elif self._next and action is Action.ABANDON:
             self._drop_next(self._next)
         elif self._next and action is Action.FAIL:
@@ -110,10 +111,10 @@ class Rollout:
     def _restart(self) -> None:
         served = self._orchestrator.served().serving
         before = self._serving
-        release, version = (served.release, served.version) if served else (0, "")
+        release, target = (served.release, served.target) if served else (0, None)
         if before:
             before.discard()
-        self._serving = self._launch.start(self.name, release, version, before.record if before else None)
+        self._serving = self._launch.start(self.name, release, target, before.record if before else None)
 
     def _note_death(self) -> None:
         """When the server that served is found dead: say why, and when it is started again."""
@@ -145,9 +146,9 @@ class Rollout:
             if self._serving.child:
                 self._serving.child.send(signal.SIGTERM)
             self._leaving.append((self._serving, time.monotonic() + LEAVE_S))
-        self._orchestrator.mark_release(
-            Release(server.release, server.version, ReleaseState.STARTING), ReleaseState.SERVING
-        )
+        if server.target:
+            served = Release(server.release, server.target, ReleaseState.STARTING)
+            self._orchestrator.mark_release(served, ReleaseState.SERVING)
         server.record = replace(server.record, service=self.name, restarts=0)
         self._serving, self._next = server, None
         self._backoff = Backoff()

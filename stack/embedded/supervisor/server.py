@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apps.common.ready_file import ReadyFile, heartbeat
+from apps.common.target import Target
 from stack.embedded.process import Child
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.ending import Ending, crash, ending
@@ -34,13 +35,19 @@ class Launch:
         """Where the servers' own folders are."""
         return self.context.folder("servers")
 
-    def start(self, name: str, release: int, version: str, before: ServiceRecord | None = None) -> "ServerProcess":
-        """Start a server of ``release``; ``before`` is the record of the same release, which died."""
+    def start(
+        self, name: str, release: int, target: Target | None, before: ServiceRecord | None = None
+    ) -> "ServerProcess":
+        """
+        Start a server of ``release``, which waits for a first version where there is no ``target``.
+
+        ``before`` is the record of the same release, which died.
+        """
         folder = self.folder / f"{release}-{time.time_ns()}"
         (folder / "scratch").mkdir(parents=True)
         variables = {
             **self.environment,
-            "BATON_MODEL_VERSION": version,
+            **(target.variables() if target else {}),
             "BATON_RELEASE": str(release),
             "BATON_READY_FILE": str(folder / READY_FILE),
             "BATON_SCRATCH": str(folder / "scratch"),
@@ -58,7 +65,7 @@ class Launch:
             pid=child.identity.pid,
             created=child.identity.created,
             release=release,
-            version=version,
+            target=target,
             folder=str(folder),
         )
         return ServerProcess(record, child, log_start)
@@ -86,9 +93,9 @@ class ServerProcess:
         return self.record.release or 0
 
     @property
-    def version(self) -> str:
-        """Its version; empty when it waits for the first one."""
-        return self.record.version or ""
+    def target(self) -> Target | None:
+        """What it serves; None when it waits for the first version."""
+        return self.record.target
 
     def seen(self) -> Seen:
         """How the server looks now; its record is brought up to date."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common.files import write_whole
+from apps.common.target import Target
 from stack.embedded.process import Identity
 from stack.runtime import GONE
 
@@ -33,7 +34,7 @@ class ServiceState(StrEnum):
 
 @dataclass(frozen=True)
 class ServiceRecord:
-    """One service as ``status`` shows it; a server also names its release, version and folder."""
+    """One service as ``status`` shows it; a server also names folder, release and what it serves, if anything."""
 
     service: str
     state: ServiceState
@@ -43,7 +44,7 @@ class ServiceRecord:
     pid: int | None = None
     created: float | None = None
     release: int | None = None
-    version: str | None = None
+    target: Target | None = None
     folder: str | None = None
 
     @property
@@ -103,9 +104,7 @@ class SupervisorRecords:
         raw = self._read("status.json")
         if raw is None:
             return SupervisorStatus()
-        records = tuple(
-            ServiceRecord(**{**record, "state": ServiceState(record["state"])}) for record in raw["services"]
-        )
+        records = tuple(map(_record, raw["services"]))
         return SupervisorStatus(records, RunPlan(tuple(raw["plan"]["services"]), raw["plan"]["settings"]))
 
     def _read(self, name: str) -> dict[str, Any] | None:
@@ -117,3 +116,10 @@ class SupervisorRecords:
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         write_whole(self.folder / name, json.dumps(content, indent=1))
+
+
+def _record(raw: dict[str, Any]) -> ServiceRecord:
+    version = raw.pop("version", None)  # an earlier Baton wrote it in place of ``target``
+    told = {"version": version} if version else raw
+    target = Target.from_json(told) if version or raw.get("target") else None
+    return ServiceRecord(**{**raw, "state": ServiceState(raw["state"]), "target": target})
