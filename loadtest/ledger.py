@@ -11,9 +11,11 @@ from pathlib import Path
 
 from apps.common.messages import PROBE_PREFIX, Answer, Expected, Position, Send, first_answers
 from loadtest.answer_checks import AnswerChecks, Wrong
+from loadtest.answer_order import OrderJudgement, judge_order
 from loadtest.timing import Handover, Latency, RequestWait, Silence, handovers, latency, longest, silences
 
 SAMPLE = 5  # how many offenders a sentence names
+UNKNOWN_SHARE = 0.001  # of the requests may stay unacknowledged where nobody stopped the broker
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Verdict:
     wrong: tuple[Wrong, ...]
     foreign: int  # answers to nobody here, such as another run's requests
     compared: int  # answers whose value was compared with what their version predicts
-    out_of_order: int  # first answers that came after the answer to a later request of their partition
+    order: OrderJudgement  # of all answers, those to other runs' requests too
     latency: Latency
     silence: Silence | None
     versions: tuple[str, ...]
@@ -61,6 +63,7 @@ class Verdict:
             "repeats": self.repeats,
             "wrong": len(self.wrong) if self.compared else None,
             "compared": self.compared,
+            "out_of_order": self.order.broken if self.order.judged else None,
             "p50_ms": _rounded(self.latency.p50_ms),
             "p99_ms": _rounded(self.latency.p99_ms),
             "longest_silence_ms": _rounded(self.longest_silence_ms),
@@ -74,13 +77,13 @@ class Verdict:
             **self.to_json(),
             "unknown": self.unknown,
             "foreign": self.foreign,
-            "out_of_order": self.out_of_order,
             "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
             "silence": asdict(self.silence) if self.silence else None,
             "releases": list(self.releases),
             "handovers": [asdict(handover) for handover in self.handovers],
             "missing_ids": list(self.missing),
             "wrong_answers": [asdict(wrong) for wrong in self.wrong],
+            "order": asdict(self.order),
         }
 
 
@@ -143,11 +146,14 @@ def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
     return unanswered.ids
 
 
-def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected]) -> Verdict:
+def check(
+    sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected], *, executors: bool = False
+) -> Verdict:
     """
     Check one run: ``sends`` is the whole journal, ``answers`` everything a reader saw, in the order it was seen.
 
-    Without ``expected`` the values of the answers are not compared; everything else is checked all the same.
+    Without ``expected`` the values of the answers are not compared; everything else is checked all the same. A server
+    with ``executors`` may answer again what it answered before it lost one.
     """
     checks = AnswerChecks(sends, expected)
     own = [answer for answer in answers if checks.concerns(answer)]
@@ -175,7 +181,7 @@ def check(sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[E
         wrong=tuple(checks.wrong(own)),
         foreign=len(answers) - len(own) - len(probes),
         compared=sum(1 for answer in own if checks.can_compare(answer)),
-        out_of_order=_out_of_order(firsts),
+        order=judge_order(sends, answers, executors=executors),
         latency=latency(waits),
         silence=longest(all_silences),
         versions=tuple(dict.fromkeys(answer.model_version for answer in firsts)),
@@ -192,32 +198,39 @@ def _is_probe(answer: Answer) -> bool:
     return answer.request_id.startswith(PROBE_PREFIX)
 
 
-def _out_of_order(firsts: Iterable[Answer]) -> int:
-    highest: dict[int, int] = {}
-    late = 0
-    for answer in firsts:
-        late += answer.in_offset < highest.get(answer.in_partition, -1)
-        highest[answer.in_partition] = max(answer.in_offset, highest.get(answer.in_partition, -1))
-    return late
-
-
-def problems(verdict: Verdict, min_versions: int = 1, *, must_compare: bool = False) -> list[str]:
+def problems(
+    verdict: Verdict, min_versions: int = 1, *, must_compare: bool = False, broker_stops: bool = False
+) -> list[str]:
     """
     What is wrong with a run, as sentences; empty when all is well and the run could have shown otherwise.
 
-    With ``must_compare`` a run whose values were never compared is a failure too.
+    With ``must_compare`` a run whose values were never compared is a failure too. Any number of requests may stay
+    unacknowledged only where the run itself had the broker stop: ``broker_stops``.
     """
     sentences = []
     if not verdict.sent:
         sentences.append("requests must be sent; got none; nothing is proven by an empty run")
     elif not verdict.acked:
         sentences.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
+    elif verdict.unknown > UNKNOWN_SHARE * verdict.sent and not broker_stops:
+        sentences.append(
+            f"all but {UNKNOWN_SHARE:.1%} of the requests must be acknowledged; got {verdict.unknown} of "
+            f"{verdict.sent} that were not; see the sender's log"
+        )
     if verdict.missing:
         some = ", ".join(verdict.missing[:SAMPLE])
         sentences.append(f"every acknowledged request must be answered; {len(verdict.missing)} not: {some}")
     if verdict.wrong:
         some = ". ".join(f"{wrong.request_id} at {wrong.position}: {wrong.reason}" for wrong in verdict.wrong[:SAMPLE])
         sentences.append(f"every answer must be right; {len(verdict.wrong)} not: {some}")
+    if verdict.order.broken:
+        some = ". ".join(
+            f"process {one.process} in partition {one.partition}: {one.reason}" for one in verdict.order.first[:SAMPLE]
+        )
+        sentences.append(
+            f"one process must answer a partition's requests in order and leave none out; {verdict.order.broken} "
+            f"answers do not: {some}"
+        )
     if must_compare and not verdict.compared:
         sentences.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
     if len(verdict.versions) < min_versions:

@@ -146,11 +146,14 @@ def table(verdict: Verdict) -> Table:
     where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
     compared = f"{verdict.compared:,} compared with what their versions predict" if verdict.compared else ""
+    order = verdict.order
+    ordered = f"{order.judged:,} held against the one before of their process" if order.judged else ""
     rows: list[tuple[str | Text, ...]] = [
         ("sent", f"{verdict.sent:,}", f"{verdict.acked:,} acknowledged, in {verdict.duration_s:.0f} s"),
         ("answered", f"{verdict.answered:,}", f"{verdict.rejected:,} of them rejected, {verdict.repeats:,} repeats"),
         ("missing", _good_if_none(len(verdict.missing)) if verdict.acked else "nothing sent", ""),
         ("wrong", _good_if_none(len(verdict.wrong)) if verdict.compared else "not compared", compared),
+        ("out of order", _good_if_none(order.broken) if order.judged else "not judged", ordered),
         ("p50", as_ms(spread.p50_ms), f"p95 {as_ms(spread.p95_ms)}"),
         ("p99", as_ms(spread.p99_ms), f"p99.9 {as_ms(spread.p999_ms)}, worst {as_ms(spread.worst_ms)}"),
         ("silence", as_ms(verdict.longest_silence_ms), f"the longest: {where}" if where else ""),

@@ -114,8 +114,8 @@ class Answer:
     """
     One record of the answers topic: a prediction, or a rejection with its reasons.
 
-    ``seen_at`` is the reader's clock in seconds (``time.time``). ``in_timestamp`` (milliseconds since 1970), ``model``
-    and ``process`` are None in answers of a server that did not write them.
+    ``seen_at`` is the reader's clock in seconds (``time.time``). ``in_timestamp`` (milliseconds since 1970), ``model``,
+    ``process`` and ``topic_id`` (of the requests) are None in answers of a server that did not write them.
     """
 
     request_id: str
@@ -129,6 +129,7 @@ class Answer:
     in_timestamp: int | None = None
     model: str | None = None
     process: str | None = None
+    topic_id: str | None = None
 
     @property
     def position(self) -> Position:
@@ -145,7 +146,9 @@ def decode_answer(
         place = int(named[IN_PARTITION]), int(named[IN_OFFSET])
         version, release = named[MODEL_VERSION].decode(), int(named[RELEASE])
         timestamp = int(named[IN_TIMESTAMP]) if IN_TIMESTAMP in named else None
-        model, process = (named[name].decode() if name in named else None for name in (MODEL, PROCESS))
+        model, process, topic_id = (
+            named[name].decode() if name in named else None for name in (MODEL, PROCESS, IN_TOPIC_ID)
+        )
         body = json.loads(value or b"")  # last: the value of a foreign record may be large
         return Answer(
             request_id=(key or b"").decode(),
@@ -159,6 +162,7 @@ def decode_answer(
             in_timestamp=timestamp,
             model=model,
             process=process,
+            topic_id=topic_id,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):  # a foreign record may hold anything
         return None

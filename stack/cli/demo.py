@@ -196,4 +196,7 @@ def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
         print(json.dumps(verdict.to_json()))
     else:
         show(table(verdict))
-    return 1 if problems(verdict) else 0
+    wrong = problems(verdict)
+    for sentence in wrong:
+        err.print(sentence)
+    return 1 if wrong else 0

@@ -19,6 +19,7 @@ def run(*, lost: int = 0, altered: int = 0, slow: int = -1, second: str = "5") -
             prediction=100.0 + (n < altered),
             rejection=None,
             seen_at=send.sent_at + (0.8 if n == slow else 0.002),
+            process="one" if n < 400 else "two",
         )
         for n, send in enumerate(sends)
     ]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,6 +149,25 @@ def test_the_question_whether_a_report_can_be_written_changes_none_that_is_there
     Outputs(report).require_writable()
 
     assert "the one before" == report.read_text()
+
+
+def test_traffic_says_why_it_failed(tmp_path, monkeypatch, capsys):
+    """The exit code is 1, and the sentence that explains it goes to stderr."""
+
+    class Ledger:
+        def __init__(self, *_):
+            self.watch = lambda _: None
+            self.verdict = lambda _: run(lost=3)
+
+        def traffic(self, *_):
+            return nullcontext()
+
+    pipeline = SimpleNamespace(served_version=lambda: "4", environment={})
+    monkeypatch.setattr("stack.cli.demo.LiveLedger", Ledger)
+    code = demo_module.traffic(SimpleNamespace(pipeline=lambda: pipeline, state=tmp_path), 50, 1, as_json=True)
+
+    assert 1 == code
+    assert "3 not: r597, r598, r599" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")

@@ -31,6 +31,16 @@ def test_an_answer_is_read_from_key_headers_and_value():
     assert (1, 42) == record().position
 
 
+def test_an_answer_names_its_process_and_the_topic_of_its_request():
+    """
+    Both are headers; an answer without them is one all the same.
+    """
+    named = record(headers=[*HEADERS, ("process", b"p1"), ("in_topic_id", b"t1")])
+
+    assert ("p1", "t1") == (named.process, named.topic_id)
+    assert (None, None) == (record().process, record().topic_id)
+
+
 def test_a_rejection_has_a_reason_and_no_prediction():
     """
     A rejection is an answer too.

@@ -35,7 +35,17 @@ def says(version: str, partition: int, offset: int) -> Expected:
 def answer(send: Send, version: str, release: int, seen_at: float) -> Answer:
     assert send.position
     right = says(version, *send.position)
-    return Answer(send.request_id, *send.position, version, release, right.prediction, right.rejection, seen_at)
+    return Answer(
+        send.request_id,
+        *send.position,
+        version,
+        release,
+        right.prediction,
+        right.rejection,
+        seen_at,
+        process=f"process-{release}",
+        topic_id="t",
+    )
 
 
 def history(count: int = 40, handover: int = 20, delay: float = 0.003) -> History:
@@ -61,7 +71,7 @@ def test_a_right_history_is_green(right):
 
     assert problems(verdict, 2) == []
     assert (verdict.sent, verdict.acked, verdict.answered) == (len(right.sends),) * 3
-    assert (verdict.missing, verdict.wrong, verdict.repeats, verdict.foreign, verdict.out_of_order) == ((), (), 0, 0, 0)
+    assert (verdict.missing, verdict.wrong, verdict.repeats, verdict.foreign) == ((), (), 0, 0)
     assert (verdict.versions, verdict.releases) == (("4", "5"), (1, 2))
     assert verdict.compared == len(right.sends)
 
@@ -81,10 +91,10 @@ def test_a_deleted_answer_is_missing(right, pick):
 @briefly
 @given(histories, picks, picks)
 def test_a_doubled_answer_is_a_repeat(right, pick, later):
-    """An answer that comes again is counted and changes nothing else."""
+    """An answer that comes again, from another process, is counted and changes nothing else."""
     at = pick % len(right.answers)
     place = at + 1 + later % (len(right.answers) - at)
-    doubled = replace(right.answers[at], seen_at=right.answers[-1].seen_at)
+    doubled = replace(right.answers[at], seen_at=right.answers[-1].seen_at, process="another")
     verdict = right.judge([*right.answers[:place], doubled, *right.answers[place:]])
 
     assert verdict.repeats == 1
@@ -153,19 +163,6 @@ def test_an_answer_moved_to_another_offset_is_wrong(right, pick, by):
 
 
 @briefly
-@given(histories.filter(lambda right: len(right.sends) > 3), picks)
-def test_answers_that_change_places_are_out_of_order(right, pick):
-    """A reader that sees a later request of a partition answered first says so, and loses nothing."""
-    at = pick % (len(right.answers) - 2)
-    swapped = list(right.answers)
-    swapped[at], swapped[at + 2] = swapped[at + 2], swapped[at]
-    verdict = right.judge(swapped)
-
-    assert verdict.out_of_order == 1
-    assert (verdict.missing, verdict.wrong) == ((), ())
-
-
-@briefly
 @given(histories, picks)
 def test_an_answer_under_another_id_is_wrong(right, pick):
     """The answer at an offset must name the request that stands there."""
@@ -215,13 +212,27 @@ def test_without_an_acknowledgement_nothing_is_owed():
 
     assert (verdict.sent, verdict.acked, verdict.unknown) == (42, 40, 2)
     assert (verdict.missing, verdict.foreign) == ((), 0)
-    assert problems(verdict, 2) == []
+    assert problems(verdict, 2, broker_stops=True) == []
+
+
+@pytest.mark.parametrize(("count", "unknown", "said"), [(999, 1, []), (998, 2, ["2 of 1000"]), (1, 999, ["999 of"])])
+def test_a_run_most_of_which_nobody_acknowledged_proves_nothing(count, unknown, said):
+    """Above a thousandth it fails, though nothing is owed; unless the run itself had the broker stop."""
+    right = history(count, handover=count)
+    lost = [Send(f"lost{n}", None, None, sent_at=100.0, acked_at=None, error="timed out") for n in range(unknown)]
+    verdict = check([*right.sends, *lost], right.answers, right.expected)
+
+    found = problems(verdict)
+
+    assert len(said) == len(found)
+    assert all(f"must be acknowledged; got {text}" in sentence for text, sentence in zip(said, found, strict=True))
+    assert [] == problems(verdict, broker_stops=True)
 
 
 def test_other_peoples_answers_are_foreign_and_probes_are_nothing():
     """Answers to nobody here are counted and ignored; the probes of starting servers are not even counted."""
     right = history()
-    foreign = replace(right.answers[0], request_id="yesterday", in_offset=900, model_version="1")
+    foreign = replace(right.answers[0], request_id="yesterday", in_offset=900, model_version="1", process="x")
     probe = replace(foreign, request_id=f"{PROBE_PREFIX}1", in_offset=901)
     verdict = right.judge([foreign, probe, *right.answers])
 
@@ -278,22 +289,23 @@ def test_a_handover_is_told():
     """When the new release began, the silence around it, the overlap, its repeats and the late answers of the old."""
     right = history()
     late = right.answers[22]
-    again = [replace(answer(right.sends[n], "4", 1, right.answers[n].seen_at + 0.004)) for n in (20, 21)]
-    by_old = replace(answer(right.sends[22], "4", 1, late.seen_at))
-    answers = sorted([*right.answers[:22], by_old, *again, *right.answers[23:]], key=lambda one: one.seen_at)
+    again = [answer(right.sends[n], "4", 1, right.answers[n].seen_at + 0.004) for n in (20, 21)]
+    by_old = answer(right.sends[22], "4", 1, late.seen_at)
+    answers = sorted([*right.answers[:22], by_old, *again, *right.answers[22:]], key=lambda one: one.seen_at)
     (told,) = right.judge(answers).handovers
 
     assert (told.release, told.version, told.after_release, told.at) == (2, "5", 1, right.answers[20].seen_at)
     assert told.silence_ms == pytest.approx(3)
     assert told.overlap_s == pytest.approx(0.02)
-    assert (told.repeats, told.late) == (2, 1)
+    assert (told.repeats, told.late) == (3, 1)
     assert problems(right.judge(answers), 2) == []
 
 
 def test_an_old_release_that_answers_late_is_reported_and_no_fault():
     """A paused server that wakes up repeats old answers: no second hand-over, nothing missing, nothing wrong."""
     right = history()
-    zombie = [replace(one, seen_at=right.answers[-1].seen_at + 30) for one in right.answers[10:20]]
+    late = right.answers[-1].seen_at + 30
+    zombie = [replace(one, seen_at=late, process="paused") for one in right.answers[10:20]]
     verdict = right.judge([*right.answers, *zombie])
 
     assert (verdict.repeats, len(verdict.handovers)) == (10, 1)
@@ -301,9 +313,9 @@ def test_an_old_release_that_answers_late_is_reported_and_no_fault():
 
 
 def test_the_figures_for_programs_have_exactly_these_names():
-    """``demo --json`` promises thirteen names, counts and a list of version names, and is valid JSON."""
+    """``demo --json`` promises fourteen names, counts and a list of version names, and is valid JSON."""
     figures = history().judge().to_json()
-    counts = "sent acked answered missing rejected repeats wrong compared"
+    counts = "sent acked answered missing rejected repeats wrong compared out_of_order"
 
     assert list(figures) == [*counts.split(), "p50_ms", "p99_ms", "longest_silence_ms", "versions", "duration_s"]
     assert (figures["missing"], figures["wrong"], figures["rejected"]) == (0, 0, 6)

@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from loadtest.answer_order import OrderBreak, OrderJudgement
 from loadtest.chart import clock
 from loadtest.ledger import Verdict, check
 from loadtest.report import DROP, TRAINED, BatchRow, Event, Timeline, VersionRow, as_ms, as_number, render, table
 from tests.unit.sample_run import BEGAN, run
 
+BROKEN = OrderBreak("a process", 1, 7, "it went back from 9 to 7")
 TIMELINE = Timeline(
     dataset="used_cars",
     events=[Event(BEGAN + 1, "used_cars-0002 lands", DROP), Event(BEGAN + 3, "version 5 is champion", TRAINED)],
@@ -175,6 +177,27 @@ def test_a_verdict_without_a_request_shows_no_zero(page):
 
     assert "nothing sent" in lines["missing"]
     assert "missing nothing sent" in text_of(page(check([], [], []), Timeline("used_cars")))
+
+
+@pytest.mark.parametrize(
+    ("order", "in_table", "on_page"),
+    [
+        (OrderJudgement(598, 0, ()), "0", "out of order 0 of 598 answers"),
+        (OrderJudgement(0, 0, ()), "not judged", "out of order - of 0 answers"),
+        (OrderJudgement(598, 1, (BROKEN,)), "1", "Answers out of order a process 1/7 it went back from 9 to 7"),
+    ],
+)
+def test_the_order_is_told_where_it_could_be_judged(page, order, in_table, on_page):
+    """Table and page count the answers that broke it, the page tells the first; without a judgement there is no 0."""
+    verdict = replace(run(), order=order)
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table(verdict))
+    (line,) = (line for line in console.export_text().splitlines() if line.startswith("out of order"))
+    text = text_of(page(verdict))
+
+    assert line.removeprefix("out of order").strip().startswith(in_table)
+    assert on_page in text
+    assert bool(order.broken) == ("This run failed" in text) == ("a process in partition 1: it went back" in text)
 
 
 @pytest.mark.parametrize(
