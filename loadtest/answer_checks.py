@@ -34,7 +34,11 @@ class AnswerChecks:
         for send in sends:
             self.ids_at[send.position].update({send.request_id} if send.acknowledged else ())
             self.positions[send.request_id].update({send.position} if send.acknowledged and send.position else ())
-        self.expected = {(line.model_version, line.in_partition, line.in_offset): line for line in expected}
+        self.expected: dict[tuple[str, int, int], Expected] = {}
+        self.second_opinions: dict[tuple[str, int, int], Expected] = {}
+        for line in expected:
+            lines = self.second_opinions if line.second_opinion else self.expected
+            lines[line.model_version, line.in_partition, line.in_offset] = line
 
     def concerns(self, answer: Answer) -> bool:
         """Whether the answer stands at one of our requests, or names one."""
@@ -44,6 +48,10 @@ class AnswerChecks:
         """Whether it is known what the answer must be: what it answers still stands there."""
         stands = self.id_at.get(answer.position, answer.request_id)
         return stands == answer.request_id and (answer.model_version, *answer.position) in self.expected
+
+    def has_second_opinion(self, answer: Answer) -> bool:
+        """Whether code of its own has computed what the answer must be, too."""
+        return self.can_compare(answer) and (answer.model_version, *answer.position) in self.second_opinions
 
     def wrong(self, answers: Sequence[Answer]) -> Iterator[Wrong]:
         """Every answer that breaks a promise, repeats included."""
@@ -78,13 +86,23 @@ class AnswerChecks:
         gone = answer.request_id != self.id_at.get(answer.position)
         if gone and answer.request_id in self.ids_at.get(answer.position, ()):
             return  # its request is gone: a broker that lost the end of its log has used the offset again
-        right = self.expected.get((answer.model_version, *answer.position))
+        place = answer.model_version, *answer.position
+        right, second = self.expected.get(place), self.second_opinions.get(place)
         if right is None:
             yield f"nothing is known of what version {answer.model_version} says to it"
-        elif answer.rejection != right.rejection:
-            yield f"rejection must be {right.rejection!r}; got {answer.rejection!r}"
-        elif not _close(answer.prediction, right.prediction):
-            yield f"version {answer.model_version} predicts {right.prediction}; got {answer.prediction}"
+        elif difference := _difference(answer, right):
+            yield difference
+        elif second and (difference := _difference(answer, second)):
+            yield f"{difference}: so says code that shares nothing with the server's"
+
+
+def _difference(answer: Answer, right: Expected) -> str:
+    """How the answer differs from what it must be; empty where it does not."""
+    if answer.rejection != right.rejection:
+        return f"rejection must be {right.rejection!r}; got {answer.rejection!r}"
+    if not _close(answer.prediction, right.prediction):
+        return f"version {answer.model_version} predicts {right.prediction}; got {answer.prediction}"
+    return ""
 
 
 def _finite(got: object) -> bool:

@@ -5,6 +5,7 @@ Pure functions of three records: the sender's journal, the answers in the order 
 version predicts for each request, computed afresh. So the checker can itself be checked, with invented histories.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Verdict:
     wrong: tuple[Wrong, ...]
     foreign: int  # answers to nobody here, such as another run's requests
     compared: int  # answers whose value was compared with what their version predicts
+    second_opinions: dict[str, int]  # version -> how many of its answers were compared with a second opinion, too
     order: OrderJudgement  # of all answers, those to other runs' requests too
     latency: Latency
     silence: Silence | None
@@ -77,6 +79,7 @@ class Verdict:
             **self.to_json(),
             "unknown": self.unknown,
             "foreign": self.foreign,
+            "second_opinions": self.second_opinions,
             "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
             "silence": asdict(self.silence) if self.silence else None,
             "releases": list(self.releases),
@@ -181,6 +184,7 @@ def check(
         wrong=tuple(checks.wrong(own)),
         foreign=len(answers) - len(own) - len(probes),
         compared=sum(1 for answer in own if checks.can_compare(answer)),
+        second_opinions=dict(Counter(answer.model_version for answer in own if checks.has_second_opinion(answer))),
         order=judge_order(sends, answers, executors=executors),
         latency=latency(waits),
         silence=longest(all_silences),
@@ -231,8 +235,14 @@ def problems(
             f"one process must answer a partition's requests in order and leave none out; {verdict.order.broken} "
             f"answers do not: {some}"
         )
+    alone = [version for version in verdict.versions if version not in verdict.second_opinions]
     if must_compare and not verdict.compared:
         sentences.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
+    elif must_compare and alone:
+        sentences.append(
+            f"answers of each version must be compared with a second opinion; got none of {', '.join(alone)}; "
+            "see the rescorer's log"
+        )
     if len(verdict.versions) < min_versions:
         seen = ", ".join(verdict.versions) or "none"
         sentences.append(

@@ -145,7 +145,9 @@ def table(verdict: Verdict) -> Table:
     silence = verdict.silence
     where = f"partition {silence.partition}, {chart.clock(silence.began - verdict.began)}" if silence else ""
     spread = verdict.latency
-    compared = f"{verdict.compared:,} compared with what their versions predict" if verdict.compared else ""
+    second = sum(verdict.second_opinions.values())
+    again = f", {second:,} of them twice" if second else ""
+    compared = f"{verdict.compared:,} compared with what their versions predict{again}" if verdict.compared else ""
     order = verdict.order
     ordered = f"{order.judged:,} held against the one before of their process" if order.judged else ""
     rows: list[tuple[str | Text, ...]] = [

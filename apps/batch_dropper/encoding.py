@@ -21,7 +21,7 @@ def encode(dataset: Dataset, row: Row) -> Request:
     """
     The request that asks for this row's target: all its cells but the target's and the empty ones.
 
-    A plain number is written as it stands in the file, so that a server that reads it as text reads the same text.
+    A plain number is written as it stands in the file, so that the server reads the number that a training would read.
     """
     cells = [
         f"{json.dumps(column.name)}: {_cell(column, row[column.name])}"

@@ -70,13 +70,18 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What ``model_version`` must answer to the request at a position: a prediction or a rejection."""
+    """
+    What ``model_version`` must answer to the request at a position: a prediction or a rejection.
+
+    A ``second_opinion`` was computed by code that shares nothing with the server's; there is one of a sample.
+    """
 
     model_version: str
     in_partition: int
     in_offset: int
     prediction: float | None
     rejection: str | None
+    second_opinion: bool = False
 
     def to_json(self) -> str:
         """One line of the rescorer's file, without its end."""

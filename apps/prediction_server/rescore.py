@@ -1,8 +1,8 @@
 """
-What each version predicts for every request in the topic, computed by a batch job: the checker's second opinion.
+What each version predicts for every request in the topic, computed by a batch job: what the checker compares with.
 
 The same functions as the server's, without its stream: an answer that differs was lost, mixed up or made by another
-version than it says.
+version than it says. A fault in these functions is seen by the second opinion, which has its own for a sample.
 """
 
 import sys
@@ -20,6 +20,7 @@ from apps.common.target import Target
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model, fetch
+from apps.prediction_server.second_opinion import Rejections, draw, second_opinions
 from apps.prediction_server.settings import RescoreSettings
 
 
@@ -47,14 +48,18 @@ def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterato
 
 
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
-    """Write one JSON line per version and request."""
+    """Write one JSON line per version and request, and one for each second opinion."""
     spark = session.start(settings, "rescore")
     records = all_requests(spark, settings.kafka_access, settings.names.requests)
     with settings.out.open("w") as out:
         for version in settings.versions.split(","):
             folder = settings.scratch / f"version-{version}"
-            model = fetch(settings.mlflow, Target(settings.names.model, version), folder)
+            target = Target(settings.names.model, version)
+            model, rejections = fetch(settings.mlflow, target, folder), Rejections()
             for line in expected(records, session.load_pipeline(spark, model), model):
+                rejections.note(line)
+                out.write(f"{line.to_json()}\n")
+            for line in second_opinions(spark, draw(records, rejections), version, folder):
                 out.write(f"{line.to_json()}\n")
     spark.stop()
     return DONE

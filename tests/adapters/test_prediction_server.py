@@ -439,7 +439,7 @@ def test_a_server_is_started_again_without_mlflow(serve, asked, hdfs, mlflow, ve
 
 def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, tmp_path):
     """
-    A batch job over the whole requests topic predicts, for each answer given so far, exactly what was answered.
+    A batch job over the whole topic predicts, for each answer given so far, what was answered; a second opinion agrees.
     """
     out = tmp_path / "expected.jsonl"
     told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_OUT": str(out)}
@@ -449,16 +449,21 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
         assert job.wait_end() == DONE, job.describe()
     finally:
         job.child.kill()
-    expected = {
-        (one.model_version, one.in_partition, one.in_offset): (one.prediction, one.rejection)
-        for one in read_expected(out)
-    }
-    answers = all_answers(kafka)
+    expected, second = (
+        {
+            (one.model_version, one.in_partition, one.in_offset): (one.prediction, one.rejection)
+            for one in read_expected(out)
+            if one.second_opinion is is_second
+        }
+        for is_second in (False, True)
+    )
+    answers = {one: (one.model_version, *one.position) for one in all_answers(kafka)}
 
     assert len(answers) > 100
-    assert [
-        one for one in answers if expected[one.model_version, *one.position] != (one.prediction, one.rejection)
-    ] == []
+    assert [one for one, place in answers.items() if expected[place] != (one.prediction, one.rejection)] == []
+    compared = {one: second[place] for one, place in answers.items() if place in second}
+    assert {versions["double"], versions["triple"]} == {one.model_version for one in compared}
+    assert [one for one, said in compared.items() if said != (one.prediction, one.rejection)] == []
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ def history(count: int = 40, handover: int = 20, delay: float = 0.003) -> Histor
     releases = [("4", 1) if n < handover else ("5", 2) for n in range(count)]
     answers = [answer(send, *served, send.sent_at + delay) for send, served in zip(sends, releases, strict=True)]
     expected = [says(version, n % 2, n // 2) for version in "45" for n in range(count)]
-    return History(sends, answers, expected)
+    sample = [replace(line, second_opinion=True) for line in expected if line.in_offset % 3 == 0]
+    return History(sends, answers, [*expected, *sample])
 
 
 histories = st.integers(2, 60).flatmap(
@@ -251,6 +252,36 @@ def test_a_run_that_proves_nothing_is_a_failure():
     assert "acknowledged" in problems(unheard)[0]
     assert "at least 3 versions; got 4, 5" in problems(right.judge(), 3)[0]
     assert problems(check(right.sends, right.answers, []), 2, must_compare=True)
+    assert problems(right.judge(), 2, must_compare=True) == []
+
+
+def test_a_version_without_a_second_opinion_is_not_proven():
+    """What only the server's own functions have computed may be wrong on both sides: the version is named."""
+    right = history()
+    alone = [line for line in right.expected if not (line.second_opinion and line.model_version == "5")]
+    verdict = check(right.sends, right.answers, alone)
+    (sentence,) = problems(verdict, 2, must_compare=True)
+
+    assert ["4"] == list(verdict.second_opinions)
+    assert "second opinion; got none of 5" in sentence
+    assert problems(verdict, 2) == []
+
+
+@pytest.mark.parametrize("place", [0, 6], ids=["a prediction", "a rejection"])
+def test_an_answer_that_the_second_opinion_contradicts_is_wrong(place):
+    """The server's functions agree with its answer, and both are wrong."""
+    right = history()
+    of_place = right.answers[place]
+    lines = [
+        replace(line, prediction=1.0, rejection=None)
+        if line.second_opinion and (line.in_partition, line.in_offset) == of_place.position
+        else line
+        for line in right.expected
+    ]
+    verdict = check(right.sends, right.answers, lines)
+
+    assert [of_place.request_id] == [one.request_id for one in verdict.wrong]
+    assert verdict.wrong[0].reason.endswith("so says code that shares nothing with the server's")
 
 
 def test_all_problems_come_together():
