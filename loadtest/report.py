@@ -90,7 +90,7 @@ def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
     page = environment.get_template("report.html.j2").render(
         verdict=verdict,
         timeline=timeline,
-        problems=problems(verdict, len(timeline.versions) or 1),
+        problems=problems(verdict, len(timeline.versions) or 1, must_compare=verdict.compared > 0),
         chart=chart.draw(verdict, timeline.drops(), timeline.trainings()),
         latencies=_latencies(verdict, timeline),
         metrics=sorted({name for version in timeline.versions for name in version.metrics}),

@@ -23,5 +23,10 @@ def run(*, lost: int = 0, altered: int = 0, slow: int = -1, second: str = "5") -
         )
         for n, send in enumerate(sends)
     ]
-    expected = [Expected(version, n % 2, n // 2, 100.0, None) for version in ("4", second) for n in range(600)]
+    expected = [
+        Expected(version, n % 2, n // 2, 100.0, None, second_opinion=again)
+        for version in ("4", second)
+        for n in range(600)
+        for again in (False, True)
+    ]
     return check(sends, answers[: 600 - lost], expected)

@@ -169,6 +169,19 @@ def test_a_verdict_without_a_comparison_shows_no_zero(page):
     assert verdict.to_json()["wrong"] is None
 
 
+def test_a_version_without_a_second_opinion_is_told(page):
+    """The page calls no run proven that the exit code calls a failure; where there is one, the table counts it."""
+    alone = replace(run(), second_opinions={"4": 400})
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table(alone))
+    text = text_of(page(alone))
+
+    assert "600 compared with what their versions predict, 400 of them twice" in console.export_text()
+    assert "This run failed" in text
+    assert "second opinion; got none of 5" in text
+    assert "second opinion 400 of these" in text
+
+
 def test_a_verdict_without_a_request_shows_no_zero(page):
     """Where nothing was sent nothing can be missing: table and page say that nothing was sent."""
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
