@@ -11,6 +11,12 @@ API = "egress.kubernetes[0].ipBlock.cidr=172.18.0.2/32"  # the one value that th
 HOST_PORTS = ("hostPorts.enabled=true", "hostPorts.from={172.18.0.1/32}")
 EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
+SECURED = (
+    "kafka.protocol=SASL_SSL",
+    "kafka.user=cars",
+    "kafka.passwordSecret.name=cars",
+    "kafka.caSecret.name=my-cluster-cluster-ca-cert",
+)
 VARIANTS = [
     *((chart, ()) for chart in CHARTS),
     ("postgres", ("existingSecret=mine",)),
@@ -27,6 +33,8 @@ VARIANTS = [
     ("kafka", (*HOST_PORTS, "persistence.storageClass=fast")),
     ("hdfs", (*HOST_PORTS, "datanode.persistence.storageClass=fast")),
     ("hdfs", ("datanode.replicas=3", "replication=2")),
+    ("pipeline", SECURED),
+    ("pipeline", (*EXECUTORS, *SECURED)),
     ("pipeline", EXECUTORS),
     ("pipeline", ("trainer.executors=1",)),
     ("pipeline", DEVELOPMENT),

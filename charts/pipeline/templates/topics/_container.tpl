@@ -32,4 +32,5 @@
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- include "pipeline.kafka.mount" . | nindent 4 }}
 {{- end }}
