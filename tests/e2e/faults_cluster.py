@@ -69,19 +69,6 @@ class ClusterFaults:
         self.node.execute(*listed, "pkill", "-STOP", "java")
         return container
 
-    @contextmanager
-    def away(self, service):
-        """A Deployment without a pod while the block runs."""
-        self._scale(service, 0)
-        try:
-            yield
-        finally:
-            self._scale(service, 1)
-
-    def _scale(self, service, replicas):
-        body = {"spec": {"replicas": replicas}}
-        client.AppsV1Api(self.node.api()).patch_namespaced_deployment_scale(service, NAMESPACE, body)
-
     def kill_pod(self, name):
         """End the container of one pod as a crash would."""
         pod = self.core.read_namespaced_pod(name, NAMESPACE)

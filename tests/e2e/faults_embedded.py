@@ -64,19 +64,6 @@ class EmbeddedFaults:
                 child.suspend()
         return process.pid
 
-    @contextmanager
-    def away(self, service):
-        """A service that takes connections and says nothing while the block runs."""
-        process = psutil.Process(self.instance(service))
-        members = [*process.children(recursive=True), process]
-        for member in members:
-            member.suspend()
-        try:
-            yield
-        finally:
-            for member in members:
-                member.resume()
-
     def kill_keeper(self):
         """End the supervisor, and start it again as a person would."""
         os.kill(self.instance("supervisor"), signal.SIGKILL)
