@@ -4,6 +4,7 @@ What the model registry says, over MLflow's REST interface.
 A watcher asks one question each few seconds; importing the whole of mlflow for it would cost 3 s and 200 MB.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import requests
 from apps.common.errors import ModelRefused, Unavailable
 from apps.common.target import Target
 
+TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of the variable
 CHAMPION = "champion"
 MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
 CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began
@@ -45,11 +47,17 @@ class Version:
 
 
 class _Session(requests.Session):
-    """MLflow is part of the stack: no proxy of the machine's environment stands in between."""
+    """
+    MLflow is part of the stack: no proxy of the machine's environment stands in between.
+
+    A server that wants a token is shown the one in the variable from which MLflow's own client takes it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
+        if token := os.environ.get(TOKEN):  # noqa: TID251 - as MLflow's own client does in the same process
+            self.headers["Authorization"] = f"Bearer {token}"
 
 
 def _get(mlflow: str, path: str, query: dict[str, str], absent: frozenset[str] = _ABSENT) -> dict[str, Any] | None:

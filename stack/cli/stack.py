@@ -10,6 +10,7 @@ from pathlib import Path
 from apps import datasets
 from apps.common.errors import BatonError
 from apps.common.files import make_private, write_whole
+from apps.common.names import DEFAULT_STACK
 from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
@@ -23,6 +24,8 @@ from stack.services import ServiceKind
 
 SETTINGS_FILE = "settings.json"
 DEFAULTS = {"BATON_DATASET": "used_cars"}
+OWN = {"BATON_DATASET": "dataset", "BATON_STACK": "name"}  # what cannot change while there is data
+OWN_DEFAULTS = {**DEFAULTS, "BATON_STACK": DEFAULT_STACK}
 
 
 class Mode(StrEnum):
@@ -114,9 +117,9 @@ class Stack:
         }
         if not given and (given := self.settings) not in ({}, DEFAULTS):
             _say(f"as at the last up: {', '.join(f'{name} {value}' for name, value in shown(given).items())}")
-        given = DEFAULTS | self._dataset | given
+        given = DEFAULTS | self._own | given
         datasets.get(given["BATON_DATASET"])
-        self._require_own_dataset(given["BATON_DATASET"])
+        self._require_own(given)
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
             raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
@@ -132,18 +135,19 @@ class Stack:
             retry_failed_release(self.runtime.attach().orchestrator)
 
     @property
-    def _dataset(self) -> dict[str, str]:
-        """The dataset of the last ``up``; nothing when there was none."""
-        return {name: value for name, value in self.settings.items() if name == "BATON_DATASET"}
+    def _own(self) -> dict[str, str]:
+        """What data belongs to, of the last ``up``; nothing when there was none."""
+        return {name: value for name, value in self.settings.items() if name in OWN}
 
-    def _require_own_dataset(self, dataset: str) -> None:
-        """Raise BatonError when the data is another dataset's: its requests would meet the other's model."""
-        kept = self._dataset.get("BATON_DATASET", dataset)
-        if kept != dataset:
-            raise BatonError(
-                f"the dataset of a stack that has data must stay {kept}; got {dataset}; first run "
-                f"./baton reset{self.mode.option}, which removes its data"
-            )
+    def _require_own(self, given: Mapping[str, str]) -> None:
+        """Raise BatonError when the data is another dataset's, or another stack's: it would serve with their model."""
+        kept = OWN_DEFAULTS | self._own if self.settings else {}
+        for name, value in kept.items():
+            if (got := given.get(name, OWN_DEFAULTS[name])) != value:
+                raise BatonError(
+                    f"the {OWN[name]} of a stack that has data must stay {value}; got {got}; first run "
+                    f"./baton reset{self.mode.option}, which removes its data"
+                )
 
     def _announce_changes(self, given: Mapping[str, str]) -> None:
         """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""

@@ -16,6 +16,7 @@ SECURED = (
     "kafka.user=cars",
     "kafka.passwordSecret.name=cars",
     "kafka.caSecret.name=my-cluster-cluster-ca-cert",
+    "mlflow.tokenSecret.name=mlflow",
 )
 VARIANTS = [
     *((chart, ()) for chart in CHARTS),

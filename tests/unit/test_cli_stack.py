@@ -77,14 +77,24 @@ def test_up_with_any_option_takes_exactly_these(stack, capsys):
     assert "trees 20 instead of 40, heap 1g instead of none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"dataset": "used_cars"},
+            r"dataset of .* must stay boston_housing; got used_cars; first run \./baton reset, which",
+        ),
+        ({"BATON_STACK": "cars"}, r"name of .* must stay baton; got cars; first run \./baton reset,"),
+    ],
+)
 @pytest.mark.parametrize("runs", [True, False])
-def test_another_dataset_on_the_same_data_is_refused_with_the_remedy(stack, monkeypatch, runs):
+def test_another_dataset_or_name_on_the_same_data_is_refused_with_the_remedy(stack, monkeypatch, runs, given, words):
     """Whether it runs or not: the model, the batches and the waiting requests are the other dataset's."""
     runtime = StillRuntime(stack.state, runs=runs)
     monkeypatch.setattr(Stack, "runtime", runtime)
 
-    with pytest.raises(BatonError, match=r"must stay boston_housing; got used_cars; first run \./baton reset, which"):
-        stack.up("used_cars")
+    with pytest.raises(BatonError, match=words):
+        stack.up(**given)
     assert (0, KEPT) == (runtime.ups, stack.settings)
 
 

@@ -28,6 +28,7 @@ spec:
         - configMapRef:
             name: apps
       env:
+        {{- include "pipeline.mlflow.token" .root | nindent 8 }}
         - name: BATON_TICK_S
           value: {{ .root.Values.delivery.tickSeconds | quote }}
         {{- if not .root.Values.development }}
