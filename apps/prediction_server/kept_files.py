@@ -5,8 +5,11 @@ The files of the versions that served last, kept in HDFS, so that what serves ca
 What lies in it is trusted no more than what MLflow gives, and is checked in the same way.
 """
 
+import queue
+import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +29,7 @@ MODELS = "models"
 SERVED = ".served"  # written each time a server is ready: the folder's time of change then says when it served last
 KEPT = 3  # versions: the one that serves, and those before it, which a person may roll back to
 AGAIN_S = 60
+ANSWER_S = 10  # for all files; it takes some tenths of a second
 AT_ONCE = 8  # small files: each waits for its block most of the time
 
 
@@ -102,12 +106,13 @@ def fetch(kept: KeptFiles, mlflow: str, target: Target, folder: Path, log: Bound
     """
     The files of a release's version in ``folder``, checked: those that are kept, else MLflow's.
 
-    HDFS is asked first, so that a server that is started again asks MLflow for nothing. Raises ModelRefused when the
-    version is at fault, Unavailable when it cannot be had now.
+    HDFS is asked first, so that a server that is started again asks MLflow for nothing. One that is silent is left to
+    itself after ANSWER_S, in a folder of its own. Raises ModelRefused when the version is at fault, Unavailable when
+    it cannot be had now.
     """
     away = ""
     try:
-        return kept.fetch(target, folder)
+        return _in_time(lambda: kept.fetch(target, folder / "kept"))
     except FileNotFoundError:
         pass
     except ModelRefused as error:
@@ -116,8 +121,28 @@ def fetch(kept: KeptFiles, mlflow: str, target: Target, folder: Path, log: Bound
         away = str(error)
         log.warning("HDFS is not asked for kept files", reason=away)
     try:
-        return model.fetch(mlflow, target, folder)
+        return model.fetch(mlflow, target, folder / "registered")
     except (ModelRefused, Unavailable) as error:
         if away:  # it may be kept there
             raise Unavailable(f"{error}; nor from HDFS: {away}") from error
         raise
+
+
+def _in_time(ask: Callable[[], Model]) -> Model:
+    """What ``ask`` returns or raises; Unavailable when it does neither in time: the client waits for minutes."""
+    done: queue.SimpleQueue[Model | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put(ask())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
+            done.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        outcome = done.get(timeout=ANSWER_S)
+    except queue.Empty as error:
+        raise Unavailable(f"HDFS must answer within {ANSWER_S} s; it does not; is the stack up?") from error
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -1,5 +1,7 @@
 """The files of what serves, kept in a real HDFS beside a real MLflow."""
 
+import socket
+import time
 import uuid
 
 import pytest
@@ -87,6 +89,19 @@ def test_a_version_that_can_be_had_nowhere_now_is_not_refused(kept, mlflow, vers
         kept_files.fetch(NO_HDFS, mlflow, version, tmp_path / "b", log)
     with pytest.raises(ModelRefused, match="version must be a registered one"):
         kept_files.fetch(kept, mlflow, version, tmp_path / "c", log)
+
+
+def test_an_hdfs_that_says_nothing_is_not_waited_for(mlflow, version, tmp_path, monkeypatch, log):
+    """It takes connections and answers none, as a NameNode does that hangs: MLflow is asked in time."""
+    monkeypatch.setattr(kept_files, "ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asked = KeptFiles(f"hdfs://127.0.0.1:{silent.getsockname()[1]}", "/baton")
+        began = time.monotonic()
+        copied = kept_files.fetch(asked, mlflow, version, tmp_path / "first", log)
+
+    assert checksums(tmp_path / "version") == checksums(copied.folder)
+    assert time.monotonic() - began < 10
+    assert ["HDFS must answer within 0.5 s; it does not; is the stack up?"] == warnings(log)
 
 
 def changed_file(files, folder, _own):
