@@ -9,7 +9,7 @@ import psutil
 
 from apps.common.waiting import pause, wait_until
 
-BACK_S = 90
+BACK_S = 180
 
 
 class EmbeddedFaults:
