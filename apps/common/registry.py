@@ -114,6 +114,11 @@ def metrics(mlflow: str, run_id: str) -> dict[str, float]:
     return {metric["key"]: float(metric["value"]) for metric in logged}
 
 
+def is_registered(mlflow: str, name: str, version: str) -> bool:
+    """Whether model ``name`` has this version."""
+    return _get(mlflow, "model-versions/get", {"name": name, "version": version}) is not None
+
+
 class Artifacts:
     """The files that the run of a version logged, through MLflow's artifact proxy; ``version`` is as registered."""
 

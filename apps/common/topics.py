@@ -27,6 +27,7 @@ HOUR_MS = 3_600_000
 ANSWER_MS = 3000
 RELIED_ON = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
 FOR_EVER = -1  # as a retention in milliseconds
+UNKNOWN = "nothing: Kafka does not tell its user"
 TAKEN = "OK"  # what the client says of a change that the broker took
 
 
@@ -113,19 +114,25 @@ def unfit(access: KafkaAccess, names: StackNames) -> list[str]:
     Somebody may have altered them since they were made.
     """
     with _connected(access) as admin:
-        found = {name: topic.configuration for name, topic in _found(admin, dict.fromkeys(names.pair)).items()}
+        return differences(_found(admin, dict.fromkeys(names.pair)), names)
+
+
+def differences(found: Mapping[str, TopicState], names: StackNames) -> list[str]:
+    """The same of topics as they were ``found``; a user to whom Kafka tells no configuration finds an empty one."""
     problems = [
-        f"topic {topic}: {name} must be {value}; got {configuration.get(name)}"
-        for topic, configuration in found.items()
-        for name, value in differing(RELIED_ON, configuration).items()
+        f"topic {name}: {setting} must be {value}; got {topic.configuration.get(setting, UNKNOWN)}"
+        for name, topic in found.items()
+        for setting, value in differing(RELIED_ON, topic.configuration).items()
     ]
-    if len(found) == len(names.pair):
-        kept, asked = (int(found[topic]["retention.ms"]) for topic in (names.answers, names.requests))
-        longest = asked + int(found[names.requests]["segment.ms"])
-        if kept != FOR_EVER and (asked == FOR_EVER or kept <= longest):
-            problems.append(
-                f"topic {names.answers}: retention.ms must be more than {longest}, how long requests stay; got {kept}"
-            )
+    try:
+        asked, kept = (found[name].configuration for name in names.pair)
+        longest, least = int(asked["retention.ms"]) + int(asked["segment.ms"]), int(kept["retention.ms"])
+    except KeyError:
+        return [*problems, f"the retention of {' and '.join(names.pair)} must be known; got {UNKNOWN}"]
+    if least != FOR_EVER and (int(asked["retention.ms"]) == FOR_EVER or least <= longest):
+        problems.append(
+            f"topic {names.answers}: retention.ms must be more than {longest}, how long requests stay; got {least}"
+        )
     return problems
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
 
-from apps.common import entry
+from apps.common import entry, registry
 from apps.common.exit_codes import DONE, FAILED
 from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
 from apps.common.waiting import pause
@@ -31,11 +31,24 @@ def work(settings: ServerSettings, log: BoundLogger) -> NoReturn:
     """Wait, or serve; end only by raising."""
     bind_contextvars(release=settings.release, version=settings.model_version)
     settings.ready_file.unlink(missing_ok=True)
-    if not settings.model_version:
+    if not settings.model_version or is_of_an_earlier_baton(settings, log):
         wait(settings)
     from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
 
     serve(settings, log, lambda: crash(FAILED))
+
+
+def is_of_an_earlier_baton(settings: ServerSettings, log: BoundLogger) -> bool:
+    """Whether the release names no model, and this stack's has no such version: it was called otherwise then."""
+    if not settings.release or settings.model_name:
+        return False
+    gone = not registry.is_registered(settings.mlflow, settings.names.model, settings.model_version)
+    if gone:
+        log.warning(
+            "an earlier Baton asked for this release; what it had in Kafka, HDFS and MLflow had other names, and stays",
+            advice="drop a batch: this stack begins anew",
+        )
+    return gone
 
 
 def wait(settings: ServerSettings) -> NoReturn:

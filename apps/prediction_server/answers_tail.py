@@ -15,7 +15,14 @@ from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL
 from apps.common.names import StackNames
 from apps.common.settings import option
 from apps.common.waiting import wait_until
-from apps.prediction_server.resume_offset import WINDOW, ResumePoint, StandingRequest, TailAnswer, resume_offset
+from apps.prediction_server.resume_offset import (
+    WINDOW,
+    Requests,
+    ResumePoint,
+    StandingRequest,
+    TailAnswer,
+    resume_offset,
+)
 
 POLL_MS = 200
 READ_S = 60  # for the tails of all partitions
@@ -43,16 +50,17 @@ class AnswersTail:
         ``deadline`` seconds, SettingsError when the topics' partitions differ in number, or when the newest answer of
         one is of another model.
         """
-        problem = ""
+        problem, patience = "", min(deadline, READ_S)
 
         def attempt() -> dict[int, ResumePoint] | None:
-            nonlocal problem
+            nonlocal problem, patience
             try:
-                return self._read(time.monotonic() + min(deadline, READ_S))
+                return self._read(time.monotonic() + patience)
             except (KafkaError, OSError) as error:
                 if (got := str(error) or type(error).__name__) != problem:
                     problem = got
                     self.log.warning("waiting for Kafka", reason=problem)
+                patience *= 2  # it may have been too short for so many partitions
                 waits()
                 return None
 
@@ -91,6 +99,7 @@ class AnswersTail:
                     records = records_between(consumer, place, first, min(last, end[place]), until)
                     return {record.offset: StandingRequest(record.key, record.timestamp) for record in records}
 
+                self._refuse_another_model(tails[place.partition], standing)
                 return resume_offset(tails[place.partition], standing, earliest[place], end[place])
 
             return {place.partition: point(place) for place in inputs}
@@ -124,15 +133,20 @@ class AnswersTail:
             found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first
         if foreign:
             self.log.warning("records in the answers topic are not ours", partition=partition, count=foreign)
-        self._refuse_another_model(found)
         return found
 
-    def _refuse_another_model(self, tail: list[TailAnswer]) -> None:
-        """Two servers of one topic that know different models would each leave out what the other answered."""
-        if tail and (other := tail[-1].model) not in (None, self.model):
+    def _refuse_another_model(self, tail: list[TailAnswer], standing: Requests) -> None:
+        """
+        Two servers of one topic that know different models would each leave out what the other answered.
+
+        Whoever writes a record with such a header and answers no request is none of them.
+        """
+        if not tail or (newest := tail[-1]).model in (None, self.model):
+            return
+        if newest.answers(standing(newest.offset, newest.offset + 1).get(newest.offset)):
             raise SettingsError(
-                f"{self.answers} must hold answers of {self.model}; got the newest of {other}; another stack has this "
-                f"one's name: give this one its own by ./baton up {option('stack', 'NAME')}"
+                f"{self.answers} must hold answers of {self.model}; got the newest of {newest.model}; another stack "
+                f"has this one's name: give this one its own by ./baton up {option('stack', 'NAME')}"
             )
 
 

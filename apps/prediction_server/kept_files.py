@@ -61,21 +61,33 @@ class KeptFiles:
             self.files.delete(there)
             raise
 
-    def keep(self, copied: Model) -> Model:
-        """The same with HDFS as its location, where executors read it too; does nothing when it is kept already."""
+    def keep(self, copied: Model) -> None:
+        """Copy a version's files there; does nothing when they are kept already."""
         there = self.folder(copied.manifest_sha256)
         if not self.files.exists(f"{there}/{MANIFEST}"):
             unfinished = f"{self.root}/{SCRATCH}/{uuid.uuid4().hex}"
-
-            def copy(file: Path) -> None:
-                self.files.upload(f"{unfinished}/{file.relative_to(copied.folder).as_posix()}", [file.read_bytes()])
-
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(copy, (path for path in copied.folder.rglob("*") if path.is_file())))
+            self._upload(copied, unfinished)
             self.files.make_folder(f"{self.root}/{MODELS}")
             self.files.delete(there)
             self.files.rename(unfinished, there)
-        return replace(copied, location=f"{self.files.url}{there}")
+
+    def share(self, copied: Model, location: str) -> Model:
+        """
+        The same with its files at the URL ``location``, a folder of this pod alone, where executors read them too.
+
+        They are those that were checked, and no others: what is kept may have been changed, or added to, since.
+        """
+        folder = location.removeprefix(self.files.url)
+        self.files.delete(folder)
+        self._upload(copied, folder)
+        return replace(copied, location=location)
+
+    def _upload(self, copied: Model, folder: str) -> None:
+        def copy(file: Path) -> None:
+            self.files.upload(f"{folder}/{file.relative_to(copied.folder).as_posix()}", [file.read_bytes()])
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(copy, (path for path in copied.folder.rglob("*") if path.is_file())))
 
     def note_served(self, sha256: str) -> None:
         """Say that the version with this manifest serves; only the KEPT that served last stay."""

@@ -19,7 +19,8 @@ class Look:
     What the topics show at the moment ``at`` (seconds, monotonic).
 
     By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest answer.
-    ``newest`` is the highest release among the newest answers. ``requests`` and ``answers`` count partitions.
+    ``newest`` is the highest release that answered since the look before, ``lost`` the partitions whose log lost its
+    end. ``requests`` and ``answers`` count partitions.
     """
 
     at: float
@@ -29,6 +30,7 @@ class Look:
     ends: Mapping[int, int]
     answered: Mapping[int, int]
     newest: int = 0
+    lost: tuple[int, ...] = ()
 
 
 @dataclass
@@ -61,6 +63,8 @@ class ProgressRules:
             return "the requests topic was made anew; the offsets of the old one mean nothing"
         if look.requests == look.answers > self.partitions:
             return f"the topics have {look.requests} partitions; this server reads {self.partitions}"
+        if look.lost:
+            return f"partition {look.lost[0]}: the log lost its end, and what stands there now is owed an answer"
         return self._stalled(look) or self._superseded(look)
 
     def unequal(self, look: Look) -> str | None:

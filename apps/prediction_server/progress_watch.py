@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from structlog.stdlib import BoundLogger
 
-from apps.common.messages import Writer, decode_answer
+from apps.common.messages import Answer, Writer, decode_answer
 from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.answers_tail import committed_reader, records_between
@@ -17,6 +17,8 @@ from apps.prediction_server.settings import ServerSettings
 
 DEADLINE_S = 3  # a broker that takes longer counts as away
 TAIL = 64  # answers of a partition that each look reads
+
+TailRecord = tuple[int, Answer]  # where an answer stands in its topic, and the answer
 
 
 class ProgressWatch:
@@ -40,6 +42,11 @@ class ProgressWatch:
         self.rules = ProgressRules(
             writer.release, writer.topic_id, len(offsets), settings.stall_s, self._owed, time.monotonic()
         )
+        self.process = writer.process
+        self._was_away = False
+        self._highest: dict[int, Answer] = {}  # by partition, as the next two: this process' answer to the last request
+        self._answered: dict[int, int] = {}
+        self._read: dict[int, int] = {}  # the end of the answers at the look before
         self._consumer: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
 
@@ -59,6 +66,7 @@ class ProgressWatch:
             except (KafkaError, OSError) as error:
                 self.log.warning("the broker does not answer the watch", reason=str(error))
                 self.rules.broker_away(time.monotonic())
+                self._was_away = True
                 self._close()
             except Exception:
                 self.log.exception("the watch failed")
@@ -68,30 +76,70 @@ class ProgressWatch:
 
     def look(self) -> Look:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
-        requests, answers = self.names.requests, self.names.answers
+        requests, answers = self.names.pair
         topics = {topic["name"]: topic for topic in self._client().describe_topics([requests, answers])}
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
-        answered = [TopicPartition(answers, partition) for partition in self.offsets]
-        begins, tops = consumer.beginning_offsets(answered), consumer.end_offsets(answered)
+        places = [TopicPartition(answers, partition) for partition in self.offsets]
+        begins, tops = consumer.beginning_offsets(places), consumer.end_offsets(places)
         tails = {
             place.partition: _newest(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
-            for place in answered
+            for place in places
         }
         # After the answers: what is answered meanwhile must not look as if it waited.
-        places = [TopicPartition(requests, partition) for partition in self.offsets]
-        ends = {place.partition: end for place, end in consumer.end_offsets(places).items()}
+        asked = [TopicPartition(requests, partition) for partition in self.offsets]
+        earliest, ends = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
+        lost = [place.partition for place in asked if self._lost(place, tails[place.partition], earliest, ends, until)]
+        self._was_away = False
         return Look(
             at=time.monotonic(),
             topic_id=str(topics[requests]["topic_id"]),
             requests=len(topics[requests]["partitions"]),
             answers=len(topics[answers]["partitions"]),
-            ends=ends,
-            answered={
-                partition: max([self.offsets[partition], *(o + 1 for o, _ in tail if o < ends[partition])])
-                for partition, tail in tails.items()
-            },
-            newest=max((release for tail in tails.values() for _, release in tail), default=0),
+            ends={place.partition: ends[place] for place in asked},
+            answered={place.partition: self._note_answered(tails[place.partition], place, ends) for place in asked},
+            newest=max(self._note_releases(tails[place.partition], place.partition, tops[place]) for place in places),
+            lost=tuple(lost),
         )
+
+    def _lost(
+        self,
+        place: TopicPartition,
+        tail: Sequence[TailRecord],
+        earliest: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+        until: float,
+    ) -> bool:
+        """
+        Whether the log of a broker that was away lost its end: what this process answered does not stand there now.
+
+        Its stream may go on at offsets that are used again, and would pass over what stands before them.
+        """
+        own = {answer.in_offset: answer for _, answer in tail if answer.process == self.process}
+        if known := self._highest.get(place.partition):
+            own.setdefault(known.in_offset, known)
+        if own:
+            self._highest[place.partition] = own[max(own)]
+        if not self._was_away or not own:
+            return False
+        there = [offset for offset in own if offset >= earliest[place]]
+        first, end = min(there, default=0), max(there, default=-1) + 1
+        records = records_between(self._reader(), place, first, min(end, ends[place]), until) if there else []
+        standing = {record.offset: record.timestamp for record in records}
+        return any(standing.get(offset) != own[offset].in_timestamp for offset in there)
+
+    def _note_answered(
+        self, tail: Sequence[TailRecord], place: TopicPartition, ends: Mapping[TopicPartition, int]
+    ) -> int:
+        """The offset behind the highest answer, as far as any look has seen; repeats of lower ones change nothing."""
+        before = min(self._answered.get(place.partition, self.offsets[place.partition]), ends[place])
+        seen = (answer.in_offset + 1 for _, answer in tail if answer.in_offset < ends[place])
+        self._answered[place.partition] = max(before, *seen, before)
+        return self._answered[place.partition]
+
+    def _note_releases(self, tail: Sequence[TailRecord], partition: int, top: int) -> int:
+        """The highest release that answered since the look before; an old answer says nothing of who lives now."""
+        before, self._read[partition] = self._read.get(partition, top), top
+        return max((answer.release for offset, answer in tail if offset >= before), default=0)
 
     def _owed(self, partition: int, first: int, end: int) -> bool:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
@@ -116,12 +164,8 @@ class ProgressWatch:
         self._consumer = self._admin = None
 
 
-def _newest(
-    consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float
-) -> list[tuple[int, int]]:
-    """(offset of the request, release) of each answer of ours between two offsets of an answers partition."""
+def _newest(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> list[TailRecord]:
+    """The answers of ours between two offsets of an answers partition, each with its own offset there."""
     records = records_between(consumer, place, first, end, until)
-    decoded = [decode_answer(record.key, record.value, record.headers, 0.0) for record in records]
-    return [
-        (answer.in_offset, answer.release) for answer in decoded if answer and answer.in_partition == place.partition
-    ]
+    decoded = [(record.offset, decode_answer(record.key, record.value, record.headers, 0.0)) for record in records]
+    return [(offset, answer) for offset, answer in decoded if answer and answer.in_partition == place.partition]

@@ -16,7 +16,7 @@ from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
 from apps.common import topics
-from apps.common.errors import BatonError
+from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import Writer
 from apps.common.ready_file import ReadyFile, heartbeat
 from apps.common.steps import StepRunner
@@ -54,11 +54,11 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
 
 
 def start(settings: ServerSettings, kept: KeptFiles, log: BoundLogger) -> tuple[SparkSession, Model]:
-    """Start the JVM and fetch the version side by side: each takes seconds. Executors read it where it is kept."""
+    """Start the JVM and fetch the version side by side: each takes seconds. Executors read it in HDFS."""
 
     def fetch() -> Model:
         model = kept_files.fetch(kept, settings.mlflow, settings.target, settings.scratch / "files", log)
-        return kept.keep(model) if settings.executors else model
+        return kept.share(model, settings.shared("model")) if settings.executors else model
 
     with ThreadPoolExecutor(1) as pool:
         fetched = pool.submit(fetch)
@@ -69,12 +69,20 @@ def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Of
     """Ask the answers topic for the first unanswered request of each partition."""
     tail = AnswersTail(settings.kafka_access, settings.names, log)
     points = tail.resume_points(waits=heartbeat(settings.ready_file).touch)
-    for problem in topics.unfit(settings.kafka_access, settings.names):
-        log.error("the topics do not keep what was promised", reason=problem, advice="./baton up sets them right")
+    say_what_is_unfit(settings, log)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
     writer = Writer(settings.target.model, settings.model_version, settings.release, topic_id=tail.topic_id())
     return writer, offsets
+
+
+def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
+    """Log what somebody altered of the topics; a server that answers in spite of it is better than none."""
+    try:
+        for problem in topics.unfit(settings.kafka_access, settings.names):
+            log.error("the topics do not keep what was promised", reason=problem, advice="./baton up sets them right")
+    except Unavailable as error:
+        log.warning("the topics were not looked at", reason=str(error))
 
 
 def answer(

@@ -146,9 +146,8 @@ def serve(kafka, mlflow, versions, tmp_path_factory):
 
     def start(release, version, **more):
         told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_RELEASE": str(release), **more}
-        server = StartedServer(
-            tmp_path_factory.mktemp(f"release-{release}-"), {**told, "BATON_MODEL_VERSION": versions[version]}
-        )
+        told = {"BATON_MODEL_VERSION": versions[version], **told}
+        server = StartedServer(tmp_path_factory.mktemp(f"release-{release}-"), told)
         started.append(server)
         return server
 
@@ -418,6 +417,17 @@ def test_the_classic_trigger_answers_too(serve, asked):
     assert {answer.release for answer in found.values()} == {5}
 
 
+def test_a_release_of_an_earlier_baton_waits_for_a_version_of_this_one(serve):
+    """
+    It names no model, and a version of that number is none of this stack's: what it had bore other names.
+    """
+    server = serve(9, "double", BATON_MODEL_VERSION="99")
+
+    assert "waiting" == server.wait_ready()["state"]
+    assert "an earlier Baton asked for this release" in server.log.read_text()
+    server.child.kill()
+
+
 def test_a_server_is_started_again_without_mlflow(serve, asked, hdfs, mlflow, versions):
     """
     A server that served has left its files in HDFS, so the next one of its release needs Kafka and HDFS alone.
@@ -492,10 +502,12 @@ def cut(broker, topic, partition, keep):
         index.unlink()
 
 
-def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve):
+@pytest.mark.parametrize("runs", [False, True], ids=["the server is down too", "the server runs on"])
+def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve, runs):
     """
     The broker's machine loses power: of 30 answered requests 12 are left, their answers are all there, and what is
-    asked then stands at the offsets of the lost ones. Each gets its own answer.
+    asked then stands at the offsets of the lost ones. Each gets its own answer, and a server that runs on ends: its
+    stream stands behind some of them.
     """
     address = lossy_broker.address
     told = {"BATON_KAFKA": address}
@@ -506,7 +518,8 @@ def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve)
         for number in range(30):
             before.send(f"before-{number}", request("50"))
         before.wait()
-    server.child.kill()
+    if not runs:
+        server.child.kill()
     lossy_broker.kill()
     cut(lossy_broker, NAMES.requests, 0, keep=12)
     lossy_broker.start()
@@ -517,6 +530,8 @@ def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve)
         for number in range(40):
             after.send(f"after-{number}", request("60"))
         assert (0, 12) == after.positions["after-0"]
+        if runs:
+            server.wait_end()
         serve(2, "double", **told).wait_ready()
 
         def unanswered():

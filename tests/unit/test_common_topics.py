@@ -5,7 +5,7 @@ import pytest
 from apps.common.errors import SettingsError
 from apps.common.names import StackNames
 from apps.common.settings import load
-from apps.common.topics import TopicSettings, configurations, differing
+from apps.common.topics import TopicSettings, TopicState, configurations, differences, differing
 
 TOLD = {
     "partitions": 2,
@@ -72,3 +72,36 @@ def test_a_topic_may_take_larger_records_than_are_needed(found, is_set):
 def test_what_a_broker_does_not_say_is_set():
     """A broker that says nothing of a topic is told all of it."""
     assert WANTED[NAMES.answers] == differing(WANTED[NAMES.answers], {})
+
+
+def found(requests, answers):
+    """The two topics with these configurations, over what is wanted of them."""
+    wanted = {name: dict(WANTED[name]) for name in NAMES.pair}
+    return {
+        name: TopicState(2, wanted[name] | more) for name, more in zip(NAMES.pair, (requests, answers), strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("requests", "answers", "words"),
+    [
+        ({}, {}, None),
+        ({"cleanup.policy": "compact"}, {}, "prediction-requests: cleanup.policy must be delete; got compact"),
+        ({}, {"message.timestamp.type": "CreateTime"}, "predictions: message.timestamp.type must be LogAppendTime"),
+        ({}, {"retention.ms": "3600000"}, "predictions: retention.ms must be more than"),
+        ({"retention.ms": "-1"}, {}, "predictions: retention.ms must be more than"),
+        ({"retention.ms": "-1"}, {"retention.ms": "-1"}, None),
+    ],
+)
+def test_what_a_server_cannot_rely_on_is_named(requests, answers, words):
+    """Each by itself; topics as they were made have none."""
+    problems = differences(found(requests, answers), NAMES)
+    assert (words is None) == (not problems)
+    assert words is None or words in problems[0]
+
+
+def test_a_broker_that_does_not_tell_a_configuration_is_no_error():
+    """A user without that right: what is not known is said to be unknown."""
+    problems = differences({name: TopicState(2, {}) for name in NAMES.pair}, NAMES)
+    assert "must be known; got nothing" in problems[-1]
+    assert ["does not tell" in problem for problem in problems] == [True] * 5
