@@ -34,7 +34,11 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A test that takes minutes of its own runs when it is asked for."""
+    """A test that takes minutes of its own runs when it is asked for; what the embedded mode shows, once is enough."""
+    if config.getoption("--mode") == Mode.CLUSTER:
+        for item in items:
+            if item.path.name == "test_6_platform.py":
+                item.add_marker("faults")
     for mark in ("long", "faults"):
         if not config.getoption(f"--{mark}"):
             skip = pytest.mark.skip(reason=f"takes minutes of its own; run it with --{mark}")

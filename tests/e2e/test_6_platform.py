@@ -15,13 +15,8 @@ from tests.e2e.hdfs_admin import HdfsAdmin
 
 RATE = 20
 TRIED_S = 180  # until a training has met the fault
-SHORT_S = 20
+DAMAGE_S = 180
 RELEASED_S = 400  # behind the longest back-off, which is five minutes
-
-
-def long(seconds):
-    """The fault as long as it was promised for; the default run keeps a shorter one."""
-    return pytest.mark.parametrize("seconds", [SHORT_S, pytest.param(seconds, marks=pytest.mark.faults)])
 
 
 @pytest.fixture
@@ -78,8 +73,8 @@ def met_the_fault(pipeline, batch):
     return failure
 
 
-@long(180)
-def test_hdfs_in_safe_mode_delays_a_training(stack, pipeline, admin, serves_all_the_while, seconds):
+@pytest.mark.faults
+def test_hdfs_in_safe_mode_delays_a_training(stack, pipeline, admin, serves_all_the_while):
     """
     The training could not, says why, costs no attempt and is run again when HDFS takes files.
     """
@@ -90,7 +85,7 @@ def test_hdfs_in_safe_mode_delays_a_training(stack, pipeline, admin, serves_all_
         try:
             met_the_fault(pipeline, batch)
             said = training(stack, batch)
-            pause(seconds)
+            pause(DAMAGE_S)
         finally:
             admin.safe_mode(on=False)
         version = pipeline.wait_for_version_trained_on(batch, RELEASED_S)
@@ -98,8 +93,8 @@ def test_hdfs_in_safe_mode_delays_a_training(stack, pipeline, admin, serves_all_
     assert "safe mode" in str(said).lower(), said
 
 
-@long(180)
-def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_all_the_while, seconds):
+@pytest.mark.faults
+def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_all_the_while):
     """
     What is missing is room, not quality: the batch waits in landing/, and status says what for.
     """
@@ -109,7 +104,7 @@ def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_a
         try:
             met_the_fault(pipeline, batch)
             said = training(stack, batch)
-            pause(seconds)
+            pause(DAMAGE_S)
         finally:
             admin.full(pipeline.names.hdfs_root, on=False)
         version = pipeline.wait_for_version_trained_on(batch, RELEASED_S)
@@ -117,7 +112,7 @@ def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_a
     assert "uota" in str(said), said
 
 
-@long(120)
+@pytest.mark.parametrize("seconds", [20, pytest.param(120, marks=pytest.mark.faults)])
 def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mode, serves_all_the_while, seconds):
     """
     The release is not given up, however often it was tried meanwhile; what served goes on serving.
