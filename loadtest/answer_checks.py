@@ -6,12 +6,14 @@ Apart from the ledger, which counts, so that every promise to whoever sends a re
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from apps.common.messages import Answer, Expected, Position, Send
 
 TOLERANCE = 1e-9
+
+_Question = tuple[str, str, int, int]  # manifest, version, and the position of the request
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,20 @@ class Wrong:
 class AnswerChecks:
     """The requests and the expected answers that each answer is compared with."""
 
-    def __init__(self, sends: Sequence[Send], expected: Sequence[Expected]) -> None:
-        """``expected`` may be empty: then values are not compared."""
+    def __init__(self, sends: Sequence[Send], expected: Sequence[Expected], model: str = "") -> None:
+        """``expected`` may be empty: then values are not compared; without ``model`` it may be any."""
+        self.model = model
         self.id_at = {send.position: send.request_id for send in sends if send.acknowledged}  # the last one there
         self.ids_at: dict[Position | None, set[str]] = defaultdict(set)
         self.positions: dict[str, set[Position]] = defaultdict(set)
         for send in sends:
             self.ids_at[send.position].update({send.request_id} if send.acknowledged else ())
             self.positions[send.request_id].update({send.position} if send.acknowledged and send.position else ())
-        self.expected: dict[tuple[str, int, int], Expected] = {}
-        self.second_opinions: dict[tuple[str, int, int], Expected] = {}
+        self.expected: dict[_Question, Expected] = {}
+        self.second_opinions: dict[_Question, Expected] = {}
         for line in expected:
             lines = self.second_opinions if line.second_opinion else self.expected
-            lines[line.model_version, line.in_partition, line.in_offset] = line
+            lines[line.manifest, line.model_version, line.in_partition, line.in_offset] = line
 
     def concerns(self, answer: Answer) -> bool:
         """Whether the answer stands at one of our requests, or names one."""
@@ -47,24 +50,31 @@ class AnswerChecks:
     def can_compare(self, answer: Answer) -> bool:
         """Whether it is known what the answer must be: what it answers still stands there."""
         stands = self.id_at.get(answer.position, answer.request_id)
-        return stands == answer.request_id and (answer.model_version, *answer.position) in self.expected
+        return stands == answer.request_id and _question(answer) in self.expected
 
     def has_second_opinion(self, answer: Answer) -> bool:
         """Whether code of its own has computed what the answer must be, too."""
-        return self.can_compare(answer) and (answer.model_version, *answer.position) in self.second_opinions
+        return self.can_compare(answer) and _question(answer) in self.second_opinions
 
     def wrong(self, answers: Sequence[Answer]) -> Iterator[Wrong]:
         """Every answer that breaks a promise, repeats included."""
-        versions: dict[int, Counter[str]] = defaultdict(Counter)
+        of_release: dict[int, list[Answer]] = defaultdict(list)
         for answer in answers:
-            versions[answer.release][answer.model_version] += 1
+            of_release[answer.release].append(answer)
+        versions = {release: _usual(one.model_version for one in some) for release, some in of_release.items()}
+        manifests = {release: _usual(one.manifest for one in some) for release, some in of_release.items()}
+        topic_id = _usual(answer.topic_id for answer in answers)
         for answer in answers:
-            usual = versions[answer.release].most_common(1)[0][0]
+            release = answer.release
+            alike = (
+                (f"release {release} must be of one version", answer.model_version, versions[release]),
+                (f"release {release} must be of one manifest", answer.manifest, manifests[release]),
+                ("all requests must be of one topic", answer.topic_id, topic_id),
+            )
             faults = [*self._place_faults(answer), *self._value_faults(answer)]
-            if answer.model_version != usual:
-                faults.append(
-                    f"release {answer.release} must be of one version; got {answer.model_version} and {usual}"
-                )
+            faults += [f"{rule}; got {got} and {usual}" for rule, got, usual in alike if got not in (None, usual)]
+            if self.model and answer.model != self.model:
+                faults.append(f"it must be of model {self.model}; got {answer.model or 'none'}")
             if faults:
                 yield Wrong(answer.request_id, answer.position, "; ".join(faults))
 
@@ -75,6 +85,8 @@ class AnswerChecks:
         own_positions = self.positions.get(answer.request_id)
         if not stood and own_positions:
             yield f"it says to answer {answer.position}, but the request stands at {min(own_positions)}"
+        if answer.partition not in (None, answer.in_partition):
+            yield f"it must stand in partition {answer.in_partition}, as its request; got {answer.partition}"
 
     def _value_faults(self, answer: Answer) -> Iterator[str]:
         if (answer.prediction is None) == (answer.rejection is None):
@@ -86,14 +98,25 @@ class AnswerChecks:
         gone = answer.request_id != self.id_at.get(answer.position)
         if gone and answer.request_id in self.ids_at.get(answer.position, ()):
             return  # its request is gone: a broker that lost the end of its log has used the offset again
-        place = answer.model_version, *answer.position
-        right, second = self.expected.get(place), self.second_opinions.get(place)
+        question = _question(answer)
+        right, second = self.expected.get(question), self.second_opinions.get(question)
         if right is None:
-            yield f"nothing is known of what version {answer.model_version} says to it"
+            made = f"version {answer.model_version} with manifest {answer.manifest or 'none'}"
+            yield f"nothing is known of what {made} says to it"
         elif difference := _difference(answer, right):
             yield difference
         elif second and (difference := _difference(answer, second)):
             yield f"{difference}: so says code that shares nothing with the server's"
+
+
+def _question(answer: Answer) -> _Question:
+    return answer.manifest or "", answer.model_version, *answer.position
+
+
+def _usual(told: Iterable[str | None]) -> str | None:
+    """What most say, of those that say something."""
+    counted = Counter(one for one in told if one is not None)
+    return counted.most_common(1)[0][0] if counted else None
 
 
 def _difference(answer: Answer, right: Expected) -> str:

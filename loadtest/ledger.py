@@ -6,7 +6,7 @@ version predicts for each request, computed afresh. So the checker can itself be
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from loadtest.timing import Handover, Latency, RequestWait, Silence, handovers, 
 
 SAMPLE = 5  # how many offenders a sentence names
 UNKNOWN_SHARE = 0.001  # of the requests may stay unacknowledged where nobody stopped the broker
+UNKNOWN_SHARE_BROKER_STOPS = 0.1  # where the run itself did
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,21 @@ def missing(sends: Iterable[Send], answers: Iterable[Answer]) -> list[str]:
 
 
 def check(
-    sends: Sequence[Send], answers: Sequence[Answer], expected: Sequence[Expected], *, executors: bool = False
+    sends: Sequence[Send],
+    answers: Sequence[Answer],
+    expected: Sequence[Expected],
+    *,
+    executors: bool = False,
+    model: str = "",
 ) -> Verdict:
     """
     Check one run: ``sends`` is the whole journal, ``answers`` everything a reader saw, in the order it was seen.
 
     Without ``expected`` the values of the answers are not compared; everything else is checked all the same. A server
-    with ``executors`` may answer again what it answered before it lost one.
+    with ``executors`` may answer again what it answered before it lost one. Where ``model`` is named, only its answers
+    are right.
     """
-    checks = AnswerChecks(sends, expected)
+    checks = AnswerChecks(sends, expected, model)
     own = [answer for answer in answers if checks.concerns(answer)]
     probes = [answer for answer in answers if _is_probe(answer) and not checks.concerns(answer)]
     firsts = list(first_answers(own))
@@ -208,17 +215,18 @@ def problems(
     """
     What is wrong with a run, as sentences; empty when all is well and the run could have shown otherwise.
 
-    With ``must_compare`` a run whose values were never compared is a failure too. Any number of requests may stay
-    unacknowledged only where the run itself had the broker stop: ``broker_stops``.
+    With ``must_compare`` a run whose values were never compared, or whose order was never judged, is a failure too. A
+    tenth of the requests may stay unacknowledged where the run itself had the broker stop: ``broker_stops``.
     """
     sentences = []
+    may_be_unknown = UNKNOWN_SHARE_BROKER_STOPS if broker_stops else UNKNOWN_SHARE
     if not verdict.sent:
         sentences.append("requests must be sent; got none; nothing is proven by an empty run")
     elif not verdict.acked:
         sentences.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
-    elif verdict.unknown > UNKNOWN_SHARE * verdict.sent and not broker_stops:
+    elif verdict.unknown > may_be_unknown * verdict.sent:
         sentences.append(
-            f"all but {UNKNOWN_SHARE:.1%} of the requests must be acknowledged; got {verdict.unknown} of "
+            f"all but {may_be_unknown:.1%} of the requests must be acknowledged; got {verdict.unknown} of "
             f"{verdict.sent} that were not; see the sender's log"
         )
     if verdict.missing:
@@ -235,17 +243,29 @@ def problems(
             f"one process must answer a partition's requests in order and leave none out; {verdict.order.broken} "
             f"answers do not: {some}"
         )
-    alone = [version for version in verdict.versions if version not in verdict.second_opinions]
-    if must_compare and not verdict.compared:
-        sentences.append("answers must be compared with what their versions predict; none was; see the rescorer's log")
-    elif must_compare and alone:
-        sentences.append(
-            f"answers of each version must be compared with a second opinion; got none of {', '.join(alone)}; "
-            "see the rescorer's log"
-        )
+    if must_compare:
+        sentences += _unproven(verdict)
     if len(verdict.versions) < min_versions:
         seen = ", ".join(verdict.versions) or "none"
         sentences.append(
             f"answers must come from at least {min_versions} versions; got {seen}; the hand-over did not happen"
         )
     return sentences
+
+
+def _unproven(verdict: Verdict) -> Iterator[str]:
+    """What of a run could not be judged, though there were answers enough: its order, its values."""
+    firsts = len({wait.partition for wait in verdict.waits}) * len(verdict.releases)  # that follow no other
+    if verdict.answered > firsts and not verdict.order.judged:
+        yield (
+            f"answers must name their process, so that their order is judged; none of {verdict.answered} was; "
+            "see their header process"
+        )
+    alone = [version for version in verdict.versions if version not in verdict.second_opinions]
+    if not verdict.compared:
+        yield "answers must be compared with what their versions predict; none was; see the rescorer's log"
+    elif alone:
+        yield (
+            f"answers of each version must be compared with a second opinion; got none of {', '.join(alone)}; "
+            "see the rescorer's log"
+        )

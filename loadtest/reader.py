@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -186,7 +186,10 @@ class Recorder:
             headers: Any = message.headers()
             answer = decode_answer(message.key(), message.value(), headers or [], seen_at)
             self.ignored += answer is None
-            lines.append(asdict(answer) if answer else {"ignored": self.ignored})
+            if answer is None:
+                lines.append({"ignored": self.ignored})
+            else:
+                lines.append(asdict(replace(answer, partition=message.partition())))
         self._write(lines)
 
     def _write(self, lines: Iterable[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.messages import Answer, Expected, Send, first_answers
+from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import SendJournal, Unanswered, Verdict, check
 from loadtest.reader import AnswerReader
@@ -157,7 +158,12 @@ class LiveLedger:
 
     def verdict(self, expected: list[Expected], *, executors: bool = False) -> Verdict:
         """The checker's judgement of everything so far; a server with ``executors`` may lose one."""
-        return check(self.sends(), self.answers(), expected, executors=executors)
+        return check(self.sends(), self.answers(), expected, executors=executors, model=self._model())
+
+    def _model(self) -> str:
+        """The model whose answers are wanted; empty where the environment names no stack, or no dataset."""
+        stack, dataset = (self.environment.get(name, "") for name in ("BATON_STACK", "BATON_DATASET"))
+        return StackNames(stack, dataset).model if stack and dataset else ""
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,7 @@ IN_TIMESTAMP = "in_timestamp"  # when the broker took the request, in millisecon
 IN_TOPIC_ID = "in_topic_id"  # the id of the requests topic: another, once it was deleted and made anew
 MODEL = "model"
 MODEL_VERSION = "model_version"
+MANIFEST = "manifest"  # the first digits of the sha256 of the version's manifest: which files answered
 RELEASE = "release"
 PROCESS = "process"  # the nonce that a server draws at its start
 UNDECLARED = "undeclared"  # how many fields of a request the dataset does not have
@@ -73,7 +74,9 @@ class Expected:
     """
     What ``model_version`` must answer to the request at a position: a prediction or a rejection.
 
-    A ``second_opinion`` was computed by code that shares nothing with the server's; there is one of a sample.
+    ``manifest`` names the files that it was computed with, as answers do: a registered model that is deleted begins
+    again with version 1. A ``second_opinion`` was computed by code that shares nothing with the server's; there is one
+    of a sample.
     """
 
     model_version: str
@@ -82,6 +85,7 @@ class Expected:
     prediction: float | None
     rejection: str | None
     second_opinion: bool = False
+    manifest: str = ""
 
     def to_json(self) -> str:
         """One line of the rescorer's file, without its end."""
@@ -102,6 +106,7 @@ class Writer:
     release: int = 0
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     topic_id: str = ""
+    manifest: str = ""
 
     def headers(self) -> dict[str, str]:
         """Header -> text."""
@@ -109,6 +114,7 @@ class Writer:
             IN_TOPIC_ID: self.topic_id,
             MODEL: self.model,
             MODEL_VERSION: self.version,
+            MANIFEST: self.manifest,
             RELEASE: str(self.release),
             PROCESS: self.process,
         }
@@ -120,7 +126,8 @@ class Answer:
     One record of the answers topic: a prediction, or a rejection with its reasons.
 
     ``seen_at`` is the reader's clock in seconds (``time.time``). ``in_timestamp`` (milliseconds since 1970), ``model``,
-    ``process`` and ``topic_id`` (of the requests) are None in answers of a server that did not write them.
+    ``process``, ``topic_id`` (of the requests) and ``manifest`` are None in answers of a server that did not write
+    them. ``partition`` is where the answer stands, None where its reader does not say so.
     """
 
     request_id: str
@@ -135,6 +142,8 @@ class Answer:
     model: str | None = None
     process: str | None = None
     topic_id: str | None = None
+    manifest: str | None = None
+    partition: int | None = None
 
     @property
     def position(self) -> Position:
@@ -151,8 +160,8 @@ def decode_answer(
         place = int(named[IN_PARTITION]), int(named[IN_OFFSET])
         version, release = named[MODEL_VERSION].decode(), int(named[RELEASE])
         timestamp = int(named[IN_TIMESTAMP]) if IN_TIMESTAMP in named else None
-        model, process, topic_id = (
-            named[name].decode() if name in named else None for name in (MODEL, PROCESS, IN_TOPIC_ID)
+        model, process, topic_id, manifest = (
+            named[name].decode() if name in named else None for name in (MODEL, PROCESS, IN_TOPIC_ID, MANIFEST)
         )
         body = json.loads(value or b"")  # last: the value of a foreign record may be large
         return Answer(
@@ -168,6 +177,7 @@ def decode_answer(
             model=model,
             process=process,
             topic_id=topic_id,
+            manifest=manifest,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):  # a foreign record may hold anything
         return None

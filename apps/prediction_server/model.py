@@ -24,6 +24,7 @@ from apps.prediction_server.request_fields import RequestFields
 TRANSFORMER = "SQLTransformer"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
+SHOWN = 16  # hex digits of the sha256 of a manifest, in answers
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Model:
     folder: Path
     location: str
     manifest_sha256: str = ""
+
+    @property
+    def manifest(self) -> str:
+        """What answers name the files by: the first digits of the sha256 of their manifest."""
+        return self.manifest_sha256[:SHOWN]
 
     @property
     def pipeline(self) -> Path:

@@ -38,13 +38,15 @@ def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFr
 
 def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[Expected]:
     """What the version answers to each record."""
-    answered = answers(records, loaded, model.fields, Writer("", model.version))
+    answered = answers(records, loaded, model.fields, Writer("", model.version, manifest=model.manifest))
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)
         if answer is None:
             raise AssertionError(row)
-        yield Expected(answer.model_version, answer.in_partition, answer.in_offset, answer.prediction, answer.rejection)
+        yield Expected(
+            answer.model_version, *answer.position, answer.prediction, answer.rejection, manifest=answer.manifest or ""
+        )
 
 
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
@@ -59,7 +61,7 @@ def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
             for line in expected(records, session.load_pipeline(spark, model), model):
                 rejections.note(line)
                 out.write(f"{line.to_json()}\n")
-            for line in second_opinions(spark, draw(records, rejections), version, folder):
+            for line in second_opinions(spark, draw(records, rejections), version, folder, model.manifest):
                 out.write(f"{line.to_json()}\n")
     spark.stop()
     return DONE

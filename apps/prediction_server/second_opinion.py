@@ -111,7 +111,9 @@ def _text(cell: Any) -> str:
     return cell
 
 
-def second_opinions(spark: SparkSession, sample: list[Row], version: str, folder: Path) -> Iterator[Expected]:
+def second_opinions(
+    spark: SparkSession, sample: list[Row], version: str, folder: Path, manifest: str
+) -> Iterator[Expected]:
     """
     What the version whose files lie in ``folder`` says to each place of each plain request in ``sample``.
 
@@ -137,4 +139,4 @@ def second_opinions(spark: SparkSession, sample: list[Row], version: str, folder
             continue
         for partition, offset in places:
             right = float(prediction) if rejection is None else None
-            yield Expected(version, partition, offset, right, rejection, second_opinion=True)
+            yield Expected(version, partition, offset, right, rejection, second_opinion=True, manifest=manifest)

@@ -41,7 +41,7 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     spark, model = step("started Spark, fetched and checked the version", start, settings, kept, log)
     pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
     step("proved the golden rows", golden.prove, spark, pipeline, model)
-    writer, offsets = step("found where to start", find_offsets, settings, log)
+    writer, offsets = step("found where to start", find_offsets, settings, model, log)
     query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
     ProgressWatch(settings, writer, offsets, log, leave).start()
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
@@ -65,14 +65,20 @@ def start(settings: ServerSettings, kept: KeptFiles, log: BoundLogger) -> tuple[
         return session.start(settings, "prediction-server"), fetched.result()
 
 
-def find_offsets(settings: ServerSettings, log: BoundLogger) -> tuple[Writer, Offsets]:
-    """Ask the answers topic for the first unanswered request of each partition."""
+def find_offsets(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[Writer, Offsets]:
+    """Ask the answers topic for the first unanswered request of each partition; ``model`` will answer it."""
     tail = AnswersTail(settings.kafka_access, settings.names, log)
     points = tail.resume_points(waits=heartbeat(settings.ready_file).touch)
     say_what_is_unfit(settings, log)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
-    writer = Writer(settings.target.model, settings.model_version, settings.release, topic_id=tail.topic_id())
+    writer = Writer(
+        settings.target.model,
+        settings.model_version,
+        settings.release,
+        topic_id=tail.topic_id(),
+        manifest=model.manifest,
+    )
     return writer, offsets
 
 

@@ -461,13 +461,13 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
         job.child.kill()
     expected, second = (
         {
-            (one.model_version, one.in_partition, one.in_offset): (one.prediction, one.rejection)
+            (one.manifest, one.model_version, one.in_partition, one.in_offset): (one.prediction, one.rejection)
             for one in read_expected(out)
             if one.second_opinion is is_second
         }
         for is_second in (False, True)
     )
-    answers = {one: (one.model_version, *one.position) for one in all_answers(kafka)}
+    answers = {one: (one.manifest, one.model_version, *one.position) for one in all_answers(kafka)}
 
     assert len(answers) > 100
     assert [one for one, place in answers.items() if expected[place] != (one.prediction, one.rejection)] == []

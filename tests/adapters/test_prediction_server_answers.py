@@ -21,7 +21,7 @@ from tests.adapters import small_model
 from tests.adapters.small_model import COLUMNS, DECLARED, request
 
 FIELDS = RequestFields(COLUMNS, DECLARED)
-WRITER = Writer("flats", "7", 3, process="p1", topic_id="t1")
+WRITER = Writer("flats", "7", 3, process="p1", topic_id="t1", manifest="0a1b")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FINE = request("50")
 NOTHING = "value must be a JSON object of raw fields; got nothing"
@@ -164,8 +164,8 @@ def test_what_can_be_understood_is_answered(spark, loaded):
 
 def test_an_answer_says_which_request_and_who_answered(spark, loaded):
     """
-    Its headers name the request's broker timestamp and topic, the model and the process; an answer of a server that
-    did not write them is read all the same.
+    Its headers name the request's broker timestamp and topic, the model, its files and the process; an answer of a
+    server that did not write them is read all the same.
     """
     frame = spark.createDataFrame([(b"k", FINE, 1, 9, NOON)], SCHEMA)
     [row] = answers(frame, loaded, FIELDS, WRITER).collect()
@@ -178,6 +178,7 @@ def test_an_answer_says_which_request_and_who_answered(spark, loaded):
         "in_topic_id": "t1",
         "model": "flats",
         "model_version": "7",
+        "manifest": "0a1b",
         "release": "3",
         "process": "p1",
     }

@@ -71,7 +71,7 @@ def model(spark, tmp_path_factory):
     """A version's files."""
     folder = tmp_path_factory.mktemp("model") / "1"
     small_model.save(spark, folder, 2.0)
-    return Model("1", folder, spark_paths.url(folder))
+    return Model("1", folder, spark_paths.url(folder), "0a1b" * 16)
 
 
 def records(spark, values, keys=None):
@@ -85,9 +85,13 @@ def test_it_says_to_every_plain_request_what_the_server_says(spark, model):
     """Two readings of a request and two of the model that share no code come to the same, word by word."""
     asked = records(spark, list(PLAIN.values()))
     by_server = list(expected(asked, session.load_pipeline(spark, model), model))
-    own = sorted(second_opinions(spark, draw(asked, Rejections()), "1", model.folder), key=lambda one: one.in_offset)
+    own = sorted(
+        second_opinions(spark, draw(asked, Rejections()), "1", model.folder, model.manifest),
+        key=lambda one: one.in_offset,
+    )
 
     assert [replace(line, second_opinion=True) for line in by_server] == own
+    assert {"0a1b" * 4} == {line.manifest for line in own}
     assert 6 == sum(line.rejection is not None for line in own)
     assert 14 == sum(line.prediction is not None for line in own)
 
@@ -95,7 +99,7 @@ def test_it_says_to_every_plain_request_what_the_server_says(spark, model):
 def test_it_has_none_on_a_rejection_that_shows_a_number_which_spark_writes_otherwise(spark, model):
     """It is the same number, and 5000.50 and 5000.5 are two texts; a prediction does not depend on that."""
     asked = records(spark, [b'{"area": 5000.50}', b'{"area": 50.50}', b'{"area": "5000.50"}'])
-    own = second_opinions(spark, draw(asked, Rejections()), "1", model.folder)
+    own = second_opinions(spark, draw(asked, Rejections()), "1", model.folder, model.manifest)
 
     assert [1, 2] == sorted(line.in_offset for line in own)
 
@@ -110,7 +114,7 @@ def test_it_has_none_on_a_request_that_its_id_or_its_fields_reject(spark, model)
     """A key that is no id, a field of another dataset, no field at all."""
     asked = records(spark, [request("50"), request("51", colour="red"), b"{}"], [b"\xff", b"r", b"s"])
 
-    assert [] == list(second_opinions(spark, draw(asked, Rejections()), "1", model.folder))
+    assert [] == list(second_opinions(spark, draw(asked, Rejections()), "1", model.folder, model.manifest))
 
 
 def test_a_sample_is_of_different_requests_and_every_kind_of_rejection(spark, model, monkeypatch):
@@ -124,7 +128,7 @@ def test_a_sample_is_of_different_requests_and_every_kind_of_rejection(spark, mo
     rejections.note(Expected("1", 1, 0, 2.0, None))
 
     drawn = draw(asked, rejections)
-    places = {line.in_offset for line in second_opinions(spark, drawn, "1", model.folder)}
+    places = {line.in_offset for line in second_opinions(spark, drawn, "1", model.folder, model.manifest)}
 
     assert 4 + 2 == len(drawn)
     assert {400, 401} < places

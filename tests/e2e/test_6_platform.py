@@ -16,6 +16,7 @@ from tests.e2e.hdfs_admin import HdfsAdmin
 RATE = 20
 TRIED_S = 180  # until a training has met the fault
 DAMAGE_S = 180
+ANSWERS_S = 5  # for which the new model answers, before the traffic ends
 RELEASED_S = 400  # behind the longest back-off, which is five minutes
 
 
@@ -150,15 +151,22 @@ def test_a_deleted_experiment_delays_nothing(pipeline, mlflow, serves_all_the_wh
 def test_a_registered_model_begun_again_is_another_model(pipeline, mlflow, first_version, ledger):
     """
     The registered model deleted: the next batch becomes a version 1 again, and it is rolled out, since it is another.
+    Its answers are right, and those of the deleted one are told apart from them by their manifest.
     """
-    release = pipeline.served().serving.release
+    before = pipeline.served().serving
     mlflow.delete_registered_model(pipeline.names.model)
     with ledger.traffic(RATE, settle=120):
         version = pipeline.wait_for_version_trained_on(pipeline.drop_batch())
         wait_until(
-            lambda: pipeline.served().serving.release > release and pipeline.served_version() == version,
+            lambda: pipeline.served().serving.release > before.release and pipeline.served_version() == version,
             RELEASED_S,
             lambda: f"version {version} of the new model must serve: {pipeline.served()}",
         )
+        pause(ANSWERS_S)
     assert "1" == version
-    assert [] == problems(ledger.verdict([]))  # what the deleted version predicts nobody can compute any more
+    assert [] == problems(ledger.verdict([]))
+    verdict = ledger.verdict(pipeline.expected([version]))
+    assert verdict.second_opinions.get(version)
+    # what the deleted version predicts nobody can compute any more
+    unknown = f"version {before.version} with manifest {before.target.manifest_sha256[:16]}"
+    assert {f"nothing is known of what {unknown} says to it"} == {one.reason for one in verdict.wrong}

@@ -31,14 +31,14 @@ def test_an_answer_is_read_from_key_headers_and_value():
     assert (1, 42) == record().position
 
 
-def test_an_answer_names_its_process_and_the_topic_of_its_request():
+def test_an_answer_names_its_process_its_files_and_the_topic_of_its_request():
     """
-    Both are headers; an answer without them is one all the same.
+    All are headers; an answer without them is one all the same.
     """
-    named = record(headers=[*HEADERS, ("process", b"p1"), ("in_topic_id", b"t1")])
+    named = record(headers=[*HEADERS, ("process", b"p1"), ("in_topic_id", b"t1"), ("manifest", b"0a1b")])
 
-    assert ("p1", "t1") == (named.process, named.topic_id)
-    assert (None, None) == (record().process, record().topic_id)
+    assert ("p1", "t1", "0a1b") == (named.process, named.topic_id, named.manifest)
+    assert (None, None, None) == (record().process, record().topic_id, record().manifest)
 
 
 def test_a_rejection_has_a_reason_and_no_prediction():
@@ -98,6 +98,7 @@ def test_the_first_answer_of_each_position_counts():
         Send("r-1", 1, 42, 0.5, 0.75),
         Send("r-2", None, None, 0.5, None, "too long"),
         Expected("4", 1, 42, 12.5, None),
+        Expected("4", 1, 42, 12.5, None, manifest="0a1b"),
         Expected("4", 1, 43, None, "price must be a number; got 'x'"),
     ],
 )

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from apps.common.messages import PROBE_PREFIX, Answer, Expected, Send
 from loadtest.ledger import SendJournal, Unanswered, Verdict, check, missing, problems
 
+MODEL = "baton.used_cars"
+MANIFESTS = {"4": "4a4a", "5": "5b5b"}
 TOO_EXPENSIVE = "price must be at most 3000000"
 
 
@@ -22,14 +24,15 @@ class History:
     expected: list[Expected]
 
     def judge(self, answers: list[Answer] | None = None) -> Verdict:
-        return check(self.sends, self.answers if answers is None else answers, self.expected)
+        return check(self.sends, self.answers if answers is None else answers, self.expected, model=MODEL)
 
 
 def says(version: str, partition: int, offset: int) -> Expected:
     """Each version predicts something else; each seventh request is rejected by both."""
     rejected = offset % 7 == 3
     price = 1000.0 * int(version) + 10 * offset + partition
-    return Expected(version, partition, offset, None if rejected else price, TOO_EXPENSIVE if rejected else None)
+    prediction, rejection = (None, TOO_EXPENSIVE) if rejected else (price, None)
+    return Expected(version, partition, offset, prediction, rejection, manifest=MANIFESTS[version])
 
 
 def answer(send: Send, version: str, release: int, seen_at: float) -> Answer:
@@ -45,6 +48,9 @@ def answer(send: Send, version: str, release: int, seen_at: float) -> Answer:
         seen_at,
         process=f"process-{release}",
         topic_id="t",
+        model=MODEL,
+        manifest=MANIFESTS[version],
+        partition=send.partition,
     )
 
 
@@ -135,7 +141,7 @@ def test_a_relabelled_version_is_wrong(right, pick):
     ]
     at = candidates[pick % len(candidates)]
     other = "5" if right.answers[at].model_version == "4" else "4"
-    relabelled = replace(right.answers[at], model_version=other)
+    relabelled = replace(right.answers[at], model_version=other, manifest=MANIFESTS[other])
     verdict = right.judge([*right.answers[:at], relabelled, *right.answers[at + 1 :]])
 
     assert [one.request_id for one in verdict.wrong] == [relabelled.request_id]
@@ -149,6 +155,66 @@ def test_an_unknown_version_is_wrong(right, pick):
     verdict = right.judge([*right.answers[:at], replace(right.answers[at], model_version="9")])
 
     assert right.answers[at].request_id in {one.request_id for one in verdict.wrong}
+
+
+@pytest.mark.parametrize(
+    ("altered", "reason"),
+    [
+        ({"model": "other.used_cars"}, "it must be of model baton.used_cars; got other.used_cars"),
+        ({"model": None}, "it must be of model baton.used_cars; got none"),
+        ({"manifest": "5b5b"}, "nothing is known of what version 4 with manifest 5b5b says to it"),
+        ({"manifest": None}, "nothing is known of what version 4 with manifest none says to it"),
+        ({"partition": 2}, "as its request; got 2"),
+    ],
+    ids=str,
+)
+def test_answers_that_name_another_model_or_stand_elsewhere_are_wrong(altered, reason):
+    """All of them alike, so that none stands out among the others."""
+    right = history(handover=40)
+    verdict = right.judge([replace(one, **altered) for one in right.answers])
+
+    assert {one.request_id for one in verdict.wrong} == {send.request_id for send in right.sends}
+    assert all(one.reason.endswith(reason) for one in verdict.wrong)
+
+
+@pytest.mark.parametrize(
+    ("altered", "reason"),
+    [
+        ({"model_version": "5"}, "release 1 must be of one version; got 5 and 4"),
+        ({"manifest": "5b5b"}, "release 1 must be of one manifest; got 5b5b and 4a4a"),
+        ({"topic_id": "u"}, "all requests must be of one topic; got u and t"),
+    ],
+    ids=str,
+)
+def test_an_answer_unlike_the_others_is_wrong(altered, reason):
+    """No model is needed to see it."""
+    right = history()
+    odd, *others = right.answers
+
+    assert [reason] == [one.reason for one in check(right.sends, [replace(odd, **altered), *others], []).wrong]
+
+
+@pytest.mark.parametrize("name", ["manifest", "topic_id", "partition"])
+def test_what_an_answer_does_not_say_contradicts_no_other(name):
+    """The server of an earlier Baton may have written most of them."""
+    right = history()
+    told, *others = right.answers
+
+    assert () == check(right.sends, [told, *(replace(one, **{name: None}) for one in others)], []).wrong
+
+
+def test_two_models_of_one_name_and_version_are_told_apart():
+    """A registered model that is deleted begins again with version 1: each answer is held against its own files."""
+    right = history()
+    answers, expected = (
+        [replace(one, model_version="1") for one in lines] for lines in (right.answers, right.expected)
+    )
+    second = replace(answers[30], prediction=answers[30].prediction - 1000)  # what the first of the two says to it
+
+    assert () == check(right.sends, answers, expected).wrong
+    assert len(answers) == check(right.sends, answers, expected).compared
+    (wrong,) = check(right.sends, [*answers[:30], second, *answers[31:]], expected).wrong
+    assert second.request_id == wrong.request_id
 
 
 @briefly
@@ -216,18 +282,25 @@ def test_without_an_acknowledgement_nothing_is_owed():
     assert problems(verdict, 2, broker_stops=True) == []
 
 
-@pytest.mark.parametrize(("count", "unknown", "said"), [(999, 1, []), (998, 2, ["2 of 1000"]), (1, 999, ["999 of"])])
-def test_a_run_most_of_which_nobody_acknowledged_proves_nothing(count, unknown, said):
-    """Above a thousandth it fails, though nothing is owed; unless the run itself had the broker stop."""
+@pytest.mark.parametrize(
+    ("count", "unknown", "broker_stops", "said"),
+    [
+        (999, 1, False, []),
+        (998, 2, False, ["2 of 1000"]),
+        (900, 100, True, []),
+        (899, 101, True, ["101 of 1000"]),
+    ],
+)
+def test_a_run_that_nobody_acknowledged_proves_nothing(count, unknown, broker_stops, said):
+    """Above a thousandth it fails, though nothing is owed; above a tenth where the run itself had the broker stop."""
     right = history(count, handover=count)
     lost = [Send(f"lost{n}", None, None, sent_at=100.0, acked_at=None, error="timed out") for n in range(unknown)]
     verdict = check([*right.sends, *lost], right.answers, right.expected)
 
-    found = problems(verdict)
+    found = problems(verdict, broker_stops=broker_stops)
 
     assert len(said) == len(found)
     assert all(f"must be acknowledged; got {text}" in sentence for text, sentence in zip(said, found, strict=True))
-    assert [] == problems(verdict, broker_stops=True)
 
 
 def test_other_peoples_answers_are_foreign_and_probes_are_nothing():
@@ -253,6 +326,19 @@ def test_a_run_that_proves_nothing_is_a_failure():
     assert "at least 3 versions; got 4, 5" in problems(right.judge(), 3)[0]
     assert problems(check(right.sends, right.answers, []), 2, must_compare=True)
     assert problems(right.judge(), 2, must_compare=True) == []
+
+
+@pytest.mark.parametrize("alter", [lambda _: None, lambda n: f"process-{n}"], ids=["no process", "each another"])
+def test_a_run_whose_order_nobody_could_judge_is_not_proven(alter):
+    """Answers enough, and none follows another of its process; too few of them need not."""
+    right = history()
+    altered = [replace(one, process=alter(n)) for n, one in enumerate(right.answers)]
+    few = history(4, handover=2)
+
+    assert [] == problems(right.judge(altered), 2)
+    (sentence,) = problems(right.judge(altered), 2, must_compare=True)
+    assert "order is judged; none of 40 was" in sentence
+    assert not any("order is judged" in one for one in problems(few.judge(), 2, must_compare=True))
 
 
 def test_a_version_without_a_second_opinion_is_not_proven():

@@ -37,11 +37,11 @@ def kept(recorder) -> list[dict]:
 
 
 def test_an_answer_is_kept_with_the_moment_it_was_seen(recorder):
-    """The journal holds what the answer says, whom it answers, and the clock."""
-    recorder.keep([(ArrivedMessage(), 5.25), (ArrivedMessage(key=b"r2"), 6.5)])
+    """The journal holds what the answer says, whom it answers, where it stands, and the clock."""
+    recorder.keep([(ArrivedMessage(partition=3), 5.25), (ArrivedMessage(key=b"r2"), 6.5)])
 
     first, second = (Answer(**line) for line in kept(recorder))
-    assert first == Answer("r1", 1, 7, "4", 2, 1.5, None, 5.25)
+    assert first == Answer("r1", 1, 7, "4", 2, 1.5, None, 5.25, partition=3)
     assert ("r2", 6.5) == (second.request_id, second.seen_at)
 
 

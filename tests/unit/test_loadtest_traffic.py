@@ -30,11 +30,11 @@ class Run:
         with self.sent.open("a") as journal:
             journal.writelines(f"{Send(f'r{n}', 0, n, 1.0, acked_at).to_json()}\n" for n in numbers)
 
-    def answer(self, *numbers):
+    def answer(self, *numbers, model=None):
         """Their answers."""
         with self.answered.open("a") as journal:
             journal.writelines(
-                json.dumps(asdict(Answer(f"r{n}", 0, n, "4", 1, 1.5, None, 3.0))) + "\n" for n in numbers
+                json.dumps(asdict(Answer(f"r{n}", 0, n, "4", 1, 1.5, None, 3.0, model=model))) + "\n" for n in numbers
             )
 
 
@@ -71,6 +71,25 @@ def test_the_whole_history_is_kept_for_the_verdict(run):
     assert [f"r{n}" for n in range(5)] == [send.request_id for send in run.ledger.sends()]
     assert [f"r{n}" for n in range(5)] == [answer.request_id for answer in run.ledger.answers()]
     assert {"4"} == run.ledger.versions_seen()
+
+
+@pytest.mark.parametrize(
+    ("environment", "wrong"),
+    [
+        ({"BATON_STACK": "cars", "BATON_DATASET": "used_cars"}, 1),
+        ({"BATON_STACK": "cars", "BATON_DATASET": "homes"}, 2),
+        ({"BATON_DATASET": "used_cars"}, 0),
+    ],
+    ids=str,
+)
+def test_answers_are_of_the_model_of_the_stack(run, environment, wrong):
+    """Where the environment names stack and dataset; else any model may answer."""
+    run.ledger.environment.update(environment)
+    run.send(0, 1)
+    run.answer(0, model="cars.used_cars")
+    run.answer(1, model="cars.boston_housing")
+
+    assert wrong == len(run.ledger.verdict([]).wrong)
 
 
 def test_what_was_taken_in_is_not_read_again(run):

@@ -6,7 +6,7 @@ import pytest
 
 from apps.common.errors import ModelRefused
 from apps.common.model_files import CONTRACT, GOLDEN
-from apps.prediction_server.model import foreign_classes, read_checksums, statements
+from apps.prediction_server.model import Model, foreign_classes, read_checksums, statements
 
 TRANSFORMER = "org.apache.spark.ml.feature.SQLTransformer"
 
@@ -41,6 +41,13 @@ def test_only_classes_of_spark_ml_may_be_loaded(tmp_path):
     twice.write_text(f'{{"class": "os.system", "class": "{good[0]}"}}')
     assert foreign_classes(tmp_path / "twice") == ["stages/0/metadata/part-00000 must name a class of Spark ML; got ''"]
     assert foreign_classes(tmp_path / "nothing") == ["nothing must hold a saved Spark pipeline; got no metadata"]
+
+
+def test_answers_name_a_model_by_the_beginning_of_the_sha256_of_its_manifest(tmp_path):
+    """
+    Sixteen hex digits: no two versions of a stack have the same.
+    """
+    assert "0123456789abcdef" == Model("1", tmp_path, "", "0123456789abcdef" * 4).manifest
 
 
 def test_every_statement_of_a_saved_pipeline_is_found(tmp_path):
