@@ -34,10 +34,10 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A test that takes minutes of its own runs when it is asked for; what the embedded mode shows, once is enough."""
+    """A test that takes minutes of its own runs when it is asked for, and so does one that another mode has shown."""
     if config.getoption("--mode") == Mode.CLUSTER:
         for item in items:
-            if item.path.name == "test_6_platform.py":
+            if item.get_closest_marker("once"):
                 item.add_marker("faults")
     for mark in ("long", "faults"):
         if not config.getoption(f"--{mark}"):

@@ -106,6 +106,7 @@ def test_the_server_is_started_again_while_mlflow_is_down(faults, pipeline, firs
     assert before == pipeline.served().serving
 
 
+@pytest.mark.once
 def test_a_version_that_is_deleted_in_mlflow_serves_on(stack, faults, pipeline, first_version, ledger):
     """
     Its server is killed after that: the same release serves again, and status says what is wrong and what mends it.

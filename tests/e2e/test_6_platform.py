@@ -16,6 +16,7 @@ from tests.e2e.hdfs_admin import HdfsAdmin
 RATE = 20
 TRIED_S = 180  # until a training has met the fault
 DAMAGE_S = 180
+AWAY_S = 120
 ANSWERS_S = 5  # for which the new model answers, before the traffic ends
 RELEASED_S = 400  # behind the longest back-off, which is five minutes
 
@@ -113,8 +114,8 @@ def test_an_hdfs_without_room_delays_a_training(stack, pipeline, admin, serves_a
     assert "uota" in str(said), said
 
 
-@pytest.mark.parametrize("seconds", [20, pytest.param(120, marks=pytest.mark.faults)])
-def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mode, serves_all_the_while, seconds):
+@pytest.mark.faults
+def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mode, serves_all_the_while):
     """
     The release is not given up, however often it was tried meanwhile; what served goes on serving.
     """
@@ -128,7 +129,7 @@ def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mod
             every=0.1,
         )
         with faults.kept_down("mlflow"):
-            pause(seconds)
+            pause(AWAY_S)
             state = pipeline.served()
         pipeline.wait_until_served(wanted.version, RELEASED_S)
     assert ReleaseState.FAILED != state.wanted.state
@@ -136,6 +137,7 @@ def test_mlflow_away_in_the_middle_of_a_roll_out_delays_it(pipeline, faults, mod
         assert Outcome.COULD_NOT == state.wanted.failure.outcome
 
 
+@pytest.mark.faults
 def test_a_deleted_experiment_delays_nothing(pipeline, mlflow, serves_all_the_while):
     """
     The experiment deleted in the UI: the next good batch becomes a version all the same.
@@ -148,6 +150,7 @@ def test_a_deleted_experiment_delays_nothing(pipeline, mlflow, serves_all_the_wh
     assert "active" == mlflow.get_experiment(experiment.experiment_id).lifecycle_stage
 
 
+@pytest.mark.once
 def test_a_registered_model_begun_again_is_another_model(pipeline, mlflow, first_version, ledger):
     """
     The registered model deleted: the next batch becomes a version 1 again, and it is rolled out, since it is another.
