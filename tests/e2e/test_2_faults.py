@@ -132,4 +132,5 @@ def test_a_version_that_is_deleted_in_mlflow_serves_on(stack, faults, pipeline, 
     assert [f"while version {before.version} serves, and MLflow has that version no more" in one for one in told] == [
         True
     ]
-    assert [] == snapshot(stack)["problems"]
+    # a pod that has just made room may still be counted as one that starts
+    wait_until(lambda: not snapshot(stack)["problems"], KEPT_S, lambda: str(snapshot(stack)["problems"]))
