@@ -178,7 +178,7 @@ def test_a_file_without_rows_or_with_other_columns_is_not_dropped(store, dataset
 def run(monkeypatch, capsys, dataset, **settings):
     """The app's main; exit code, and what it printed as JSON."""
     monkeypatch.setattr(datasets, "get", lambda _: dataset)
-    for name, value in {"job": "drop", **settings}.items():
+    for name, value in {"job": "drop", "dataset": dataset.name, **settings}.items():
         monkeypatch.setenv(f"BATON_{name.upper()}", str(value))
     try:
         code = dropper.main()
