@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from apps.common.batches import Batch
 from apps.common.errors import ModelRefused, Unavailable
-from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST
+from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 from apps.common.names import StackNames
 from apps.prediction_server import kept_files, model
 from apps.prediction_server.kept_files import KEPT, KeptFiles
@@ -49,9 +49,9 @@ def warnings(log):
 def serve(kept, mlflow, target, folder):
     """What a server does with the files of a version; where they are in HDFS."""
     copied = model.fetch(mlflow, target, folder)
-    location = kept.keep(copied).location
+    kept.keep(copied)
     kept.note_served(copied.manifest_sha256)
-    return location.removeprefix(kept.files.url)
+    return kept.folder(copied.manifest_sha256)
 
 
 def forget(mlflow, target):
@@ -68,8 +68,23 @@ def test_what_served_is_fetched_again_without_mlflow(kept, mlflow, version, tmp_
         copied = kept_files.fetch(kept, away, version, tmp_path / uuid.uuid4().hex, log)
         assert checksums(tmp_path / "version") == checksums(copied.folder)
         assert (version.version, version.manifest_sha256) == (copied.version, copied.manifest_sha256)
-    assert f"{kept.root}/models/{version.manifest_sha256}" == location
+    assert kept.files.exists(f"{location}/{MANIFEST}")
     assert [] == log.calls
+
+
+def test_executors_read_what_was_checked_and_nothing_beside_it(kept, mlflow, version, tmp_path):
+    """A file that somebody adds to what is kept, or left where they read, comes to no executor."""
+    location = serve(kept, mlflow, version, tmp_path / "first")
+    shared = f"{kept.root}/scratch/pod/model"
+    for folder in (location, shared):
+        kept.files.write(f"{folder}/{PIPELINE}/metadata/another", b"{}")
+
+    copied = kept.fetch(version, tmp_path / "second")
+    there = kept.share(copied, f"{kept.files.url}{shared}")
+
+    assert f"{kept.files.url}{shared}" == there.location
+    assert ["part-00000"] == [one.name for one in kept.files.listing(f"{shared}/{PIPELINE}/metadata")]
+    assert not (copied.folder / PIPELINE / "metadata" / "another").exists()
 
 
 def test_a_version_that_is_not_kept_comes_from_mlflow(kept, mlflow, version, tmp_path, log):
