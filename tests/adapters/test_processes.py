@@ -34,7 +34,7 @@ DEADLINE = 20
 SERVER = f"""
 import json, os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-version = os.environ["BATON_MODEL_VERSION"]
+version = os.environ.get("BATON_MODEL_VERSION", "")
 ends = {{"refused": {REFUSED}, "crashed": {CRASHED}}}
 if version == "early" and not (pathlib.Path(os.environ["PYTHONPATH"]) / "mlflow is back").exists():
     ends[version] = {FAILED}
@@ -144,6 +144,8 @@ def test_strays_are_ended_and_strangers_are_not(context):
     """A process that carries the mark and is in no record ends; one of another stack, and a known one, go on."""
     known, stray = sleeper(context), sleeper(context)
     other = subprocess.Popen(["sleep", "600"], env={**inherited(), MARK: "/another/stack"}, start_new_session=True)
+    both = {known.pid, stray.pid}  # a process has its environment once it has become its program
+    wait_until(lambda: both == {one.pid for one in marked(context.state)}, DEADLINE, "both must be known")
     end_strays(context.state, [known])
     wait_until(lambda: not stray.alive(), DEADLINE, "the stray must end")
 
@@ -279,7 +281,7 @@ def test_a_server_that_was_killed_comes_back_with_its_version(context, orchestra
     killed.send(signal.SIGKILL)
     advance(one, lambda: one.records[0].restarts == 1 and one.records[0].state is ServiceState.READY)
 
-    assert (1, "7") == (one.records[0].release, one.records[0].version)
+    assert (1, "7") == (one.records[0].release, one.records[0].target.version)
     assert killed.pid != one.children[0].pid
 
 
