@@ -50,8 +50,9 @@ def serves_all_the_while(pipeline, first_version, ledger):
 
 def training(stack, batch):
     """What ``status`` says of the training on a batch."""
-    unfinished = status.snapshot(stack).get("batches", {}).get("unfinished", [])
-    return next((one for one in unfinished if one["batch"] == batch.name), {})
+    batches = status.snapshot(stack).get("batches", {})
+    trained_on = [*batches.get("landing", []), *batches.get("unfinished", [])]
+    return next((one for one in trained_on if one["batch"] == batch.name), {})
 
 
 def running(pipeline, batch):
