@@ -7,20 +7,19 @@ it ends when its standard input closes, so it never outlives the program that st
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from apps.common import starter
 from apps.common.errors import Unavailable
 from apps.common.messages import Answer, decode_answer
 from apps.common.settings import Settings, load
@@ -207,18 +206,10 @@ def _arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
         message = consumer.poll(0)
 
 
-def _when_stdin_ends(act: Callable[[], None]) -> None:
-    """The kernel closes it however the program at its other end dies."""
-    with suppress(OSError):
-        while os.read(0, 1):
-            pass
-    act()
-
-
 def _main(journal: str, origin: str = "end") -> None:
     settings = load(Settings)
     starter_is_gone = threading.Event()
-    threading.Thread(target=_when_stdin_ends, args=(starter_is_gone.set,), daemon=True).start()
+    starter.when_gone(starter_is_gone.set)
     with Path(journal).open("a") as out:
         recorder = Recorder(settings, out)
         try:

@@ -1,12 +1,9 @@
 """``python -m apps.batch_dropper``: drop the next batch (BATON_JOB=drop) or replay requests (BATON_JOB=replay)."""
 
-import os
 import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 
 from structlog.stdlib import BoundLogger
 
@@ -14,7 +11,7 @@ from apps import datasets
 from apps.batch_dropper.dropping import drop_file, drop_slice
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
-from apps.common import entry, ticking
+from apps.common import entry, starter, ticking
 from apps.common.batches import BatchStore
 from apps.common.errors import SettingsError
 from apps.common.exit_codes import DONE, NOTHING_LEFT
@@ -61,7 +58,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
 
     stop = threading.Event()
     if settings.ends_with_stdin:
-        threading.Thread(target=_when_stdin_ends, args=(stop.set,), daemon=True).start()
+        starter.when_gone(stop.set)
     test = SliceStore(settings, dataset, log).take(0)
     if test is None:
         raise SettingsError("a test part must be there; got none; bring more rows")
@@ -90,14 +87,6 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         late_by_5_ms=late.over_5_ms,
     )
     return DONE
-
-
-def _when_stdin_ends(act: Callable[[], None]) -> None:
-    """The kernel closes it however the program at its other end dies; what it holds is nobody's."""
-    with suppress(OSError):
-        while os.read(0, 1):
-            pass
-    act()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from apps.prediction_server.resume_offset import (
 
 POLL_MS = 200
 READ_S = 60  # for the tails of all partitions
+LONGEST_READ_S = 16 * READ_S
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
 
 
@@ -60,7 +61,7 @@ class AnswersTail:
                 if (got := str(error) or type(error).__name__) != problem:
                     problem = got
                     self.log.warning("waiting for Kafka", reason=problem)
-                patience *= 2  # it may have been too short for so many partitions
+                patience = min(2 * patience, LONGEST_READ_S)  # it may have been too short for so many partitions
                 waits()
                 return None
 

@@ -121,16 +121,22 @@ class Broker:
         self.child.kill()
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory):
-    """A broker with the topics; a test that kills it starts it again."""
-    broker = Broker(tmp_path_factory.mktemp("kafka"))
+@contextmanager
+def with_topics(broker):
+    """A broker with the topics while the block runs."""
     try:
         broker.start()
         broker.wait()
         yield broker
     finally:
         broker.kill()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    """A broker with the topics; a test that kills it starts it again."""
+    with with_topics(Broker(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

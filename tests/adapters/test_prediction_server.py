@@ -41,7 +41,7 @@ from stack.embedded.services.kafka import topic_settings
 from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
-from tests.adapters.conftest import Broker
+from tests.adapters.conftest import Broker, with_topics
 from tests.adapters.secure_broker import SecureBroker
 from tests.adapters.small_model import NAME, NAMES, request
 
@@ -479,13 +479,8 @@ def test_what_was_served_is_what_the_versions_predict(kafka, mlflow, versions, t
 @pytest.fixture
 def lossy_broker(tmp_path_factory):
     """A broker of one test's own, with the topics."""
-    broker = Broker(tmp_path_factory.mktemp("lossy"))
-    try:
-        broker.start()
-        broker.wait()
+    with with_topics(Broker(tmp_path_factory.mktemp("lossy"))) as broker:
         yield broker
-    finally:
-        broker.kill()
 
 
 def cut(broker, topic, partition, keep):
@@ -543,14 +538,9 @@ def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve,
 @pytest.fixture(scope="module")
 def secure_broker(tmp_path_factory):
     """A broker that wants TLS and a password, with the topics."""
-    broker = SecureBroker(tmp_path_factory.mktemp("secure"))
-    try:
-        broker.start()
-        broker.wait()
+    with with_topics(SecureBroker(tmp_path_factory.mktemp("secure"))) as broker:
         broker.add_user()
         yield broker
-    finally:
-        broker.kill()
 
 
 def test_every_client_shows_the_broker_what_it_wants_to_see(secure_broker, serve, tmp_path):

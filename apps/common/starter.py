@@ -1,0 +1,18 @@
+"""A program that must not outlive the one that started it, however that one dies."""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+
+def when_gone(act: Callable[[], None]) -> None:
+    """Call ``act``, in a thread, when standard input ends: the kernel closes it with the program at its other end."""
+
+    def wait() -> None:
+        with suppress(OSError):
+            while os.read(0, 1):  # what that program writes is nobody's
+                pass
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
