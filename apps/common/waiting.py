@@ -1,11 +1,14 @@
 """The one place that waits: on a condition, with a deadline, leaving the last state seen when it is missed."""
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import ParamSpec, TypeVar
 
 from apps.common.errors import DeadlineMissed
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -34,3 +37,27 @@ def wait_until(
             message = f"waited {deadline:g} s; {state}"
             raise DeadlineMissed(message)
         pause(every)
+
+
+def in_time(deadline: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    What ``call`` returns or raises within ``deadline`` seconds; raises DeadlineMissed when it does neither.
+
+    It runs in a thread, which is left to itself then and ends with the process at the latest: for calls that nobody
+    can interrupt.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(deadline)
+    except TimeoutError as error:
+        if future.done():  # it is the call's own
+            raise
+        raise DeadlineMissed(f"waited {deadline:g} s; {call!r} does not return") from error

@@ -5,11 +5,8 @@ The files of the versions that served last, kept in HDFS, so that what serves ca
 What lies in it is trusted no more than what MLflow gives, and is checked in the same way.
 """
 
-import queue
-import threading
 import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +26,7 @@ MODELS = "models"
 SERVED = ".served"  # written each time a server is ready: the folder's time of change then says when it served last
 KEPT = 3  # versions: the one that serves, and those before it, which a person may roll back to
 AGAIN_S = 60
-ANSWER_S = 10  # for all files; it takes some tenths of a second
+ANSWER_S = 10  # for each verb; MLflow may have the files too
 AT_ONCE = 8  # small files: each waits for its block most of the time
 
 
@@ -38,7 +35,7 @@ class KeptFiles:
 
     def __init__(self, hdfs: str, root: str) -> None:
         """``hdfs`` is the NameNode's URL, ``root`` the stack's folder; nothing is connected yet."""
-        self.files = Hdfs(hdfs)
+        self.files = Hdfs(hdfs, ANSWER_S)
         self.root = root
 
     def folder(self, sha256: str) -> str:
@@ -118,13 +115,12 @@ def fetch(kept: KeptFiles, mlflow: str, target: Target, folder: Path, log: Bound
     """
     The files of a release's version in ``folder``, checked: those that are kept, else MLflow's.
 
-    HDFS is asked first, so that a server that is started again asks MLflow for nothing. One that is silent is left to
-    itself after ANSWER_S, in a folder of its own. Raises ModelRefused when the version is at fault, Unavailable when
-    it cannot be had now.
+    HDFS is asked first, so that a server that is started again asks MLflow for nothing. Raises ModelRefused when the
+    version is at fault, Unavailable when it cannot be had now.
     """
     away = ""
     try:
-        return _in_time(lambda: kept.fetch(target, folder / "kept"))
+        return kept.fetch(target, folder / "kept")
     except FileNotFoundError:
         pass
     except ModelRefused as error:
@@ -138,23 +134,3 @@ def fetch(kept: KeptFiles, mlflow: str, target: Target, folder: Path, log: Bound
         if away:  # it may be kept there
             raise Unavailable(f"{error}; nor from HDFS: {away}") from error
         raise
-
-
-def _in_time(ask: Callable[[], Model]) -> Model:
-    """What ``ask`` returns or raises; Unavailable when it does neither in time: the client waits for minutes."""
-    done: queue.SimpleQueue[Model | Exception] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            done.put(ask())
-        except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
-            done.put(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        outcome = done.get(timeout=ANSWER_S)
-    except queue.Empty as error:
-        raise Unavailable(f"HDFS must answer within {ANSWER_S} s; it does not; is the stack up?") from error
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome

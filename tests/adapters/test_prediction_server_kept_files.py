@@ -116,7 +116,7 @@ def test_an_hdfs_that_says_nothing_is_not_waited_for(mlflow, version, tmp_path, 
 
     assert checksums(tmp_path / "version") == checksums(copied.folder)
     assert time.monotonic() - began < 10
-    assert ["HDFS must answer within 0.5 s; it does not; is the stack up?"] == warnings(log)
+    assert [f"HDFS must answer at {asked.files.url} within 0.5 s; it does not; is the stack up?"] == warnings(log)
 
 
 def changed_file(files, folder, _own):
