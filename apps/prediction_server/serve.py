@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import NoReturn
 
 from pyspark.ml import PipelineModel
@@ -25,7 +26,7 @@ from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.model import Model
-from apps.prediction_server.probe import probe
+from apps.prediction_server.probe import Probe, wait_until_level
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.settings import ServerSettings
 
@@ -108,11 +109,14 @@ def answer(
 def prove_through_kafka(
     settings: ServerSettings, model: Model, writer: Writer, offsets: Offsets, query: StreamingQuery, log: BoundLogger
 ) -> None:
-    """Send a request through each partition and wait for the answers."""
+    """Send a request through each partition and wait for the answers, until they come as they should."""
 
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe(
+    probe = Probe(
         settings.kafka_access, settings.names, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log
     )
+    with closing(probe):
+        probe.ask()
+        wait_until_level(probe.ask, log)

@@ -10,7 +10,7 @@ import signal
 import struct
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.model import Model
-from apps.prediction_server.probe import probe
+from apps.prediction_server.probe import Probe
 from apps.prediction_server.progress_rules import BEGIN_S
 from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
@@ -282,8 +282,9 @@ def test_an_answer_of_another_process_proves_nothing(first, kafka, models):
     mute = Writer(NAMES.model, "1", release=1)
 
     model, log = Model("1", models / "double", ""), structlog.get_logger()
-    with pytest.raises(DeadlineMissed, match="must answer its probes"):
-        probe(KafkaAccess(kafka), NAMES, PARTITIONS, model, mute, 3, lambda: None, log)
+    probe = Probe(KafkaAccess(kafka), NAMES, PARTITIONS, model, mute, 3, lambda: None, log)
+    with closing(probe), pytest.raises(DeadlineMissed, match="must answer its probes"):
+        probe.ask()
     assert first.child.alive()
 
 
