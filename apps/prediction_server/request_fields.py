@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
 
@@ -20,6 +21,7 @@ SHOWN = 40  # characters of a field's name in a rejection
 NOT_JSON = "value must be one JSON object of raw fields in UTF-8; got something else"
 
 _STRICT = {"allowSingleQuotes": "false"}
+_MEMBER = "value MAP<STRING, STRING>, end INT"
 _BYTE_ORDER_MARK = "\ufeff"
 _SCHEMA_REGISTRY = b"\0"  # the first of the five bytes that Confluent's serializers put before a value
 
@@ -46,25 +48,29 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
     than any may be is cut, so that no expression of a model meets one without bounds.
     """
     text = F.ltrim(F.when(_fits(F.col("value")), _utf8("value")), F.lit(_BYTE_ORDER_MARK))
+    cells = StructType([StructField(name, StringType()) for name in fields.inputs])
     # The parser stops behind the first value and would not see what else is there. So the text is read twice: as the
     # only element of an array, after which nothing but "]" may follow, and as a member of an object, where "]" may not.
     parsed = records.select(
         F.when(F.length("key").between(1, MAX_KEY_BYTES), _utf8("key")).alias(f"{OWN}key"),
         *(F.col(name).alias(OWN + name) for name in ("partition", "offset", "timestamp", "value")),
-        F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>", _STRICT).alias(f"{OWN}array"),
-        F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), "end INT", _STRICT).alias(f"{OWN}object"),
+        F.from_json(F.concat(F.lit("["), text, F.lit("]")), ArrayType(cells), _STRICT).alias(f"{OWN}array"),
+        F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), _MEMBER, _STRICT).alias(f"{OWN}object"),
     )
     single = (F.size(own("array")) == 1) & (own("object")["end"] == 1)
-    read = parsed.select("*", F.when(single, own("array")[0]).alias(f"{OWN}fields"))
-    named = read.select("*", F.map_keys(own("fields")).alias(f"{OWN}names"))
+    read = parsed.select(
+        "*",
+        F.when(single, own("array")[0]).alias(f"{OWN}fields"),
+        F.when(single, F.map_keys(own("object")["value"])).alias(f"{OWN}names"),
+    )
     known = F.array(*map(F.lit, fields.declared))
-    sorted_out = named.select("*", F.array_except(own("names"), known).alias(f"{OWN}strangers"))
+    sorted_out = read.select("*", F.array_except(own("names"), known).alias(f"{OWN}strangers"))
     return sorted_out.select(
         *(own(name) for name in ("key", "partition", "offset", "timestamp")),
         F.greatest(F.size(own("strangers")), F.lit(0)).alias(f"{OWN}undeclared"),
         own("fields").isNotNull().alias(f"{OWN}read"),
         _problems(fields).alias(f"{OWN}problems"),
-        *(F.left(own("fields").getItem(name), F.lit(MAX_TEXT + 1)).alias(name) for name in fields.inputs),
+        *(F.left(own("fields").getField(name), F.lit(MAX_TEXT + 1)).alias(name) for name in fields.inputs),
     )
 
 
