@@ -17,7 +17,7 @@ from typing import Any
 
 from apps.common import registry, spark_paths
 from apps.common.errors import ModelRefused
-from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
+from apps.common.model_files import CONTRACT, GOLDEN, LOCAL, MANIFEST, PIPELINE
 from apps.common.target import Target
 from apps.prediction_server.request_fields import RequestFields
 
@@ -43,8 +43,19 @@ class Model:
 
     @property
     def pipeline(self) -> Path:
-        """The folder of the saved PipelineModel."""
+        """The folder of the saved PipelineModel, in the format that everybody reads."""
         return self.folder / PIPELINE
+
+    @property
+    def local_pipeline(self) -> Path | None:
+        """The folder of the same in Spark's local format; None in a version of a trainer that did not write it."""
+        folder = self.folder / LOCAL
+        return folder if folder.is_dir() else None
+
+    @property
+    def pipelines(self) -> list[Path]:
+        """Both folders, or the one that there is."""
+        return [self.pipeline, *filter(None, [self.local_pipeline])]
 
     @property
     def fields(self) -> RequestFields:
@@ -116,12 +127,13 @@ def download(read: Callable[[str], bytes], target: Target, folder: Path) -> Mode
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
         problems = [problem for problem in pool.map(copy, checksums.items()) if problem]
-    problems += foreign_classes(folder / PIPELINE)
+    copied = Model(version, folder, spark_paths.url(folder), own)
+    problems += [problem for pipeline in copied.pipelines for problem in foreign_classes(pipeline)]
     if problems:
         message = f"version {version} must be as it was trained; " + "; ".join(problems) + "; train it again"
         raise ModelRefused(message)
     _write(folder / MANIFEST, manifest)
-    return Model(version, folder, spark_paths.url(folder), own)
+    return copied
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -170,8 +182,8 @@ def statements(pipeline: Path) -> dict[str, str]:
 
 def _metadata(pipeline: Path) -> dict[Path, dict[str, Any]]:
     """What each file that Spark takes for metadata says of a stage, nested ones too; nothing where none can read it."""
-    files = [path for path in sorted(pipeline.rglob("metadata/*")) if not path.name.startswith((".", "_"))]
-    return {path: _first_object(path) for path in files}
+    files = [*pipeline.rglob("metadata/*"), *(path for path in pipeline.rglob("metadata") if path.is_file())]
+    return {path: _first_object(path) for path in sorted(files) if not path.name.startswith((".", "_"))}
 
 
 def _first_object(path: Path) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         **MEANING,
         "spark.sql.shuffle.partitions": "1",
+        # HotSpot never compiles a method above this size, and a whole pipeline is one of five times as much.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.task.maxFailures": "1",
     }
@@ -68,17 +70,29 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
 
 
 def load_pipeline(spark: SparkSession, model: Model) -> PipelineModel:
-    """
-    The PipelineModel of a checked version; raise ModelRefused when a statement in it does more than compute.
-
-    The list of its stages is read here and each stage by Spark, side by side: one after the other takes twice as long.
-    """
+    """The PipelineModel of a checked version; raise ModelRefused when a statement in it does more than compute."""
     if problems := [
         f"{path}: its statement {problem}"
-        for path, statement in statements(model.pipeline).items()
+        for pipeline in model.pipelines
+        for path, statement in statements(pipeline).items()
         for problem in statement_problems(spark, statement)
     ]:
         raise ModelRefused(f"version {model.version} must only compute; {'; '.join(problems)}; train it again")
+    return _load_local(spark, model.local_pipeline) if model.local_pipeline else _load_saved(spark, model)
+
+
+def _load_local(spark: SparkSession, folder: Path) -> PipelineModel:
+    """Spark's local format, which PySpark has no name for."""
+    loaded = spark._jvm.org.apache.spark.ml.PipelineModel.read().loadFromLocal(str(folder))  # noqa: SLF001
+    return PipelineModel._from_java(loaded)  # noqa: SLF001
+
+
+def _load_saved(spark: SparkSession, model: Model) -> PipelineModel:
+    """
+    The format that everybody reads, of versions without the other.
+
+    The list of its stages is read here and each stage by Spark, side by side: one after the other takes twice as long.
+    """
     metadata = next((model.pipeline / "metadata").glob("part-*")).read_text().splitlines()[0]
     uids = json.loads(metadata)["paramMap"]["stageUids"]
     stages = f"{model.location}/{PIPELINE}/stages"

@@ -9,14 +9,14 @@ import pyspark
 from pyspark.ml import PipelineModel
 
 from apps.common.files import sha256
-from apps.common.model_files import BATON, CONTRACT, GOLDEN, MANIFEST, MODEL
+from apps.common.model_files import BATON, CONTRACT, GOLDEN, LOCAL, MANIFEST, MODEL
 
 
 def save_model(folder: Path, pipeline: PipelineModel, saving: str) -> None:
     """
-    Write ``model/`` by way of the folder or URL ``saving``, where Spark writes it.
+    Write ``model/`` by way of the folder or URL ``saving``, where Spark writes it, and the local format in ``baton/``.
 
-    Its requirements are given, since to infer them MLflow would start another Spark.
+    Others read the former. Its requirements are given, since to infer them MLflow would start another Spark.
     """
     mlflow.spark.save_model(
         pipeline,
@@ -24,11 +24,12 @@ def save_model(folder: Path, pipeline: PipelineModel, saving: str) -> None:
         dfs_tmpdir=saving,
         pip_requirements=[f"pyspark=={pyspark.__version__}", f"mlflow=={mlflow.__version__}"],
     )
+    pipeline._to_java().write().saveToLocal(str(folder / LOCAL))  # noqa: SLF001 - public in the JVM only
 
 
 def write(folder: Path, contract: dict[str, Any], golden: list[dict[str, Any]]) -> None:
     """Write ``baton/`` beside ``model/``, the manifest of all of it last."""
-    (folder / BATON).mkdir()
+    (folder / BATON).mkdir(exist_ok=True)
     (folder / CONTRACT).write_text(as_json(contract))
     (folder / GOLDEN).write_text("".join(f"{json.dumps(row)}\n" for row in golden))
     (folder / MANIFEST).write_text(as_json(checksums(folder)))

@@ -1,6 +1,7 @@
 """One answer for every record, on a real local Spark: whatever the record holds, and whatever stands beside it."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 from apps.common import spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.messages import MAX_VALUE_BYTES, UNDECLARED, Writer, decode_answer
+from apps.common.model_files import LOCAL
 from apps.prediction_server import golden, session
 from apps.prediction_server.answers import answers
 from apps.prediction_server.model import Model
@@ -270,6 +272,20 @@ def test_the_streaming_plan_is_native(spark, loaded, capsys):
     assert native.isStreaming
     assert python_nodes(native, capsys) == []
     assert python_nodes(foreign, capsys) != []
+
+
+def test_a_version_without_the_local_format_answers_alike(spark, loaded, model, tmp_path):
+    """
+    As one does that an earlier Baton trained.
+    """
+    shutil.copytree(model.folder, tmp_path / "earlier")
+    shutil.rmtree(tmp_path / "earlier" / LOCAL)
+    earlier = Model("1", tmp_path / "earlier", spark_paths.url(tmp_path / "earlier"))
+    asked = [(b"k", request(str(area / 7))) for area in range(100)]
+
+    assert model.local_pipeline
+    assert earlier.local_pipeline is None
+    assert answer_all(spark, session.load_pipeline(spark, earlier), asked) == answer_all(spark, loaded, asked)
 
 
 def test_a_model_proves_its_golden_rows(spark, loaded, model):

@@ -32,6 +32,8 @@ def test_only_classes_of_spark_ml_may_be_loaded(tmp_path):
         "stages/3/metadata/part-00000 must name a class of Spark ML; got ''",
     ]
     assert foreign_classes(saved(tmp_path / "trick", "org.apache.spark.mlx.Bad")) != []
+    (saved(tmp_path / "local", good[0]) / "metadata").write_text('{"class": "os.system"}')
+    assert foreign_classes(tmp_path / "local") == ["metadata must name a class of Spark ML; got 'os.system'"]
     (saved(tmp_path / "two", *good) / "stages/0/metadata/a").write_text('{"class": "os.system"}')
     assert foreign_classes(tmp_path / "two") == [
         "stages/0/metadata must hold one file; got several",
