@@ -27,6 +27,7 @@ class ServiceKind(StrEnum):
     WATCHER = "watcher"  # always on; looks around every few seconds
     JOB = "job"  # runs when a training was asked for
     SERVER = "server"  # always on; replaced release by release
+    STANDBY = "standby"  # always on where it is wanted
     ON_REQUEST = "on-request"  # runs when a person asks for it
 
 
@@ -121,6 +122,11 @@ class StackSpec:
             done |= {service.name for service in wave}
             left = [service for service in left if service.name not in done]
         return waves
+
+    def running(self, *, standby: bool) -> list[Service]:
+        """What runs by itself, with a standby or without."""
+        absent = {ServiceKind.ON_REQUEST} if standby else {ServiceKind.ON_REQUEST, ServiceKind.STANDBY}
+        return [service for service in self.services if service.kind not in absent]
 
     def start_order(self, names: Iterable[str]) -> list[Service]:
         """``names`` and their needs, each after what it needs."""

@@ -65,6 +65,12 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def empty_folder(folder: Path) -> None:
+    """Make a folder, or remove all that is in it, even where the folder itself cannot go, as a pod's volume."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def keep_newest(folder: Path, count: int) -> None:
     """Remove the folders in ``folder`` but for the last ``count`` by name: each is named by its time."""
     found = sorted(path for path in folder.glob("*") if path.is_dir())

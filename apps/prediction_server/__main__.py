@@ -5,9 +5,7 @@ Stopping is crashing: SIGTERM ends the process at once, because whoever serves n
 request. Any failed step ends it too, with its reason, and the release before goes on serving.
 """
 
-import os
 import signal
-import sys
 from typing import NoReturn
 
 from structlog.contextvars import bind_contextvars
@@ -15,8 +13,10 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import entry, registry
 from apps.common.exit_codes import DONE, FAILED
+from apps.common.files import empty_folder
 from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
 from apps.common.waiting import pause
+from apps.prediction_server.crash import crash
 from apps.prediction_server.settings import ServerSettings
 
 
@@ -31,6 +31,7 @@ def work(settings: ServerSettings, log: BoundLogger) -> NoReturn:
     """Wait, or serve; end only by raising."""
     bind_contextvars(release=settings.release, version=settings.model_version)
     settings.ready_file.unlink(missing_ok=True)
+    empty_folder(settings.scratch)  # a pod keeps it when its container is started anew: another's checkpoint, too
     if not settings.model_version or is_of_an_earlier_baton(settings, log):
         wait(settings)
     from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
@@ -57,16 +58,6 @@ def wait(settings: ServerSettings) -> NoReturn:
     while True:
         heartbeat(settings.ready_file).touch()
         pause(BEAT_S)
-
-
-def crash(code: int) -> None:
-    """End this process and its JVM without ceremony."""
-    loaded = sys.modules.get("pyspark")
-    gateway = loaded.SparkContext._gateway if loaded else None  # noqa: SLF001 - pyspark names it nowhere else
-    process = getattr(gateway, "proc", None)
-    if process is not None:
-        process.kill()
-    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,16 @@ class KeptFiles:
         """Where the version with this manifest is kept."""
         return f"{self.root}/{MODELS}/{sha256}"
 
+    def sha256_of(self, first_digits: str) -> str:
+        """The sha256 of a kept manifest that begins so; empty when none is kept, or HDFS does not say."""
+        try:
+            kept = [
+                one.name for one in self.files.listing(f"{self.root}/{MODELS}") if one.name.startswith(first_digits)
+            ]
+        except Unavailable:
+            return ""
+        return kept[0] if first_digits and len(kept) == 1 else ""
+
     def fetch(self, target: Target, folder: Path) -> Model:
         """
         Copy a version's files into ``folder`` of this machine and check them.

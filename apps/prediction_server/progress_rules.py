@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 BEGIN_S = 30  # a stream that starts, or whose broker was away, may be silent for this long
 FENCE_S = 30  # a newer release must have answered for this long before this one leaves
-FORGET_S = 10  # a newer release that was not seen for this long has failed
+FORGET_S = 10  # one that was not seen for this long has failed
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Look:
     What the topics show at the moment ``at`` (seconds, monotonic).
 
     By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest answer.
-    ``newest`` is the highest release that answered since the look before, ``lost`` the partitions whose log lost its
-    end. ``requests`` and ``answers`` count partitions.
+    ``newest`` is the highest release of which another process answered since the look before, ``lost`` the partitions
+    whose log lost its end. ``requests`` and ``answers`` count partitions.
     """
 
     at: float
@@ -38,16 +38,17 @@ class ProgressRules:
     """
     The rules of one server; each look changes what they remember.
 
-    ``owed`` (partition, first, end) says whether a request stands between two offsets: a transaction's marks take
-    offsets too.
+    It leaves for a process of release ``leaves_for``, or a higher one, that has answered for ``fence_s``. ``owed``
+    (partition, first, end) says whether a request stands between two offsets: a transaction's marks take offsets too.
     """
 
-    release: int
+    leaves_for: int
     topic_id: str
     partitions: int
     stall_s: float
     owed: Callable[[int, int, int], bool]
     began: float
+    fence_s: float = FENCE_S
     _waiting: dict[int, tuple[int, float]] = field(default_factory=dict)  # partition -> (answered, since)
     _newer: tuple[float, float] | None = None  # a newer release: first and last seen
     _unequal: bool = False
@@ -65,7 +66,7 @@ class ProgressRules:
             return f"the topics have {look.requests} partitions; this server reads {self.partitions}"
         if look.lost:
             return f"partition {look.lost[0]}: the log lost its end, and what stands there now is owed an answer"
-        return self._stalled(look) or self._superseded(look)
+        return self._stalled(look) or self.superseded(look)
 
     def unequal(self, look: Look) -> str | None:
         """What to say, once, about topics whose partitions differ in number."""
@@ -89,11 +90,13 @@ class ProgressRules:
                 self._waiting[partition] = answered, look.at
         return None
 
-    def _superseded(self, look: Look) -> str | None:
+    def superseded(self, look: Look) -> str | None:
+        """Why to make room for another process; None while none answers that must."""
         if self._newer and look.at - self._newer[1] > FORGET_S:
             self._newer = None
-        if look.newest <= self.release:
+        if look.newest < self.leaves_for:
             return None
         first = self._newer[0] if self._newer else look.at
         self._newer = first, look.at
-        return f"release {look.newest} answers for {FENCE_S} s" if look.at - first >= FENCE_S else None
+        over = look.at - first >= self.fence_s
+        return f"release {look.newest} answers for {self.fence_s:g} s" if over else None

@@ -12,12 +12,13 @@ from apps.common.messages import Answer, Writer, decode_answer
 from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.answers_tail import committed_reader, records_between
-from apps.prediction_server.progress_rules import Look, ProgressRules
+from apps.prediction_server.progress_rules import FENCE_S, Look, ProgressRules
 from apps.prediction_server.settings import ServerSettings
 
 DEADLINE_S = 3  # a broker that takes longer counts as away
 TAIL = 64  # answers of a partition that each look reads
 
+Ends = Mapping[int, int]  # partition -> offset
 TailRecord = tuple[int, Answer]  # where an answer stands in its topic, and the answer
 
 
@@ -30,17 +31,23 @@ class ProgressWatch:
         writer: Writer,
         offsets: Mapping[int, int],
         log: BoundLogger,
-        leave: Callable[[], None],
+        leaves_for: int | None = None,
+        fence_s: float = FENCE_S,
     ) -> None:
-        """``offsets`` is where the server began; ``leave`` ends its process."""
+        """``offsets`` is where the server began; it leaves for a newer release unless another is given."""
         self.access = settings.kafka_access
         self.names = settings.names
         self.heartbeat = heartbeat(settings.ready_file)
         self.offsets = offsets
         self.log = log
-        self.leave = leave
         self.rules = ProgressRules(
-            writer.release, writer.topic_id, len(offsets), settings.stall_s, self._owed, time.monotonic()
+            writer.release + 1 if leaves_for is None else leaves_for,
+            writer.topic_id,
+            len(offsets),
+            settings.stall_s,
+            self._owed,
+            time.monotonic(),
+            fence_s,
         )
         self.process = writer.process
         self._was_away = False
@@ -50,11 +57,11 @@ class ProgressWatch:
         self._consumer: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
 
-    def start(self) -> None:
-        """Watch until the process ends."""
-        threading.Thread(target=self._run, name="progress-watch", daemon=True).start()
+    def start(self, leave: Callable[[], object]) -> None:
+        """Watch until the process ends; ``leave`` ends it."""
+        threading.Thread(target=self._run, args=(leave,), name="progress-watch", daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, leave: Callable[[], object]) -> None:
         while True:
             try:
                 look = self.look()
@@ -62,17 +69,47 @@ class ProgressWatch:
                     self.log.error("topics differ", reason=text)
                 if reason := self.rules.reason_to_end(look):
                     self.log.error("this server ends, to be started anew", reason=reason)
-                    self.leave()
+                    leave()
             except (KafkaError, OSError) as error:
                 self.log.warning("the broker does not answer the watch", reason=str(error))
-                self.rules.broker_away(time.monotonic())
-                self._was_away = True
-                self._close()
+                self.broker_away()
             except Exception:
                 self.log.exception("the watch failed")
-                self.leave()
+                leave()
             self.heartbeat.touch()
             pause(BEAT_S)
+
+    def broker_away(self) -> None:
+        """Forget what its absence makes void, and the connections."""
+        self.rules.broker_away(time.monotonic())
+        self._was_away = True
+        self.close()
+
+    def ends(self) -> tuple[Ends, Ends]:
+        """The offsets behind the last request and behind the last answer; raises as ``look`` does, and costs less."""
+        consumer = self._reader()
+
+        def of(topic: str) -> Ends:
+            found = consumer.end_offsets([TopicPartition(topic, partition) for partition in self.offsets])
+            return {place.partition: end for place, end in found.items()}
+
+        answers = of(self.names.answers)  # first, as in ``look``
+        return of(self.names.requests), answers
+
+    def newest(self) -> Answer | None:
+        """The answer that the broker took last; None when there is none of ours among the last of any partition."""
+        consumer, until = self._reader(), time.monotonic() + DEADLINE_S
+        places = [TopicPartition(self.names.answers, partition) for partition in self.offsets]
+        begins, tops = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        records = [
+            record
+            for place in places
+            for record in records_between(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
+        ]
+        for record in sorted(records, key=lambda record: record.timestamp, reverse=True):
+            if answer := decode_answer(record.key, record.value, record.headers, 0.0):
+                return answer
+        return None
 
     def look(self) -> Look:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
@@ -137,9 +174,10 @@ class ProgressWatch:
         return self._answered[place.partition]
 
     def _note_releases(self, tail: Sequence[TailRecord], partition: int, top: int) -> int:
-        """The highest release that answered since the look before; an old answer says nothing of who lives now."""
+        """The highest release that others answered for since the look before: who lives, and not who did once."""
         before, self._read[partition] = self._read.get(partition, top), top
-        return max((answer.release for offset, answer in tail if offset >= before), default=0)
+        new = (answer for offset, answer in tail if offset >= before and answer.process != self.process)
+        return max((answer.release for answer in new), default=0)
 
     def _owed(self, partition: int, first: int, end: int) -> bool:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
@@ -157,7 +195,8 @@ class ProgressWatch:
             self._admin = KafkaAdminClient(**self.access.python(), **deadlines)
         return self._admin
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Leave Kafka; the next question connects anew."""
         for client in (self._consumer, self._admin):
             if client is not None:
                 client.close()

@@ -44,11 +44,16 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     step("proved the golden rows", golden.prove, spark, pipeline, model)
     writer, offsets = step("found where to start", find_offsets, settings, model, log)
     query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
-    ProgressWatch(settings, writer, offsets, log, leave).start()
+    ProgressWatch(settings, writer, offsets, log).start(leave)
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
     log.info("serving", seconds=round(time.monotonic() - begun, 2))
     threading.Thread(target=kept.keep_in_time, args=(model, log), name="keep", daemon=True).start()
+    answer_for_ever(query)
+
+
+def answer_for_ever(query: StreamingQuery) -> NoReturn:
+    """Wait for the end of what must not end; it raises the query's own error, or BatonError."""
     while not query.awaitTermination(WATCH_S):
         pass
     raise BatonError("the query must run for ever; it ended by itself; see the log")

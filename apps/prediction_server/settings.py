@@ -80,6 +80,18 @@ class ServerSettings(SparkSettings):
         return Target(self.model_name or self.names.model, self.model_version, self.run_id, self.manifest_sha256)
 
 
+class StandbySettings(ServerSettings):
+    """Whether there is one, and when it takes over."""
+
+    standby: Literal["on", "off"] = Field(
+        default="off",
+        description="Whether a second server stands by. In a cluster it does unless this says off.",
+    )
+    takeover_s: Annotated[float, Unit("seconds")] = Field(
+        default=0.7, gt=0, le=DAY_S, description="How long a request may wait before the standby answers."
+    )
+
+
 class RescoreSettings(SparkSettings):
     """Which versions to compute predictions with, and where these go."""
 

@@ -52,7 +52,7 @@ def models() -> dict[str, type[Settings]]:
     from apps.common.topics import TopicSettings  # noqa: PLC0415
     from apps.new_data_watcher.settings import NewDataWatcherSettings  # noqa: PLC0415
     from apps.orchestrator.factory import WatcherSettings  # noqa: PLC0415
-    from apps.prediction_server.settings import RescoreSettings, ServerSettings  # noqa: PLC0415
+    from apps.prediction_server.settings import RescoreSettings, ServerSettings, StandbySettings  # noqa: PLC0415
     from apps.trainer.settings import TrainerSettings  # noqa: PLC0415
 
     return {
@@ -61,6 +61,7 @@ def models() -> dict[str, type[Settings]]:
         "trainer": TrainerSettings,
         "new-model-watcher": WatcherSettings,
         "prediction-server": ServerSettings,
+        "standby": StandbySettings,
         "rescore": RescoreSettings,
         "topics": TopicSettings,
     }

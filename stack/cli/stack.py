@@ -20,7 +20,6 @@ from stack.cli.progress import Progress
 from stack.cli.settings import differences, shown, unused
 from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime
-from stack.services import ServiceKind
 
 SETTINGS_FILE = "settings.json"
 DEFAULTS = {"BATON_DATASET": "used_cars"}
@@ -38,6 +37,9 @@ class Mode(StrEnum):
     def option(self) -> str:
         """What to add to a command of ``./baton`` for this mode; the default needs nothing."""
         return "" if self is Mode.EMBEDDED else f" --mode {self}"
+
+
+STANDBY = {Mode.EMBEDDED: "off", Mode.CLUSTER: "on"}  # where nobody says which; on a small machine it is 800 MiB
 
 
 def kept_modes() -> list[Mode]:
@@ -126,11 +128,10 @@ class Stack:
         if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
             self._announce_changes(given)
         with self._kept_if_started(given), step("stack up") as line:
-            stack = services.load()
-            awaited = {service.name for service in stack.services if service.kind is not ServiceKind.ON_REQUEST}
-            progress = Progress(line, awaited, self.log_of, quiet=quiet)
+            wanted = services.load().running(standby=given.get("BATON_STANDBY", STANDBY[self.mode]) == "on")
+            progress = Progress(line, {service.name for service in wanted}, self.log_of, quiet=quiet)
             self.ready_after = progress.ready_after
-            self.runtime.up(stack.services, progress.report)
+            self.runtime.up(wanted, progress.report)
         if changed:
             retry_failed_release(self.runtime.attach().orchestrator)
 

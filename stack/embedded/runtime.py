@@ -28,7 +28,7 @@ from stack.local_apps import LocalApps
 from stack.logs import last_lines
 from stack.preflight import Check
 from stack.runtime import Report, RunningStack, ServiceStatus
-from stack.services import Service, ServiceKind
+from stack.services import Service
 
 UP_S = 300
 DOWN_S = 60
@@ -54,8 +54,7 @@ class EmbeddedRuntime:
         Raises BatonError that names what is not ready and shows its last log lines; what runs then goes on running.
         """
         began = time.monotonic()
-        names = [service.name for service in services if service.kind is not ServiceKind.ON_REQUEST]
-        ordered = self._stack.start_order(names)
+        ordered = self._stack.start_order([service.name for service in services])
         plan = RunPlan(tuple(service.name for service in ordered), self.settings)
         known = self._records.status()
         if not (self._supervisor() and known.plan == plan):

@@ -76,17 +76,17 @@ def save(spark, folder, factor):
     return pipeline
 
 
-def publish(mlflow, folder):
+def publish(mlflow, folder, names=NAMES):
     """Log a version's files and register it; its number."""
     client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
-    found = client.get_experiment_by_name(NAMES.model)
+    found = client.get_experiment_by_name(names.model)
     if found is None:
-        client.create_registered_model(NAMES.model)
-    run = client.create_run(found.experiment_id if found else client.create_experiment(NAMES.model))
+        client.create_registered_model(names.model)
+    run = client.create_run(found.experiment_id if found else client.create_experiment(names.model))
     client.log_artifacts(run.info.run_id, str(folder))
     tags = {MANIFEST_SHA256: sha256(folder / MANIFEST)}
     source = f"{run.info.artifact_uri}/model"
-    return client.create_model_version(NAMES.model, source, run.info.run_id, tags=tags).version
+    return client.create_model_version(names.model, source, run.info.run_id, tags=tags).version
 
 
 def write_bare_files(folder, golden=""):

@@ -8,15 +8,13 @@ import json
 import shutil
 import signal
 import struct
-import sys
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from apps.batch_dropper.encoding import Request
 from apps.batch_dropper.journal import Journal
@@ -25,7 +23,7 @@ from apps.common import registry
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
-from apps.common.messages import PROBE_PREFIX, Writer, decode_answer, first_answers
+from apps.common.messages import PROBE_PREFIX, Writer, first_answers
 from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
@@ -36,7 +34,6 @@ from apps.prediction_server.settings import RescoreSettings
 from apps.trainer.artifacts import checksums
 from loadtest.reader import AnswerReader
 from loadtest.traffic import read_expected
-from stack.embedded.process import Child
 from stack.embedded.services.kafka import topic_settings
 from stack.environment import inherited
 from stack.java import jars
@@ -44,12 +41,7 @@ from tests.adapters import small_model
 from tests.adapters.conftest import Broker, with_topics
 from tests.adapters.secure_broker import SecureBroker
 from tests.adapters.small_model import NAME, NAMES, request
-
-ROOT = Path(__file__).parent.parent.parent
-PARTITIONS = (0, 1)
-READY_S = 180
-ANSWER_S = 30
-NOBODY = "127.0.0.1:9"
+from tests.adapters.started_server import ANSWER_S, NOBODY, PARTITIONS, Asked, StartedServer, all_answers
 
 POISON = {
     "no-json": b"{broken",
@@ -92,51 +84,17 @@ def versions(mlflow, models):
 
 def spoil(folder):
     """One byte changed after the checksums; one golden row that it never gave; one class that is not Spark's."""
-    forest = next((folder / "corrupt" / "model" / "sparkml" / "stages").glob("5_*/data/part-*"))
+    forest = next((folder / "corrupt" / "baton" / "pipeline" / "stages").glob("5_*/data"))
     forest.write_bytes(forest.read_bytes()[:-1] + b"?")
     golden = folder / "forgetful" / "baton" / "golden.jsonl"
     row = json.loads(golden.read_text().splitlines()[0])
     golden.write_text(json.dumps({**row, "prediction": row["prediction"] + 0.001}) + "\n")
-    metadata = next((folder / "foreign" / "model" / "sparkml" / "stages").glob("1_*/metadata/part-*"))
+    metadata = next((folder / "foreign" / "baton" / "pipeline" / "stages").glob("1_*/metadata"))
     metadata.write_text(metadata.read_text().replace("org.apache.spark.ml.feature.StringIndexerModel", "os.path"))
     for name in BAD[1:]:
         manifest = folder / name / "baton" / "manifest.json"
         manifest.unlink()
         manifest.write_text(json.dumps(checksums(folder / name)))
-
-
-class StartedServer:
-    """A server process with a folder of its own."""
-
-    def __init__(self, folder, told, module="apps.prediction_server"):
-        self.folder = folder
-        self.ready = folder / "ready.json"
-        self.log = folder / "log"
-        environment = {
-            **inherited(),
-            "BATON_DATASET": NAME,
-            "BATON_HDFS": f"hdfs://{NOBODY}",  # which keeps no server from serving
-            "BATON_READY_FILE": str(self.ready),
-            "BATON_SCRATCH": str(folder / "scratch"),
-            "BATON_SPARK_JARS": str(jars("spark-kafka")),
-            **told,
-        }
-        self.child = Child.start([sys.executable, "-m", module], environment, self.log, ROOT)
-
-    def wait_ready(self):
-        """Wait until it says that it serves."""
-        wait_until(lambda: self.ready.exists() or not self.child.alive(), READY_S, self.describe)
-        assert self.ready.exists(), self.describe()
-        return json.loads(self.ready.read_text())
-
-    def wait_end(self):
-        """Wait until it has ended; its exit code."""
-        wait_until(lambda: not self.child.alive(), READY_S, self.describe)
-        return self.child.exit_code
-
-    def describe(self):
-        """The end of its log."""
-        return f"the server says:\n{self.log.read_text()[-3000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -176,53 +134,6 @@ def producer(kafka):
 def asked(kafka, producer):
     """A question and its answers."""
     return Asked(kafka, producer)
-
-
-def all_answers(brokers):
-    """Every answer in the topic, in the order of each partition."""
-    consumer = KafkaConsumer(bootstrap_servers=brokers, group_id=None, enable_auto_commit=False)
-    tails = [TopicPartition(NAMES.answers, partition) for partition in PARTITIONS]
-    consumer.assign(tails)
-    consumer.seek_to_beginning(*tails)
-    ends, found = consumer.end_offsets(tails), []
-    while any(consumer.position(tail) < ends[tail] for tail in tails):
-        for records in consumer.poll(timeout_ms=200).values():
-            found += [decode_answer(one.key, one.value, one.headers, one.timestamp) for one in records]
-    consumer.close()
-    return [answer for answer in found if answer]
-
-
-class Asked:
-    """Requests sent since it was made, and their answers."""
-
-    def __init__(self, brokers, producer):
-        self.brokers = brokers
-        self.producer = producer
-        self.positions = {}
-
-    def send(self, key, value, partition=0):
-        """Ask, and remember where the request stands."""
-        sent = self.producer.send(NAMES.requests, value, key=key.encode(), partition=partition)
-        placed = sent.get(10)
-        self.positions[key] = (placed.partition, placed.offset)
-
-    def answers(self):
-        """Every answer to these requests that is there now, repeats too."""
-        mine = set(self.positions.values())
-        return [answer for answer in all_answers(self.brokers) if answer.position in mine]
-
-    def wait(self):
-        """The first answer to each request, by its key, once all are there."""
-
-        def complete():
-            found = {answer.position: answer for answer in first_answers(self.answers())}
-            return found if len(found) == len(self.positions) else None
-
-        def missing():
-            return f"requests are unanswered: {set(self.positions.values()) - {a.position for a in self.answers()}}"
-
-        found = wait_until(complete, ANSWER_S, missing)
-        return {key: found[position] for key, position in self.positions.items()}
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class WatchedTopics:
         settings = SimpleNamespace(
             kafka_access=KafkaAccess(kafka), names=self.names, ready_file=folder / "ready", stall_s=5
         )
-        self.watch = ProgressWatch(settings, self.writer, {0: 0}, structlog.get_logger(), lambda: None)
+        self.watch = ProgressWatch(settings, self.writer, {0: 0}, structlog.get_logger())
         self.stamps = {}
 
     def ask(self, count):
@@ -71,11 +71,34 @@ def test_an_old_answer_of_a_newer_release_is_nobody_who_lives(topics):
     """A newer release that answered its probe and died stands in the tail for as long as nothing else is asked."""
     topics.ask(3)
     topics.answer(0)
-    topics.answer(1, release=2)
+    topics.answer(1, release=2, process="another")
     assert [0, 0] == [topics.watch.look().newest for _ in range(2)]
 
-    topics.answer(2, release=2)
+    topics.answer(2, release=2, process="another")
     assert [2, 0] == [topics.watch.look().newest for _ in range(2)]
+
+
+def test_what_this_process_answers_is_not_taken_for_another(topics):
+    """A standby that answers in the server's place looks for the server's answers, of the same release."""
+    topics.ask(2)
+    topics.watch.look()
+    topics.answer(0)
+    assert 0 == topics.watch.look().newest
+    topics.answer(1, process="another")
+    assert 1 == topics.watch.look().newest
+
+
+def test_the_newest_answer_is_the_one_that_came_last(topics):
+    """Not that of the highest release, which may have failed; a glance at the ends of both topics costs less."""
+    assert topics.watch.newest() is None
+    topics.ask(3)
+    topics.answer(0, release=2, process="failed")
+    topics.answer(1)
+    topics.producer.send(topics.names.answers, b"foreign", partition=0).get(10)
+
+    newest = topics.watch.newest()
+    assert (1, topics.writer.process) == (newest.release, newest.process)
+    assert ({0: 3}, {0: 3}) == topics.watch.ends()
 
 
 def test_repeats_of_lower_ones_are_no_step_back(topics):

@@ -224,7 +224,7 @@ def test_up_again_changes_nothing_that_serves(stack, pipeline, first_version):
     wait_until(lambda: len(server_pods(stack)) == 1, 30, "the server before must go")
     before = pipeline.served(), server_pods(stack)
 
-    stack.runtime.up(services.load().services, lambda *_: None)
+    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
 
     assert before == (pipeline.served(), server_pods(stack))
 
@@ -239,7 +239,7 @@ def test_postgres_password_is_drawn_once(stack, node):
 
     before = node.core().read_namespaced_secret("postgres", NAMESPACE)
     drawn = [password()]
-    stack.runtime.up(services.load().services, lambda *_: None)
+    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
     charts.make_password(node)
     drawn.append(password())
     node.core().delete_namespaced_secret("postgres", NAMESPACE)
@@ -268,9 +268,9 @@ def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
 
     try:
         with pytest.raises(BatonError, match=r"kafka: stuck: kafka-0: \w*Image"):
-            broken.up(services.load().services, lambda *_: None)
+            broken.up(services.load().running(standby=True), lambda *_: None)
     finally:  # the tests after this one need the broker
-        stack.runtime.up(services.load().services, lambda *_: None)
+        stack.runtime.up(services.load().running(standby=True), lambda *_: None)
 
     assert all(one.state in ("ready", "scheduled") for one in stack.runtime.status())
 
@@ -282,7 +282,7 @@ def test_a_value_of_the_wrong_type_is_named(stack):
     broken = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, {"kafka": {"partitions": "many"}})
 
     with pytest.raises(BatonError, match="partitions"):
-        broken.up(services.load().services, lambda *_: None)
+        broken.up(services.load().running(standby=True), lambda *_: None)
 
 
 def test_a_cluster_of_the_same_name_that_is_not_ours_is_left_alone():
@@ -311,7 +311,7 @@ def test_a_node_that_restarts_loses_no_acknowledged_request(stack, node, pipelin
     with ledger.traffic(rate=20, settle=180):
         pause(5)
         node.container.restart(timeout=10)
-        stack.runtime.up(services.load().services, lambda *_: None)
+        stack.runtime.up(services.load().running(standby=True), lambda *_: None)
         pause(5)
 
     verdict = ledger.verdict(pipeline.expected([pipeline.served_version()]))
@@ -327,7 +327,7 @@ def test_down_and_up_keep_every_kind_of_data(stack, pipeline, first_version, led
 
     stack.runtime.down()
     assert not stack.running()
-    stack.runtime.up(services.load().services, lambda *_: None)
+    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
     with ledger.traffic(rate=20, seconds=3):
         pause(3)
 
@@ -340,9 +340,9 @@ def scaled_out(stack):
     """The trainer with two executors and the server with one, as pods beside their drivers."""
     values = {"pipeline": {"trainer": {"executors": 2}, "server": {"executors": 1}}}
     wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
-    wide.up(services.load().services, lambda *_: None)
+    wide.up(services.load().running(standby=True), lambda *_: None)
     yield wide
-    stack.runtime.up(services.load().services, lambda *_: None)
+    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
 
 
 def test_training_and_serving_scale_out_to_executors(pipeline, first_version, scaled_out, node, ledger):
@@ -375,9 +375,9 @@ def three_datanodes(stack):
     """HDFS with three DataNodes, each of which has a copy of what is written now."""
     values = {"hdfs": {"datanode": {"replicas": 3}, "replication": 3}}
     wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
-    wide.up(services.load().services, lambda *_: None)
+    wide.up(services.load().running(standby=True), lambda *_: None)
     yield wide
-    stack.runtime.up(services.load().services, lambda *_: None)
+    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
 
 
 @pytest.mark.long

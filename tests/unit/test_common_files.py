@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from apps.common.files import keep_newest, publish_folder, remove_folder, sha256, whole_file, write_whole
+from apps.common.files import empty_folder, keep_newest, publish_folder, remove_folder, sha256, whole_file, write_whole
 
 
 class PowerCut(Exception):
@@ -115,3 +115,14 @@ def test_nothing_is_removed_while_there_are_few(tmp_path):
     keep_newest(tmp_path / "none", 2)
 
     assert ["20260101-120000"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_folder_is_emptied_or_made(tmp_path):
+    """
+    Whoever starts in it finds nothing of whoever was there before.
+    """
+    (tmp_path / "old" / "deep").mkdir(parents=True)
+    (tmp_path / "old" / "deep" / "file").touch()
+    for name in ("old", "new"):
+        empty_folder(tmp_path / name)
+        assert [] == list((tmp_path / name).iterdir())

@@ -35,7 +35,14 @@ def test_the_file_lists_the_platform_first_and_then_the_apps_in_the_order_of_the
     names = [one.name for one in services.load().services]
 
     assert names[:5] == ["postgres", "mlflow", "kafka", "namenode", "datanode"]
-    assert names[5:] == ["batch-dropper", "new-data-watcher", "trainer", "new-model-watcher", "prediction-server"]
+    assert names[5:] == [
+        "batch-dropper",
+        "new-data-watcher",
+        "trainer",
+        "new-model-watcher",
+        "prediction-server",
+        "standby",
+    ]
 
 
 def test_each_service_starts_after_what_it_needs():

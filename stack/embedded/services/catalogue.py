@@ -26,6 +26,17 @@ def _watcher(service: Service, context: StackContext, environment: Mapping[str, 
     )
 
 
+def _standby(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
+    folder = context.folder(service.name)
+    own = {"BATON_SCRATCH": str(folder / "scratch"), "BATON_READY_FILE": str(folder / "ready.json")}
+    return ProcessSpec(
+        lambda: [sys.executable, "-m", service.module],
+        says="watching",
+        environment={**environment, **own},
+        grace_s=2,
+    )
+
+
 def specs(services: Iterable[Service], context: StackContext, environment: Mapping[str, str]) -> dict[str, ProcessSpec]:
     """By service name; ``environment`` is what every app is told. Jobs and servers have their own supervision."""
     found = {}
@@ -34,4 +45,6 @@ def specs(services: Iterable[Service], context: StackContext, environment: Mappi
             found[service.name] = PLATFORM[service.name](context)
         elif service.kind is ServiceKind.WATCHER:
             found[service.name] = _watcher(service, context, environment)
+        elif service.kind is ServiceKind.STANDBY:
+            found[service.name] = _standby(service, context, environment)
     return found
