@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import NoReturn
 
 from pyspark.ml import PipelineModel
@@ -21,7 +22,7 @@ from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import Writer
 from apps.common.ready_file import ReadyFile, heartbeat
 from apps.common.steps import StepRunner
-from apps.prediction_server import golden, kept_files, session, stream
+from apps.prediction_server import class_archive, golden, kept_files, session, stream
 from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.kept_files import KeptFiles
@@ -68,7 +69,21 @@ def start(settings: ServerSettings, kept: KeptFiles, log: BoundLogger) -> tuple[
 
     with ThreadPoolExecutor(1) as pool:
         fetched = pool.submit(fetch)
-        return session.start(settings, "prediction-server"), fetched.result()
+        spark = session.start(settings, "prediction-server")
+        if settings.class_archive:
+            say_what_java_took(settings.class_archive, log)
+        return spark, fetched.result()
+
+
+def say_what_java_took(archive: Path, log: BoundLogger) -> None:
+    """Log whether the JVM uses the archive of classes: it says nothing itself, and is only slower without."""
+    if class_archive.is_mapped(archive):
+        log.info("Java started from its archive of classes")
+    elif class_archive.is_whole(archive):
+        advice = "./baton down, then ./baton up makes another; in a cluster, make the images anew"
+        log.warning("Java takes its archive of classes for none", archive=str(archive), advice=advice)
+    else:
+        log.info("Java started without an archive of classes; it is made when the stack has nothing to do")
 
 
 def find_offsets(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[Writer, Offsets]:

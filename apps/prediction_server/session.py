@@ -7,7 +7,6 @@ It is tuned for milliseconds: small heap, nothing that reports, no network but l
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
@@ -20,6 +19,7 @@ from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.common.sql_statements import statement_problems
+from apps.prediction_server import class_archive
 from apps.prediction_server.model import Model, statements
 from apps.prediction_server.settings import SparkSettings
 
@@ -37,18 +37,18 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
     The default file system is the local one, where the throw-away checkpoint lives. A task that fails ends the query
     and with it the process, because a task that is run again would write its answers twice and out of order.
     """
-    jars = sorted(Path(settings.spark_jars).glob("*.jar"))
-    if not jars:
+    if not any(settings.spark_jars.glob("*.jar")):
         raise SettingsError(f"BATON_SPARK_JARS must be a folder of jars; got {settings.spark_jars}; see stack/jars")
     settings.scratch.mkdir(parents=True, exist_ok=True)
+    archived = class_archive.java_option(settings.class_archive)
     options = {
         "spark.master": settings.spark_master,
         **settings.authentication(settings.spark_master),
-        "spark.driver.extraClassPath": ":".join(map(str, jars)),
+        "spark.driver.extraClassPath": class_archive.class_path(settings.spark_jars),
         "spark.driver.memory": settings.heap,
         "spark.driver.host": settings.driver_host,
         "spark.driver.bindAddress": settings.driver_host,
-        "spark.driver.extraJavaOptions": f"{temporary_folder(settings.scratch)} {JVM}",
+        "spark.driver.extraJavaOptions": f"{temporary_folder(settings.scratch)} {JVM}{archived}",
         "spark.pyspark.python": sys.executable,
         "spark.local.dir": str(settings.scratch),
         "spark.log.level": "ERROR",
