@@ -15,6 +15,7 @@ from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
 from stack.embedded import doctor
+from stack.embedded.class_archive import told
 from stack.embedded.process import BY_HAND, MARK, Child, marked
 from stack.embedded.services.catalogue import specs
 from stack.embedded.services.spec import StackContext
@@ -89,7 +90,8 @@ class EmbeddedRuntime:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of an app of this stack."""
-        return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), self.settings)
+        settings = told() | self.settings
+        return inherited() | app_environment(self._stack, self.state, jars("spark-kafka"), settings)
 
     def status(self) -> list[ServiceStatus]:
         """Each service as it is now, the supervisor first."""

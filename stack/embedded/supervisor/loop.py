@@ -18,6 +18,7 @@ from apps.common import logs
 from apps.common.waiting import pause
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import services
+from stack.embedded.class_archive import ClassArchive, told
 from stack.embedded.process import Child, Identity
 from stack.embedded.services.catalogue import specs
 from stack.embedded.services.spec import StackContext
@@ -37,15 +38,19 @@ PROBES = 8
 
 
 class Advancing(Protocol):
-    """What the loop needs of each service."""
+    """What the loop needs of all that it runs."""
 
     name: str
 
-    def adopt(self, record: ServiceRecord) -> None:
-        """Take over what a supervisor before left."""
-
     def advance(self, ready: set[str]) -> None:
         """Take the next step."""
+
+
+class Adopting(Advancing, Protocol):
+    """And of each service."""
+
+    def adopt(self, record: ServiceRecord) -> None:
+        """Take over what a supervisor before left."""
 
 
 class Supervisor:
@@ -56,7 +61,7 @@ class Supervisor:
         self._records = SupervisorRecords(state)
         self._plan = self._records.plan()
         stack = services.load()
-        environment = app_environment(stack, state, jars("spark-kafka"), self._plan.settings)
+        environment = app_environment(stack, state, jars("spark-kafka"), told() | self._plan.settings)
         self._context = StackContext(state, stack, inherited(), environment["BATON_STACK"])
         planned = [service for service in stack.services if service.name in self._plan.services]
         self._specs = specs(planned, self._context, environment)
@@ -82,6 +87,9 @@ class Supervisor:
         self._faults: dict[str, str] = {}
         self._logs_bounded = time.monotonic()
         self._log = logs.configure(NAME)
+        self._behind: list[Advancing] = []
+        if self._serving:
+            self._behind.append(ClassArchive(self._context, environment, self._is_quiet, self._log))
 
     def _own_record(self) -> ServiceRecord:
         before = self._records.status().record(NAME)
@@ -93,15 +101,15 @@ class Supervisor:
         )
 
     @property
-    def _all(self) -> list[Advancing]:
+    def _all(self) -> list[Adopting]:
         return [*self._supervised, *self._training, *self._serving]
 
     def run(self, is_over: Callable[[], bool]) -> None:
         """Supervise until ``is_over``; then end every process."""
         self._take_over()
         while not is_over():
-            for service in self._all:
-                self._advance(service)
+            for one in (*self._all, *self._behind):
+                self._advance(one)
             self._write()
             self._bound_logs()
             pause(LOOK_EVERY_S)
@@ -135,6 +143,10 @@ class Supervisor:
         records = [service.record for service in self._supervised]
         records += [training.record for training in self._training]
         return [self._own, *records, *(record for serving in self._serving for record in serving.records)]
+
+    def _is_quiet(self) -> bool:
+        """Whether every service is ready, and none trains or gets ready to serve."""
+        return all(record.state is ServiceState.READY for record in self._snapshot())
 
     def _children(self) -> dict[str, list[Child]]:
         children = {service.name: [service.child] for service in self._supervised if service.child}

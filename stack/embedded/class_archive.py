@@ -1,0 +1,121 @@
+"""
+Where the prediction server's archive of classes is in the cache, and what makes it when nothing else is to be done.
+
+It is named by all that Java compares before it takes one, so that another Java, other jars or a moved checkout have
+another.
+"""
+
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from structlog.stdlib import BoundLogger
+
+from apps.common.settings import variable
+from stack import cache
+from stack.embedded.process import PROC, Child
+from stack.embedded.services.spec import StackContext
+from stack.environment import ROOT
+from stack.java import jars, java
+from stack.logs import last_lines
+
+NAME = "class-archive"
+MODULE = "apps.prediction_server.class_archive"
+VARIABLE = variable("class_archive")
+CONNECTOR = "spark-kafka"
+QUIET_S = 10  # what was just brought up is mostly given its first batch at once
+LAST = "19"  # the lowest priority; a session has one of its own, which counts for more than a process's in it
+SHOWN_LINES = 3
+
+
+def place() -> Path:
+    """The file in the cache, whether it is there or not."""
+    own = cache.fingerprint(str(ROOT))
+    return cache.root() / "class-archives" / f"{own}-{cache.fingerprint(*_made_of())}" / "spark.jsa"
+
+
+def told() -> dict[str, str]:
+    """What an app is told of it."""
+    return {VARIABLE: str(place())}
+
+
+def is_there(archive: Path) -> bool:
+    """Whether it is, and whole: its size is written beside it last."""
+    size = archive.with_name(f"{archive.name}.size")
+    return archive.exists() and size.exists() and size.read_text() == str(archive.stat().st_size)
+
+
+def _made_of() -> Iterator[str]:
+    home = Path(java()).resolve().parent.parent
+    yield from (_text(home / "release"), _stamp(home / "lib" / "server" / "classes.jsa"))
+    yield _text(ROOT / f"{MODULE.replace('.', '/')}.py")
+    pyspark = importlib.util.find_spec("pyspark")
+    packages = pyspark.submodule_search_locations if pyspark else None
+    for folder in [jars(CONNECTOR), *(Path(package) / "jars" for package in packages or ())]:
+        yield from (_stamp(jar) for jar in sorted(folder.glob("*.jar")))
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def _stamp(file: Path) -> str:
+    """What Java knows a file by."""
+    if not file.exists():
+        return str(file)
+    found = file.stat()
+    return f"{file} {found.st_size} {int(found.st_mtime)}"
+
+
+class ClassArchive:
+    """The process that makes it, at most once in a supervisor's life, behind everything else."""
+
+    def __init__(
+        self, context: StackContext, environment: Mapping[str, str], quiet: Callable[[], bool], log: BoundLogger
+    ) -> None:
+        """``environment`` is every app's; ``quiet`` says whether every service is ready, with nothing to do."""
+        self.name = NAME
+        self._context = context
+        self._environment = environment
+        self._quiet = quiet
+        self._log = log
+        self._archive = Path(environment[VARIABLE])
+        self._child: Child | None = None
+        self._busy = time.monotonic()
+        self._over = False
+
+    def advance(self, _ready: set[str]) -> None:
+        """Begin when it has been quiet for a while; see to the end."""
+        now = time.monotonic()
+        if self._child:
+            if not self._child.alive():
+                self._finish(self._child)
+        elif not self._quiet():
+            self._busy = now
+        elif not self._over and now - self._busy > QUIET_S:
+            self._over = is_there(self._archive)
+            if not self._over:
+                self._child = self._begin()
+
+    def _begin(self) -> Child:
+        command = ["nice", "-n", LAST, sys.executable, "-m", MODULE, str(jars(CONNECTOR)), str(self._archive)]
+        child = Child.start(command, self._context.marked(self._environment), self._context.log(NAME), ROOT)
+        with suppress(OSError):  # not every system has it
+            (PROC / str(child.pid) / "autogroup").write_text(LAST)
+        return child
+
+    def _finish(self, child: Child) -> None:
+        child.kill()  # what it started outlives it otherwise
+        self._child, self._over = None, True
+        if child.exit_code:
+            reason = " ".join(last_lines(self._context.log(NAME), SHOWN_LINES))
+            self._log.warning("no archive of classes was made; servers start without", reason=reason)
+            return
+        folder = self._archive.parent
+        for other in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):  # of this checkout
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
