@@ -28,6 +28,7 @@ from stack.java import jars
 
 FOLDER = ROOT / "stack" / "images"
 PYTHON, APPS = "baton/python", "baton/apps"
+ARCHIVER = ROOT / "apps" / "prediction_server" / "class_archive.py"  # it needs nothing else of the apps
 LOCK = ROOT / "requirements.lock"
 PYTHON_VERSION = "3.11"  # Debian bookworm's
 # A developer's programs, and a Postgres for where there is no image of it: 400 MB that no pod uses.
@@ -71,7 +72,8 @@ def _own(name: str) -> dict[str, Path]:
 
 def base() -> Image:
     """What MLflow's image and that of the apps stand on."""
-    return Image(PYTHON, {**_own("python"), "packages": packages_folder(), "spark-jars": jars("spark-kafka")})
+    made_of = {"packages": packages_folder(), "spark-jars": jars("spark-kafka"), ARCHIVER.name: ARCHIVER}
+    return Image(PYTHON, {**_own("python"), **made_of})
 
 
 def images() -> list[Image]:
@@ -181,6 +183,7 @@ def _context(image: Image, target: IO[bytes]) -> None:
 
     def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         entry.mode = MODES[entry.isdir() or bool(entry.mode & stat.S_IXUSR)]
+        entry.mtime = int(entry.mtime)  # finer ones are lost in another node, and Java knows a jar by its time
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = "root"
         return None if Path(entry.name).name in IGNORED and image.name != PYTHON else entry
