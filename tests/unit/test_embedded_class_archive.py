@@ -133,6 +133,7 @@ def test_a_maker_that_fails_is_told_of_once_and_hinders_nobody(making):
         for _ in range(3):
             one.look()
 
+    assert one.maker._child is None  # noqa: SLF001 - what runs
     assert [("warning", "Java must take it; got no Java")] == [(line["log_level"], line["reason"]) for line in said]
     assert not is_there(one.archive)
 
