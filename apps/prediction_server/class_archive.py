@@ -12,6 +12,7 @@ it does not meet is read by the server as ever.
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -39,6 +40,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 LONGEST = 100_000  # characters of a class path: Linux takes 131,072 in one argument
+PLAIN = re.compile(r"[A-Za-z0-9/_.+&@=~-]+")  # of a jar whose path is another as a URL Java archives nothing
 HEAP = "768m"  # below 32 GiB any other maps the same archive
 JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss4m")
 SILENT = ("-Xlog:cds=error", "-Xlog:cds+dynamic=error")  # of hundreds of classes that no archive can hold
@@ -62,9 +64,13 @@ def class_path(connector: Path) -> str:
     what is left.
     """
     own = sorted(map(str, connector.glob("*.jar")))
-    jars = sorted(map(str, (Path(pyspark.__file__).parent / "jars").glob("*.jar")))
+    jars = sorted(map(str, _sparks_jars().glob("*.jar")))
     every = ":".join([*own, *jars])
     return every if len(every) <= LONGEST else ":".join(own)
+
+
+def _sparks_jars() -> Path:
+    return Path(pyspark.__file__).parent / "jars"
 
 
 def java_option(archive: Path | None) -> str:
@@ -97,6 +103,8 @@ def make(connector: Path, archive: Path) -> None:
     Exits with the reason when none takes it; at once, and as if all were done, when another process makes the same.
     ``connector`` must be the folder that the server is told.
     """
+    if odd := [str(place) for place in (connector, _sparks_jars()) if not PLAIN.fullmatch(str(place))]:
+        sys.exit(f"jars must lie in a path of plain characters for Java to archive them; got {', '.join(odd)}")
     archive.parent.mkdir(parents=True, exist_ok=True)
     alone = os.open(archive.parent, os.O_RDONLY)
     try:
@@ -108,8 +116,7 @@ def make(connector: Path, archive: Path) -> None:
     folder.mkdir()
     made = folder / archive.name
     home, path = _live(connector, folder, made)
-    command = [f"{home}/bin/java", "-Xshare:on", f"-XX:SharedArchiveFile={made}", *JAVA, "-cp", path, "-version"]
-    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    tried = _try(home, path, folder, made)
     if tried.returncode:
         sys.exit(f"Java must take its archive of classes; got {tried.stdout}{tried.stderr}; servers start without")
     with made.open("rb") as file:
@@ -133,6 +140,15 @@ def _live(connector: Path, folder: Path, made: Path) -> tuple[str, str]:
     process.stdin.close()  # the end of its input is the JVM's end, in order
     process.wait()
     return home, path
+
+
+def _try(home: str, path: str, folder: Path, made: Path) -> subprocess.CompletedProcess[str]:
+    """Start a JVM that ends when it cannot map ``made``. Its class path is in a file: it may be too long to be told."""
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+    told = folder / "options"
+    told.write_text(f'-cp "{quoted}"')
+    command = [f"{home}/bin/java", "-Xshare:on", f"-XX:SharedArchiveFile={made}", *JAVA, f"@{told}", "-version"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _start(connector: Path, folder: Path, archive: Path) -> SparkSession:

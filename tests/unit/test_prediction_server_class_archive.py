@@ -6,7 +6,7 @@ import pyspark
 import pytest
 
 from apps.prediction_server import class_archive
-from apps.prediction_server.class_archive import class_path, java_option
+from apps.prediction_server.class_archive import class_path, java_option, make
 
 
 @pytest.fixture
@@ -58,3 +58,12 @@ def test_a_class_path_that_no_command_line_holds_is_left_to_java(tmp_path, monke
     monkeypatch.setattr(class_archive, "LONGEST", 200)
 
     assert str(tmp_path / "a.jar") == class_path(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my jars", "bätön", "100%", "#1"])
+def test_of_jars_in_an_odd_path_none_is_made(tmp_path, name):
+    """Java would write one without a class of these jars, map it, and be no faster."""
+    with pytest.raises(SystemExit, match=f"must lie in a path of plain characters .* got .*{name}"):
+        make(tmp_path / name, tmp_path / "archive" / "spark.jsa")
+
+    assert not (tmp_path / "archive").exists()
