@@ -83,7 +83,7 @@ def say_what_java_took(archive: Path, log: BoundLogger) -> None:
         advice = "./baton down, then ./baton up makes another; in a cluster, make the images anew"
         log.warning("Java takes its archive of classes for none", archive=str(archive), advice=advice)
     else:
-        log.info("Java started without an archive of classes; it is made when the stack has nothing to do")
+        log.info("Java started without an archive of classes: there is none")
 
 
 def find_offsets(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[Writer, Offsets]:
