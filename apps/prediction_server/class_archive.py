@@ -180,7 +180,7 @@ def _start(connector: Path, folder: Path, archive: Path) -> SparkSession:
 
 
 def _pipeline(spark: SparkSession, folder: Path) -> PipelineModel:
-    """One with every kind of stage that the trainer makes, fitted, saved and loaded."""
+    """One with every kind of stage that the trainer makes, fitted, saved and loaded, in both formats."""
     rows = spark.range(64).selectExpr(
         "CAST(id AS STRING) AS area", "CAST(id % 3 AS STRING) AS town", "CAST(id % 2 AS DOUBLE) AS label"
     )
@@ -208,8 +208,12 @@ def _pipeline(spark: SparkSession, folder: Path) -> PipelineModel:
         SQLTransformer(statement=PREDICT),
     ]
     place = f"file://{folder}/pipeline"
-    Pipeline(stages=stages).fit(rows.coalesce(1)).write().save(place)
-    return PipelineModel.load(place)
+    fitted = Pipeline(stages=stages).fit(rows.coalesce(1))
+    fitted.write().save(place)
+    fitted._to_java().write().saveToLocal(f"{folder}/local")  # noqa: SLF001 - public in the JVM only
+    PipelineModel.load(place)
+    jvm = spark._jvm.org.apache.spark.ml  # noqa: SLF001 - as above
+    return PipelineModel._from_java(jvm.PipelineModel.read().loadFromLocal(f"{folder}/local"))  # noqa: SLF001
 
 
 def _requests(spark: SparkSession, folder: Path) -> DataFrame:
@@ -231,15 +235,15 @@ def _answers(records: DataFrame, pipeline: PipelineModel) -> DataFrame:
     """What a server makes of records, by the same kinds of expressions."""
     value = F.col("value").cast("string")
     text = F.ltrim(F.when(F.length("value") < len(CLEAN), F.try_validate_utf8(value)), F.lit("-"))
-    array = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>")
-    whole = F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), "end INT")
+    array = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<struct<area: string, town: string>>")
+    whole = F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), "value map<string, string>, end int")
     single = (F.size("array") == 1) & (F.col("whole")["end"] == 1)
     read = records.select("*", array.alias("array"), whole.alias("whole")).select(
         "*", F.when(single, F.col("array")[0]).alias("fields")
     )
-    strangers = F.array_except(F.map_keys("fields"), F.array(F.lit("area"), F.lit("town")))
+    strangers = F.array_except(F.map_keys(F.col("whole")["value"]), F.array(F.lit("area"), F.lit("town")))
     letters = F.transform(strangers, lambda name: F.concat(F.left(F.lower(name), F.lit(9)), F.lit("'")))
-    fields = [F.left(F.col("fields").getItem(name), F.lit(99)).alias(name) for name in ("area", "town")]
+    fields = [F.left(F.col("fields")[name], F.lit(99)).alias(name) for name in ("area", "town")]
     scored = pipeline.transform(read.select("*", F.array_join(letters, "; ").alias("problems"), *fields))
     place = F.concat_ws("-", F.col("partition").cast("string"), F.col("offset").cast("string"))
     body = F.struct(

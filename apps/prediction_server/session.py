@@ -7,6 +7,7 @@ It is tuned for milliseconds: small heap, nothing that reports, no network but l
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
