@@ -11,7 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
-from apps.common.messages import Answer, Position
+from apps.common.messages import Answer, Position, Send
 
 AROUND_S = 5  # how far before and after a hand-over a silence counts as its own
 
@@ -34,7 +34,7 @@ class RequestWait:
 
 @dataclass(frozen=True)
 class Latency:
-    """The distribution of first answers' latencies, in milliseconds; None when there is no answer."""
+    """The distribution of latencies, or of how late requests were sent, in milliseconds; None when there is none."""
 
     count: int
     p50_ms: float | None = None
@@ -46,7 +46,15 @@ class Latency:
 
 def latency(waits: Iterable[RequestWait]) -> Latency:
     """Measure the answered ones of ``waits``."""
-    ms = [wait.ms for wait in waits if wait.ms is not None]
+    return _distribution([wait.ms for wait in waits if wait.ms is not None])
+
+
+def lateness(sends: Iterable[Send]) -> Latency:
+    """How far behind its schedule the sender handed each request over: what it adds to no latency, and hides."""
+    return _distribution([send.late_s * 1000 for send in sends if send.late_s is not None])
+
+
+def _distribution(ms: Sequence[float]) -> Latency:
     if not ms:
         return Latency(0)
     return Latency(len(ms), *(float(value) for value in np.percentile(ms, [50, 95, 99, 99.9, 100])))

@@ -16,14 +16,14 @@ class Journal:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a") if path else None
-        self._open: dict[str, float] = {}  # request id -> sent_at
+        self._open: dict[str, tuple[float, float]] = {}  # request id -> sent_at, late_s
         self._flushed = time.monotonic()
         self.acknowledged = 0
         self.failed = 0
 
-    def sent(self, request_id: str, sent_at: float) -> None:
-        """A request is on its way."""
-        self._open[request_id] = sent_at
+    def sent(self, request_id: str, sent_at: float, late_s: float) -> None:
+        """A request is on its way, ``late_s`` after it was due."""
+        self._open[request_id] = sent_at, late_s
 
     def acked(self, request_id: str, partition: int | None, offset: int | None) -> None:
         """The broker has it."""
@@ -37,10 +37,11 @@ class Journal:
         self, request_id: str, acked_at: float | None, partition: int | None, offset: int | None, error: str | None
     ) -> bool:
         """Whether this was the first word on the request; a later one comes too late to count."""
-        sent_at = self._open.pop(request_id, None)
-        if sent_at is None:
+        begun = self._open.pop(request_id, None)
+        if begun is None:
             return False
-        line = Send(request_id, partition, offset, sent_at, acked_at, error).to_json()
+        sent_at, late_s = begun
+        line = Send(request_id, partition, offset, sent_at, acked_at, error, late_s).to_json()
         if self._file:
             self._file.write(f"{line}\n")
         return True

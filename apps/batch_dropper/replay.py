@@ -100,8 +100,9 @@ class Replay:
             due = start + number / self.rate
             if due >= end or not self._wait(due):
                 return
-            self._send(f"{self.run}-{number}", request)
-            self.lateness.note(time.monotonic() - due)
+            late_s = time.monotonic() - due
+            self.lateness.note(late_s)
+            self._send(f"{self.run}-{number}", request, late_s)
 
     def _wait(self, due: float) -> bool:
         """Do what else there is to do until ``due``; False when it is time to stop."""
@@ -123,10 +124,10 @@ class Replay:
             self.stop.wait(max(seconds, SHORT_S))
             self._requests.poll(0)
 
-    def _send(self, request_id: str, request: Request) -> None:
+    def _send(self, request_id: str, request: Request, late_s: float) -> None:
         key = request_id.encode()
         self.sent += 1
-        self.journal.sent(request_id, time.time())
+        self.journal.sent(request_id, time.time(), late_s)
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error:

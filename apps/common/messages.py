@@ -37,7 +37,8 @@ class Send:
     """
     One line of the sender's journal; without ``acked_at`` nobody knows whether the request reached the topic.
 
-    ``sent_at`` and ``acked_at`` are the sender's clock in seconds (``time.time``).
+    ``sent_at`` and ``acked_at`` are the sender's clock in seconds (``time.time``); ``late_s`` is how far behind its
+    schedule the sender was, None of one that did not say so.
     """
 
     request_id: str
@@ -46,6 +47,7 @@ class Send:
     sent_at: float
     acked_at: float | None
     error: str | None = None
+    late_s: float | None = None
 
     @property
     def acknowledged(self) -> bool:

@@ -65,6 +65,7 @@ def test_every_request_is_in_the_topic_once_where_the_journal_says(kafka, tmp_pa
         (line["request_id"], line["partition"], line["offset"]) for line in written.values()
     }
     assert all(line["sent_at"] <= line["acked_at"] for line in written.values())
+    assert max(line["late_s"] for line in written.values()) == replay.lateness.worst
     assert {f"{replay.run}-{number}": BODIES[number % 7].value for number in range(400)} == {
         one.key.decode(): one.value for one in found
     }

@@ -2,8 +2,8 @@
 
 import pytest
 
-from apps.common.messages import Answer
-from loadtest.timing import RequestWait, latency, outside, silences
+from apps.common.messages import Answer, Send
+from loadtest.timing import RequestWait, latency, lateness, outside, silences
 
 
 def waits_of(*sent_and_seen):
@@ -28,6 +28,14 @@ def test_percentiles_are_of_first_answers():
     assert (measured.p50_ms, measured.worst_ms) == (pytest.approx(50.5), pytest.approx(100))
     assert measured.p99_ms == pytest.approx(99.01)
     assert latency([]).p50_ms is None
+
+
+def test_lateness_is_the_senders_and_counts_each_request_whatever_became_of_it():
+    """A request that was never acknowledged was sent late all the same; a journal of an earlier sender tells none."""
+    sends = [Send("r", 0, n, 1.0, 2.0 if n % 2 else None, late_s=n / 1000) for n in range(101)]
+    measured = lateness([*sends, Send.from_json('{"request_id": "s", "sent_at": 1.0}')])
+
+    assert (measured.count, measured.p50_ms, measured.p99_ms, measured.worst_ms) == pytest.approx((101, 50, 99, 100))
 
 
 def test_requests_during_a_training_can_be_left_out():
