@@ -5,7 +5,7 @@ A topic that somebody else made is not believed: each pass looks, mends what dif
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -230,8 +230,8 @@ def _enlarge(admin: KafkaAdminClient, wanted: int, found: Mapping[str, TopicStat
             )
 
 
-def work(settings: TopicSettings, log: BoundLogger) -> int:
-    """Try until the topics are as they must be."""
+def wait_until_made(settings: TopicSettings, say: Callable[[str], None] = lambda _: None) -> None:
+    """Try until the topics are as they must be; ``say`` is told why they are not yet. Raises DeadlineMissed."""
     problem = ""
 
     def made() -> bool:
@@ -240,12 +240,17 @@ def work(settings: TopicSettings, log: BoundLogger) -> int:
             make(settings.kafka_access, settings)
         except Unavailable as error:
             if str(error) != problem:
-                log.info("not yet", reason=str(error))
+                say(str(error))
             problem = str(error)
             return False
         return True
 
     waiting.wait_until(made, settings.deadline_s, lambda: problem)
+
+
+def work(settings: TopicSettings, log: BoundLogger) -> int:
+    """Make the topics, or say what is wrong with them."""
+    wait_until_made(settings, lambda reason: log.info("not yet", reason=reason))
     log.info("the topics are there", partitions=settings.partitions)
     return DONE
 

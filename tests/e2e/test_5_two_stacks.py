@@ -6,8 +6,6 @@ from contextlib import ExitStack
 import pytest
 
 from apps.common import topics
-from apps.common.errors import Unavailable
-from apps.common.kafka_access import KafkaAccess
 from apps.common.waiting import wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from loadtest.ledger import problems
@@ -30,7 +28,8 @@ def second(pipeline, tmp_path_factory):
     """A stack of another name on the platform of the first: its apps run by hand, its server has its version 1."""
     folder = tmp_path_factory.mktemp(SECOND)
     told = {**pipeline.environment, "BATON_STACK": SECOND, "BATON_STATE": str(folder)}
-    make_topics(told["BATON_KAFKA"])
+    settings = topic_settings(SECOND, services.load().delivery)
+    topics.wait_until_made(settings.model_copy(update={"kafka": told["BATON_KAFKA"]}))
     apps = LocalApps(told, folder / "logs")
     other = Pipeline(RunningStack(told, EmbeddedOrchestrator(folder), apps))
     batch = other.drop_batch()
@@ -45,20 +44,6 @@ def second(pipeline, tmp_path_factory):
         yield other
     finally:
         server.kill()
-
-
-def make_topics(kafka):
-    """The topics of the second stack."""
-    settings = topic_settings(SECOND, services.load().delivery)
-
-    def made():
-        try:
-            topics.make(KafkaAccess(kafka), settings)
-        except Unavailable:
-            return False
-        return True
-
-    wait_until(made, READY_S, "the topics are not made")
 
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(100, marks=pytest.mark.faults)])
