@@ -119,6 +119,18 @@ def is_registered(mlflow: str, name: str, version: str) -> bool:
     return _get(mlflow, "model-versions/get", {"name": name, "version": version}) is not None
 
 
+def move_champion(mlflow: str, name: str, version: str) -> None:
+    """Point the alias ``champion`` of model ``name`` at a version; raises Unavailable, also when there is none."""
+    body = {"name": name, "alias": CHAMPION, "version": version}
+    try:
+        with _Session() as session:
+            url = f"{mlflow}/api/2.0/mlflow/registered-models/alias"
+            session.post(url, json=body, timeout=TIMEOUT_S).raise_for_status()
+    except requests.RequestException as error:
+        message = f"MLflow must take the alias {CHAMPION} at {mlflow}; got {_short(error)}; is version {version} there?"
+        raise Unavailable(message) from error
+
+
 class Artifacts:
     """The files that the run of a version logged, through MLflow's artifact proxy; ``version`` is as registered."""
 

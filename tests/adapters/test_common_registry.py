@@ -54,6 +54,20 @@ def test_the_champion_is_the_version_that_the_alias_points_at(mlflow, client, mo
     assert registry.Version(model, first, run, {"batch": "b-0001"}) == registry.champion(mlflow, model)
 
 
+def test_the_champion_can_be_moved(mlflow, client, model):
+    """
+    Forwards and back, as MLflow's own client sees it; a version that is not there is refused, and nothing moves.
+    """
+    first, second = add_version(client, model)[0], add_version(client, model)[0]
+
+    for version in (second, first):
+        registry.move_champion(mlflow, model, version)
+        assert version == str(client.get_model_version_by_alias(model, "champion").version)
+    with pytest.raises(Unavailable, match=r"is version 99 there\?"):
+        registry.move_champion(mlflow, model, "99")
+    assert first == registry.champion(mlflow, model).version
+
+
 def test_versions_come_oldest_first_also_beyond_nine(mlflow, client, model):
     """
     The order is that of numbers, not of texts, and no page is left out.
