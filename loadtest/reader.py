@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from apps.common import starter
 from apps.common.errors import Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Answer, decode_answer
 from apps.common.settings import Settings, load
 from apps.common.waiting import wait_until
@@ -160,16 +161,8 @@ class Recorder:
 
     def begin(self, *, from_beginning: bool) -> Consumer:
         """Fix the first offset of each partition; raises KafkaException."""
-        consumer = Consumer({**self.access.librdkafka(), **READING, "group.id": self.group})
-        described = consumer.list_topics(self.topic, ANSWER_S).topics[self.topic]
-        if described.error:
-            raise KafkaException(described.error)
-        places = [TopicPartition(self.topic, partition) for partition in described.partitions]
-        for place in places:
-            earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)
-            place.offset = earliest if from_beginning else latest
-        consumer.assign(places)
-        self._write([{"positions": {place.partition: place.offset for place in places}}])
+        consumer = positioned(self.access, self.group, self.topic, from_beginning=from_beginning)
+        self._write([{"positions": {place.partition: place.offset for place in consumer.assignment()}}])
         return consumer
 
     def keep(self, messages: Iterable[tuple[Message, float]]) -> None:
@@ -196,7 +189,21 @@ class Recorder:
         self.out.flush()
 
 
-def _arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
+def positioned(access: KafkaAccess, group: str, topic: str, *, from_beginning: bool = False) -> Consumer:
+    """A consumer of every partition, from its end or its beginning; raises KafkaException."""
+    consumer = Consumer({**access.librdkafka(), **READING, "group.id": group})
+    described = consumer.list_topics(topic, ANSWER_S).topics[topic]
+    if described.error:
+        raise KafkaException(described.error)
+    places = [TopicPartition(topic, partition) for partition in described.partitions]
+    for place in places:
+        earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)
+        place.offset = earliest if from_beginning else latest
+    consumer.assign(places)
+    return consumer
+
+
+def arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
     """What is there now, and the moment each was seen; waits for the first one, but not for long."""
     message = consumer.poll(IDLE_S)
     for _ in range(AT_ONCE):
@@ -219,7 +226,7 @@ def _main(journal: str, origin: str = "end") -> None:
             sys.exit(f"Kafka must answer at {settings.kafka} and have the topic {recorder.topic}; got {got}")
         try:
             while not starter_is_gone.is_set():
-                recorder.keep(_arriving(consumer))
+                recorder.keep(arriving(consumer))
         except Unavailable as error:
             sys.exit(str(error))
         finally:
