@@ -13,6 +13,7 @@ from apps.common.errors import BatonError
 from apps.common.files import remove_folder
 from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
+from stack.cli.bench import commands as bench
 from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
 from stack.cli.options import (
@@ -24,8 +25,6 @@ from stack.cli.options import (
     SetOption,
     SourceOption,
     UpDatasetOption,
-    WriteOption,
-    rates,
 )
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
@@ -383,31 +382,4 @@ def test(
 app.add_typer(
     cluster.app, name="cluster", rich_help_panel=CLUSTER, short_help="The kind cluster by itself, as for Tilt."
 )
-
-bench_app = typer.Typer(help="Measure this machine; never a test.", no_args_is_help=True)
-app.add_typer(bench_app, name="bench", rich_help_panel=LOOK)
-
-
-@bench_app.command("up")
-def bench_up(as_json: JsonOption = False, write: WriteOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
-    """Seconds of a first and a warm up; memory when idle."""
-    from stack.cli import bench
-
-    if mode is Mode.CLUSTER:
-        bench.cluster_up(as_json=as_json, write=write)
-    elif write:
-        raise BatonError("--write must come with --mode cluster; got embedded, which no file keeps; leave it out")
-    else:
-        bench.up(as_json=as_json)
-
-
-@bench_app.command("serve")
-def bench_serve(
-    rate: Annotated[str, typer.Option(help="Requests per second, several with commas.")] = "100,1000",
-    seconds: Annotated[float, typer.Option(min=5, max=600, help="Seconds at each rate.")] = 30,
-    as_json: JsonOption = False,
-) -> None:
-    """Latency of the whole stacked model at each rate."""
-    from stack.cli import bench
-
-    bench.serve(rates(rate), seconds, as_json=as_json)
+app.add_typer(bench.app, name="bench", rich_help_panel=LOOK)

@@ -13,7 +13,7 @@ from apps.common.target import Target
 from apps.orchestrator import cluster as orchestrator
 from apps.orchestrator.port import Release, ReleaseState
 from stack import services
-from stack.cli import bench
+from stack.cli.bench import up as bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 from stack.cluster.node import NodeNetwork
 from tests.toys import toy

@@ -1,18 +1,15 @@
-"""``./baton bench``: figures, never verdicts; each run names the machine and its load."""
+"""``bench up``: how long a stack takes to be ready, and what it takes of the machine when idle."""
 
 import json
-import os
-import time
 from dataclasses import asdict
 
 import psutil
 from rich.table import Table
 
 from apps.common.waiting import pause
-from loadtest.timing import latency
-from loadtest.traffic import LiveLedger
 from stack import services
-from stack.cli.console import out, show, step
+from stack.cli.bench.machine import machine, tell
+from stack.cli.console import out, step
 from stack.cli.demo import Chronicle, stack_of_its_own
 from stack.cli.stack import Mode, Stack
 from stack.embedded.supervisor.state import NAME as SUPERVISOR
@@ -20,16 +17,6 @@ from stack.services import ServiceKind
 
 MIB = 2**20
 SETTLED_S = 60  # an idle figure is taken this long after the stack is ready: a JVM compiles for a while
-WARM_S = 15  # requests before those that are measured
-
-
-def machine() -> dict[str, object]:
-    """What a figure was measured on."""
-    return {
-        "cores": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load": [round(load, 2) for load in os.getloadavg()],
-    }
 
 
 def _resident(process: psutil.Process) -> int:
@@ -53,7 +40,7 @@ def _memory(stack: Stack) -> dict[str, int]:
 
 def up(*, as_json: bool) -> None:
     """Seconds of a first up (a new state folder) and of a warm one with a version to serve; memory when idle."""
-    figures: dict[str, object] = {"machine": machine()}
+    before, figures = machine(), dict[str, object]()
     platform = [service.name for service in services.load().services if service.kind is ServiceKind.PLATFORM]
     with stack_of_its_own("bench", "used_cars", None) as stack:
 
@@ -74,16 +61,12 @@ def up(*, as_json: bool) -> None:
         memory = _memory(stack)
     figures["idle_mib"] = memory
     figures["idle_total_mib"] = sum(memory.values())
-    if as_json:
-        print(json.dumps(figures, indent=1))
-        return
     table = Table("service", "MiB", box=None)
     for service, mib in memory.items():
         table.add_row(service, str(mib))
     table.add_row("all", str(figures["idle_total_mib"]))
-    show(table)
-    out.print(f"first up, no version yet: {figures['first']}; warm up, a version to serve: {figures['warm']}")
-    out.print(f"machine: {figures['machine']}")
+    seconds_told = f"first up, no version yet: {figures['first']}; warm up, a version to serve: {figures['warm']}"
+    tell(figures, before, [table, seconds_told], as_json=as_json)
 
 
 def cluster_up(*, as_json: bool, write: bool) -> None:
@@ -112,29 +95,3 @@ def cluster_up(*, as_json: bool, write: bool) -> None:
     out.print(budget.page(figures))
     if not write:
         out.print(f"{budget.FILE.name} and docs/budget.md are as they were; with --write they get these figures.")
-
-
-def serve(rates: list[float], seconds: float, *, as_json: bool) -> None:
-    """Train on one batch, then measure the latency of its version at each rate, open loop."""
-    figures = []
-    with stack_of_its_own("bench", "used_cars", None) as stack:
-        pipeline = stack.pipeline()
-        Chronicle(pipeline).cycle()
-        for rate in rates:
-            ledger = LiveLedger(pipeline.environment, stack.state / f"ledger-{rate:g}")
-            with step(f"{rate:g} requests/s for {seconds:g} s"), ledger.traffic(rate):
-                pause(WARM_S)
-                warm_until = time.time()
-                pause(seconds)
-            verdict = ledger.verdict([])
-            measured = latency([wait for wait in verdict.waits if wait.sent_at >= warm_until])
-            figures.append({"rate": rate, "missing": len(verdict.missing), **asdict(measured)})
-    if as_json:
-        print(json.dumps({"machine": machine(), "serve": figures}, indent=1))
-        return
-    table = Table("requests/s", "answers", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "worst ms", "missing", box=None)
-    for figure in figures:
-        numbers = [f"{figure[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "p999_ms", "worst_ms")]
-        table.add_row(f"{figure['rate']:g}", f"{figure['count']:,}", *numbers, str(figure["missing"]))
-    show(table)
-    out.print(f"open loop, after {WARM_S} s of warm-up; machine: {machine()}")

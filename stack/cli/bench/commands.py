@@ -1,0 +1,99 @@
+"""The commands of ``./baton bench``, and what each says of itself."""
+
+from typing import Annotated
+
+import typer
+
+from apps.common.errors import BatonError
+from stack.cli.help import examples
+from stack.cli.options import JsonOption, OwnModeOption, RateOption, WriteOption, rates
+from stack.cli.stack import Mode
+
+app = typer.Typer(
+    help="Measure this machine; never a test. Each makes a stack of its own, and names the machine and its load.",
+    no_args_is_help=True,
+)
+RatesOption = Annotated[str, typer.Option(help="Requests per second, several with commas.")]
+SecondsOption = Annotated[float, typer.Option(min=5, max=600, help="Seconds at each rate, after 15 s of warm-up.")]
+
+
+@app.command("up")
+def bench_up(as_json: JsonOption = False, write: WriteOption = False, mode: OwnModeOption = Mode.EMBEDDED) -> None:
+    """
+    Seconds of a first and a warm up; memory when idle.
+
+    About 4 minutes, most of it a training and the idling.
+    """
+    from stack.cli.bench import up
+
+    if mode is Mode.CLUSTER:
+        up.cluster_up(as_json=as_json, write=write)
+    elif write:
+        raise BatonError("--write must come with --mode cluster; got embedded, which no file keeps; leave it out")
+    else:
+        up.up(as_json=as_json)
+
+
+@app.command("serve", epilog=examples("./baton bench serve --rate 100,1000", "./baton bench serve --max"))
+def bench_serve(
+    rate: RatesOption = "100,1000",
+    seconds: SecondsOption = 30,
+    highest: Annotated[
+        bool, typer.Option("--max", help="Look for the most that is sustained instead; --rate and --seconds are idle.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Latency of the whole stacked model at each rate.
+
+    Open loop: the k-th request is due at start + k / rate, whatever became of those before. Beside each rate stands
+    what a pass-through costs: the same sender, topics, broker and reader around a loop that answers at once with a
+    constant. And how late the sender was, which would make every figure too good. About 2 minutes, and 2 x (--seconds +
+    25 s) for each rate.
+
+    --max raises the rate by a quarter until it is not sustained (p99 at most 100 ms over 10 s, and the lag does not
+    grow; a step that fails is tried once more), then halves the interval three times. 12 minutes at most.
+    """
+    from stack.cli.bench.most import serve_most
+    from stack.cli.bench.serve import serve
+
+    wanted = rates(rate)
+    if highest:
+        serve_most(as_json=as_json)
+    else:
+        serve(wanted, seconds, as_json=as_json)
+
+
+@app.command("peers")
+def bench_peers(rate: RatesOption = "100,1000", seconds: SecondsOption = 30, as_json: JsonOption = False) -> None:
+    """
+    Latency beside hand-written loops with scikit-learn.
+
+    In one run, one after the other, on topics made alike: a pass-through; a loop that scores with a scikit-learn stack
+    one request at a time; the same loop scoring all that it polled as one array; Baton. The scikit-learn stack has
+    Baton's columns, encodings, trees, depth and rows, and its r2 is printed. The loops lose what they had not answered
+    when they end, which Baton does not. About 2 minutes, and 4 x (--seconds + 30 s) for each rate.
+    """
+    from stack.cli.bench.peers import peers
+
+    peers(rates(rate), seconds, as_json=as_json)
+
+
+@app.command("roll-outs")
+def bench_roll_outs(
+    rate: RateOption = 200,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many roll-outs.")] = 20,
+    as_json: JsonOption = False,
+    mode: OwnModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    What a hand-over costs those who wait, over many.
+
+    Trains two small versions, then moves the alias champion back and forth under requests. Of each roll-out: seconds
+    until the new version serves, the worst latency while it starts and at the switch, the longest gap of a partition
+    around it, answers given twice; then the medians and the worst, and what was lost. About 3 minutes, and half a
+    minute for each roll-out.
+    """
+    from stack.cli.bench.roll_outs import roll_outs
+
+    roll_outs(mode, rate, count, as_json=as_json)

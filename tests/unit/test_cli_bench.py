@@ -1,0 +1,92 @@
+"""What bench makes of what it measured: the most that is sustained, the cost of a roll-out, ratios."""
+
+import pytest
+
+from loadtest.timing import Latency
+from stack.cli.bench.bout import BATON, Bout
+from stack.cli.bench.most import most, shortfall
+from stack.cli.bench.peers import ratios
+from stack.cli.bench.roll_outs import Moved, figures_of, summary
+from tests.unit import sample_run
+from tests.unit.sample_run import BEGAN
+
+
+def bout(who=BATON, rate=1000.0, p99=20.0, late=1.0, **more):
+    """What came of a rate: all well, but for what is said."""
+    measured = Latency(100, 2.0, 10.0, p99, 40.0, 60.0) if p99 else Latency(0)
+    told = {"answered_a_second": rate, "backlog": 3, "missing": 0, **more}
+    return Bout(who, rate, measured, Latency(100, 0.1, 0.5, late, 2.0, 3.0), **told)
+
+
+@pytest.mark.parametrize(("limit", "found"), [(1000, 976), (1111, 1098), (399, 350), (45, 0), (10_000, 5000)])
+def test_the_most_that_is_sustained_is_found_from_below_and_between(limit, found):
+    """Steps rise by a quarter until one fails; three halvings later the rate is known, and no step is above the top."""
+    tried = []
+
+    def sustained(rate):
+        tried.append(rate)
+        return rate <= limit
+
+    assert found == most(sustained)
+    assert len(tried) <= 16
+    assert max(tried) <= 5000
+
+
+@pytest.mark.parametrize(
+    ("measured", "why"),
+    [
+        (bout(), ""),
+        (bout(backlog=20), ""),
+        (bout(p99=101.0), "p99 above 100 ms"),
+        (bout(p99=None), "p99 above 100 ms"),
+        (bout(backlog=21), "the lag grows"),
+        (bout(missing=1), "requests without an answer"),
+        (bout(late=101.0, p99=101.0), "the sender was late"),
+    ],
+)
+def test_a_rate_is_sustained_when_answers_are_in_time_and_keep_up(measured, why):
+    """A p99 above the limit, more under way than it explains, an answer that never came; or the sender was at fault."""
+    assert why == shortfall(measured)
+
+
+def test_ratios_are_to_baton_at_the_same_rate():
+    """A peer's figures are divided by those of Baton's bout of that rate; without answers there is none."""
+    peer, silent = bout("arrays", 1000.0, 50.0), bout("one-by-one", 1000.0, None)
+    bouts = [bout(rate=100.0, p99=10.0), peer, silent, bout(rate=1000.0, p99=25.0)]
+
+    assert {"p50_to_baton": 1.0, "p99_to_baton": 2.0} == ratios(peer, bouts)
+    assert {"p50_to_baton": None, "p99_to_baton": None} == ratios(silent, bouts)
+
+
+def test_a_roll_out_costs_what_those_met_who_waited_meanwhile():
+    """The hand-over at 4 s: the slow request of 0.9 s fell into the start, that of 3 s into the switch."""
+    moved = [Moved("5", BEGAN + 0.5, BEGAN + 4.25)]
+    (starting,) = figures_of(moved, sample_run.run(slow=90))
+    (switching,) = figures_of(moved, sample_run.run(slow=300))
+
+    assert 3.75 == starting.served_s
+    assert (800, 2) == pytest.approx((starting.starting_worst_ms, starting.switch_worst_ms), abs=0.1)
+    assert (2, 800) == pytest.approx((switching.starting_worst_ms, switching.switch_worst_ms), abs=0.1)
+    assert (0, "5", pytest.approx(22)) == (starting.repeats, starting.version, starting.longest_gap_ms)
+
+
+def test_a_hand_over_that_was_not_seen_has_no_figures():
+    """A move after the hand-over, to another version, or ended by the next move: only the seconds are known."""
+    late, other = Moved("5", BEGAN + 5, BEGAN + 5.5), Moved("4", BEGAN + 0.5, BEGAN + 1)
+    early = Moved("5", BEGAN + 0.1, BEGAN + 0.2)
+
+    found = figures_of([early, other, late], sample_run.run())
+
+    assert [None] * 3 == [one.repeats for one in found]
+    assert {"served_s": 0.5, "repeats": None} == {
+        name: value for name, value in summary(found)["median"].items() if name in ("served_s", "repeats")
+    }
+
+
+def test_the_summary_is_the_median_and_the_worst_of_each_figure():
+    """Each figure by itself, over the roll-outs that have it."""
+    moves = [Moved("5", BEGAN + 1, BEGAN + 1 + seconds) for seconds in (9.0, 3.0, 4.0)]
+    found = [one for move in moves for one in figures_of([move], sample_run.run())]
+
+    assert 4.0 == summary(found)["median"]["served_s"]
+    assert 9.0 == summary(found)["worst"]["served_s"]
