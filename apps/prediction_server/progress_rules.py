@@ -18,7 +18,8 @@ class Look:
     """
     What the topics show at the moment ``at`` (seconds, monotonic).
 
-    By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest answer.
+    By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest that this process
+    answered, ``anybody`` the same of all processes: a standby may answer in the place of a server that is stuck.
     ``newest`` is the highest release of which another process answered since the look before, ``lost`` the partitions
     whose log lost its end. ``requests`` and ``answers`` count partitions.
     """
@@ -29,6 +30,7 @@ class Look:
     answers: int
     ends: Mapping[int, int]
     answered: Mapping[int, int]
+    anybody: Mapping[int, int] = field(default_factory=dict)
     newest: int = 0
     lost: tuple[int, ...] = ()
 

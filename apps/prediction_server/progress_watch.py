@@ -51,8 +51,10 @@ class ProgressWatch:
         )
         self.process = writer.process
         self._was_away = False
-        self._highest: dict[int, Answer] = {}  # by partition, as the next two: this process' answer to the last request
+        # By partition, as the next three: this process' answer to the last request.
+        self._highest: dict[int, Answer] = {}
         self._answered: dict[int, int] = {}
+        self._anybody: dict[int, int] = {}
         self._read: dict[int, int] = {}  # the end of the answers at the look before
         self._consumer: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
@@ -127,13 +129,16 @@ class ProgressWatch:
         earliest, ends = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
         lost = [place.partition for place in asked if self._lost(place, tails[place.partition], earliest, ends, until)]
         self._was_away = False
+        upto = {place.partition: ends[place] for place in asked}
+        own = {p: [one for one in tail if one[1].process == self.process] for p, tail in tails.items()}
         return Look(
             at=time.monotonic(),
             topic_id=str(topics[requests]["topic_id"]),
             requests=len(topics[requests]["partitions"]),
             answers=len(topics[answers]["partitions"]),
-            ends={place.partition: ends[place] for place in asked},
-            answered={place.partition: self._note_answered(tails[place.partition], place, ends) for place in asked},
+            ends=upto,
+            answered={p: self._highest_of(self._answered, own[p], p, end) for p, end in upto.items()},
+            anybody={p: self._highest_of(self._anybody, tails[p], p, end) for p, end in upto.items()},
             newest=max(self._note_releases(tails[place.partition], place.partition, tops[place]) for place in places),
             lost=tuple(lost),
         )
@@ -164,14 +169,12 @@ class ProgressWatch:
         standing = {record.offset: record.timestamp for record in records}
         return any(standing.get(offset) != own[offset].in_timestamp for offset in there)
 
-    def _note_answered(
-        self, tail: Sequence[TailRecord], place: TopicPartition, ends: Mapping[TopicPartition, int]
-    ) -> int:
+    def _highest_of(self, known: dict[int, int], tail: Sequence[TailRecord], partition: int, end: int) -> int:
         """The offset behind the highest answer, as far as any look has seen; repeats of lower ones change nothing."""
-        before = min(self._answered.get(place.partition, self.offsets[place.partition]), ends[place])
-        seen = (answer.in_offset + 1 for _, answer in tail if answer.in_offset < ends[place])
-        self._answered[place.partition] = max(before, *seen, before)
-        return self._answered[place.partition]
+        before = min(known.get(partition, self.offsets[partition]), end)
+        seen = (answer.in_offset + 1 for _, answer in tail if answer.in_offset < end)
+        known[partition] = max(before, *seen, before)
+        return known[partition]
 
     def _note_releases(self, tail: Sequence[TailRecord], partition: int, top: int) -> int:
         """The highest release that others answered for since the look before: who lives, and not who did once."""

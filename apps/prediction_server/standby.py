@@ -138,8 +138,8 @@ class Standby:
                     look = watch.look()
                     if reason := watch.rules.superseded(look):
                         self._begin_anew(reason)
-                    if suspicious and any(look.answered[partition] < end for partition, end in look.ends.items()):
-                        self.log.warning("nobody answers", answered=dict(look.answered), ends=dict(look.ends))
+                    if suspicious and any(look.anybody[partition] < end for partition, end in look.ends.items()):
+                        self.log.warning("nobody answers", answered=dict(look.anybody), ends=dict(look.ends))
                         watch.close()
                         return
                     if suspicious:

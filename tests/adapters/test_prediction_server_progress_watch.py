@@ -101,6 +101,16 @@ def test_the_newest_answer_is_the_one_that_came_last(topics):
     assert ({0: 3}, {0: 3}) == topics.watch.ends()
 
 
+def test_what_a_standby_answers_hides_no_server_that_is_stuck(topics):
+    """The server's own progress is told beside everybody's."""
+    topics.ask(4)
+    topics.answer(0)
+    topics.answer(1, 2, 3, process="another")
+
+    look = topics.watch.look()
+    assert ({0: 1}, {0: 4}) == (look.answered, look.anybody)
+
+
 def test_repeats_of_lower_ones_are_no_step_back(topics):
     """A server that was ended repeated a tail's worth and died: what it repeated was answered long before."""
     count = TAIL + 40

@@ -2,11 +2,13 @@
 
 import pytest
 
-from loadtest.timing import Latency
+from apps.common.messages import Answer
+from loadtest.timing import Latency, RequestWait
 from stack.cli.bench.bout import BATON, Bout
 from stack.cli.bench.most import most, shortfall
 from stack.cli.bench.peers import ratios
 from stack.cli.bench.roll_outs import Moved, figures_of, summary
+from stack.cli.bench.standby import Outage, outage_figures
 from tests.unit import sample_run
 from tests.unit.sample_run import BEGAN
 
@@ -90,3 +92,16 @@ def test_the_summary_is_the_median_and_the_worst_of_each_figure():
 
     assert 4.0 == summary(found)["median"]["served_s"]
     assert 9.0 == summary(found)["worst"]["served_s"]
+
+
+def test_an_outage_is_the_longest_silence_that_ended_after_it():
+    """A silence before it is not its own, nor is one after the next outage."""
+
+    def wait(sent_at, ms):
+        answer = Answer("r", 0, 0, "1", 1, 1.0, None, seen_at=sent_at + ms / 1000)
+        return RequestWait(0, sent_at, answer)
+
+    waits = [wait(95.0, 900), wait(99.9, 2500), wait(103.0, 5), wait(110.0, 700), wait(125.0, 3)]
+    found = outage_figures([Outage("kill", 100.0), Outage("freeze", 120.0)], waits)
+
+    assert [("kill", 2500), ("freeze", 3)] == [(one.how, round(one.gap_ms)) for one in found]

@@ -97,3 +97,22 @@ def bench_roll_outs(
     from stack.cli.bench.roll_outs import roll_outs
 
     roll_outs(mode, rate, count, as_json=as_json)
+
+
+@app.command("standby")
+def bench_standby(
+    rate: RateOption = 100,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many kills, and how many freezes.")] = 10,
+    wanted: Annotated[bool, typer.Option("--standby/--no-standby", help="Whether a standby is there.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    How long nobody answers when the server is killed or frozen.
+
+    Trains one small version, then ends the server's processes by kill -9, and freezes them by SIGSTOP, in turn, under
+    requests; each time until the server is back and the standby stands by. The longest silence of a partition after
+    each, then the medians and the worst, and what was lost. About 3 minutes, and one for each kill and each freeze.
+    """
+    from stack.cli.bench.standby import standby
+
+    standby(rate, count, wanted=wanted, as_json=as_json)
