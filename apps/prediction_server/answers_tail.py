@@ -11,7 +11,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
 from apps.common.kafka_access import KafkaAccess
-from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL
+from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, Answer, decode_answer
 from apps.common.names import StackNames
 from apps.common.settings import option
 from apps.common.waiting import wait_until
@@ -25,6 +25,7 @@ from apps.prediction_server.resume_offset import (
 )
 
 POLL_MS = 200
+NEWEST = 16  # records of a partition, foreign ones too
 READ_S = 60  # for the tails of all partitions
 LONGEST_READ_S = 16 * READ_S
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
@@ -85,6 +86,29 @@ class AnswersTail:
                 admin.close()
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka must answer at {self.access.brokers}; got {error}; is the stack up?") from error
+
+    def newest(self) -> Answer | None:
+        """
+        The answer of ours that the broker took last; None when there is none among the last of each partition.
+
+        Raises KafkaError or OSError when the broker does not say, SettingsError as ``resume_points`` does.
+        """
+        consumer, until = committed_reader(self.access), time.monotonic() + READ_S
+        try:
+            places = [TopicPartition(self.answers, partition) for partition in self._partitions(consumer)]
+            begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+            records = [
+                record
+                for place in places
+                for record in records_between(
+                    consumer, place, max(begins[place], ends[place] - NEWEST), ends[place], until
+                )
+            ]
+        finally:
+            consumer.close()
+        last_first = sorted(records, key=lambda record: record.timestamp, reverse=True)
+        decoded = (decode_answer(record.key, record.value, record.headers, 0.0) for record in last_first)
+        return next((answer for answer in decoded if answer), None)
 
     def _read(self, until: float) -> dict[int, ResumePoint]:
         consumer = committed_reader(self.access)

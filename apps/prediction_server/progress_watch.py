@@ -98,21 +98,6 @@ class ProgressWatch:
         answers = of(self.names.answers)  # first, as in ``look``
         return of(self.names.requests), answers
 
-    def newest(self) -> Answer | None:
-        """The answer that the broker took last; None when there is none of ours among the last of any partition."""
-        consumer, until = self._reader(), time.monotonic() + DEADLINE_S
-        places = [TopicPartition(self.names.answers, partition) for partition in self.offsets]
-        begins, tops = consumer.beginning_offsets(places), consumer.end_offsets(places)
-        records = [
-            record
-            for place in places
-            for record in records_between(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
-        ]
-        for record in sorted(records, key=lambda record: record.timestamp, reverse=True):
-            if answer := decode_answer(record.key, record.value, record.headers, 0.0):
-                return answer
-        return None
-
     def look(self) -> Look:
         """What the topics show now; raises KafkaError or OSError when the broker does not say."""
         requests, answers = self.names.pair

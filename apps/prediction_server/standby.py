@@ -39,6 +39,7 @@ from apps.prediction_server.standby_rules import StandbyRules
 MODULE = "apps.prediction_server.standby"
 GLANCE_S = 0.1  # at the ends of the topics
 LOOK_S = 1.0  # at who answers
+WAIT_S = 3.0  # for a first answer
 FENCE_S = 5  # another process must have answered for this long before a standby makes room for it
 
 
@@ -73,20 +74,16 @@ def _beat(settings: ServerSettings) -> NoReturn:
 
 def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
     """The newest answer, once there is one that names its model."""
-    tail = AnswersTail(settings.kafka_access, settings.names, log)
+    tail, said = AnswersTail(settings.kafka_access, settings.names, log), ""
     while True:
-        offsets = {partition: point.offset for partition, point in tail.resume_points().items()}
-        watch = ProgressWatch(settings, Writer("", ""), offsets, log)
         try:
-            newest = watch.newest()
+            if (newest := tail.newest()) and newest.model:
+                return newest
         except (KafkaError, OSError) as error:
-            log.warning("waiting for Kafka", reason=str(error))
-            newest = None
-        finally:
-            watch.close()
-        if newest and newest.model:
-            return newest
-        pause(LOOK_S)
+            if str(error) != said:
+                said = str(error)
+                log.warning("waiting for Kafka", reason=said)
+        pause(WAIT_S)
 
 
 def load(settings: StandbySettings, served: Answer, log: BoundLogger) -> "Standby":
@@ -155,22 +152,27 @@ class Standby:
     def take_over(self) -> NoReturn:
         """Answer until the server does."""
         began = time.monotonic()
+        if (newest := self._tail.newest()) and newest.release > self.settings.release:
+            self._begin_anew(f"release {newest.release} answered last")
         writer, offsets = self._place()
         query = answer(self.settings, self.spark, self.model, self.pipeline, writer, offsets)
         self._watch(writer, offsets, leaves_for=writer.release).start(lambda: self._begin_anew("the server is back"))
-        self.log.warning("answering in the server's place", offsets=offsets, seconds=time.monotonic() - began)
+        self.log.warning("answering in the server's place", offsets=offsets, seconds=round(time.monotonic() - began, 2))
         answer_for_ever(query)
+
+    @property
+    def _tail(self) -> AnswersTail:
+        return AnswersTail(self.settings.kafka_access, self.settings.names, self.log)
 
     def _place(self) -> tuple[Writer, Offsets]:
         """Where to start if it were now, and as whom."""
-        tail = AnswersTail(self.settings.kafka_access, self.settings.names, self.log)
-        offsets = {partition: point.offset for partition, point in tail.resume_points().items()}
+        offsets = {partition: point.offset for partition, point in self._tail.resume_points().items()}
         target = self.settings.target
         writer = Writer(
             target.model,
             target.version,
             self.settings.release,
-            topic_id=tail.topic_id(),
+            topic_id=self._tail.topic_id(),
             manifest=self.model.manifest,
         )
         return writer, offsets

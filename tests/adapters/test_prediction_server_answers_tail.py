@@ -225,3 +225,15 @@ def headers(offset, model):
     """What an answer of an unstamped server says, and of which model."""
     said = {"in_partition": "0", "in_offset": str(offset), "model": model}
     return [(name, value.encode()) for name, value in said.items()]
+
+
+def test_the_newest_answer_is_the_one_that_came_last_in_any_partition(producer, tail):
+    """Not that of the highest release, which may have failed; what is not ours is passed over."""
+    assert tail.newest() is None
+    for partition, release in ((0, 3), (1, 2)):
+        told = {"in_partition": str(partition), "in_offset": "0", "model_version": "1", "release": str(release)}
+        named = [(name, value.encode()) for name, value in told.items()]
+        producer.send(tail.answers, b"{}", headers=named, partition=partition).get(DEADLINE_S)
+    producer.send(tail.answers, b"foreign", partition=0).get(DEADLINE_S)
+
+    assert 2 == tail.newest().release
