@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaException, Message
 
 from apps import datasets
 from apps.batch_dropper.replay import connect
@@ -153,7 +153,11 @@ def _main(kind: str, *batches: str) -> None:
     gone = threading.Event()
     starter.when_gone(gone.set)
     score, told = (pass_through, "no model") if peer is Peer.THROUGH else _scikit(settings.dataset, batches)
-    loop = PeerLoop(settings, score)
+    try:
+        loop = PeerLoop(settings, score)
+    except KafkaException as error:
+        topic = settings.names.requests
+        sys.exit(f"Kafka must answer at {settings.kafka} and have the topic {topic}; got {error}; is the stack up?")
     print(f"{READY}{told}", flush=True)
     try:
         while not gone.is_set():
