@@ -34,8 +34,9 @@ class Budget:
     node_mib: int  # the whole node: the services, Kubernetes and its own pods
 
     def training_mib(self, stack: StackSpec) -> int:
-        """What the machine must have free for a training and a hand-over at once."""
-        return self.node_mib + sum(stack.service(name).memory_mib for name in ("trainer", "prediction-server"))
+        """What the machine must have free for a training and a hand-over at once; a standby may be off, and is more."""
+        idle = self.node_mib - self.memory_mib.get("standby", 0)
+        return idle + sum(stack.service(name).memory_mib for name in ("trainer", "prediction-server"))
 
 
 def load(file: Path = FILE) -> Budget:

@@ -20,7 +20,8 @@ NAMESPACE_FILE = Path(__file__).with_name("namespace.yaml")
 NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
 PIPELINE = "pipeline"
 POSTGRES = "postgres"  # the chart, and its Secret
-VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset"}  # settings that are values of the pipeline's chart
+# Settings that are values of the pipeline's chart.
+VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset", "BATON_STANDBY": "standby"}
 ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"
 

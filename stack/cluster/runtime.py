@@ -122,8 +122,8 @@ class ClusterRuntime:
     def status(self) -> list[ServiceStatus]:
         """Each service as Kubernetes sees it."""
         if not self.running():
-            return [ServiceStatus(service.name, "stopped") for service in self._stack.services]
-        return _look(self._readiness(), self._stack.services)
+            return [ServiceStatus(service.name, "stopped") for service in self._services()]
+        return _look(self._readiness(), self._services())
 
     def environment(self) -> dict[str, str]:
         """The environment of an app on this machine, which reaches the cluster by the node's ports."""
@@ -150,6 +150,11 @@ class ClusterRuntime:
         if source := self.settings.get(SOURCE):
             size = charts.value("pipeline", "dropper.persistence.size", self.values)
             yield doctor.room(Path(source), str(size))
+
+    def _services(self) -> list[Service]:
+        """What this cluster has: all that stack.yaml names, but for a standby that is off."""
+        standby = self.settings.get("BATON_STANDBY", charts.value(charts.PIPELINE, "standby", self.values))
+        return [one for one in self._stack.services if standby == "on" or one.kind is not ServiceKind.STANDBY]
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}

@@ -11,6 +11,7 @@ API = "egress.kubernetes[0].ipBlock.cidr=172.18.0.2/32"  # the one value that th
 HOST_PORTS = ("hostPorts.enabled=true", "hostPorts.from={172.18.0.1/32}")
 EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
+ALONE = ("standby=off",)
 SECURED = (
     "kafka.protocol=SASL_SSL",
     "kafka.user=cars",
@@ -39,6 +40,7 @@ VARIANTS = [
     ("pipeline", EXECUTORS),
     ("pipeline", ("trainer.executors=1",)),
     ("pipeline", DEVELOPMENT),
+    ("pipeline", ALONE),
     ("pipeline", (*EXECUTORS, *DEVELOPMENT, "dropper.everySeconds=30")),
     (
         "pipeline",

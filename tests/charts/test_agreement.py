@@ -238,11 +238,12 @@ def test_mlflows_probes_ask_as_a_host_that_it_answers(render):
     assert {"mlflow:*", "mlflow.baton:*", "mlflow.baton.svc:*", "127.0.0.1:*", "localhost:*"} == set(allowed)
 
 
-def test_the_server_is_alive_while_it_touches_its_heartbeat(render):
+@pytest.mark.parametrize("app", ["prediction-server", "standby"])
+def test_a_server_is_alive_while_it_touches_its_heartbeat(render, app):
     """
     The probe of its pod looks at the file that it touches, beside the one that says that it is ready.
     """
-    container = pods(render("pipeline"))["prediction-server"]["spec"]["containers"][0]
+    container = pods(render("pipeline"))[app]["spec"]["containers"][0]
     ready = next(one["value"] for one in container["env"] if one["name"] == "BATON_READY_FILE")
 
     assert f"%Y {heartbeat(Path(ready))})" in container["livenessProbe"]["exec"]["command"][-1]

@@ -7,7 +7,17 @@ import pytest
 
 from apps.common.target import Target
 from apps.orchestrator import cluster
-from tests.charts.rendered import CHARTS, DEVELOPMENT, FOLDER, KUBERNETES, VARIANTS, of_kind, template
+from tests.charts.rendered import (
+    ALONE,
+    CHARTS,
+    DEVELOPMENT,
+    EXECUTORS,
+    FOLDER,
+    KUBERNETES,
+    VARIANTS,
+    of_kind,
+    template,
+)
 
 PAGE = (FOLDER.parent / "docs/production.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n# (\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -16,7 +26,7 @@ FIXED = {
     "mlflow": {"mlflow"},
     "kafka": {"kafka"},
     "hdfs": {"namenode", "datanode"},
-    "pipeline": {"batch-dropper", "new-data-watcher", "trainer", "new-model-watcher", "prediction-server"},
+    "pipeline": {"batch-dropper", "new-data-watcher", "trainer", "new-model-watcher", "prediction-server", "standby"},
 }
 
 
@@ -93,6 +103,7 @@ def test_a_value_that_the_chart_does_not_know_is_refused_by_name(helm, chart, va
         ("mlflow", "resources.limits.memory=lots", "/resources/limits/memory"),
         ("pipeline", "delivery.trigger=sometimes", "/delivery/trigger"),
         ("pipeline", "settings.PATH=x", "PATH"),
+        ("pipeline", "standby=perhaps", "/standby"),
         ("pipeline", "addresses.mlflow=mlflow", "/addresses/mlflow"),
         ("pipeline", "addresses.kafka=kafka:19092\\,b:9092", "egress.kafka must be where kafka:19092,b:9092 leads"),
         ("pipeline", "addresses.hdfs=hdfs://n:8020", "egress.hdfs must be where hdfs://n:8020 leads"),
@@ -175,13 +186,13 @@ def test_three_datanodes_are_three_pods_with_names_of_their_own(render):
 
 def test_in_development_watchers_go_on_for_ever_and_apps_can_be_started_anew(render):
     """
-    For Tilt a watcher is a Deployment that loops, and it and the server are run by the script that starts them anew.
+    For Tilt a watcher is a Deployment that loops; it, server and standby are run by the script that starts them anew.
     """
     objects = render("pipeline", *DEVELOPMENT)
     deployments = of_kind(objects, "Deployment")
 
     assert {"trainer"} == set(of_kind(objects, "CronJob"))
-    for name in ("new-data-watcher", "new-model-watcher", "prediction-server"):
+    for name in ("new-data-watcher", "new-model-watcher", "prediction-server", "standby"):
         container = template(deployments[name])["spec"]["containers"][0]
         assert container["args"][0] == "/opt/baton/rerun"
         assert "BATON_TICK_FOR_S" not in {one["name"] for one in container["env"]}
@@ -232,6 +243,30 @@ def test_the_server_is_made_before_the_old_one_breaks(render):
     assert {f"metadata.annotations['{name}']" for name in annotations} == set(variables.values())
     assert {"BATON_RELEASE", *Target("m", "1").variables()} == set(variables)
     assert "metadata.annotations['baton.dev/run-id']" == variables["BATON_RUN_ID"]
+
+
+def test_a_standby_is_told_no_release_and_is_never_two(render):
+    """
+    It reads in Kafka what serves, so a roll-out leaves its pod alone; executors it never has.
+    """
+    standby = of_kind(render("pipeline", *EXECUTORS), "Deployment")["standby"]["spec"]
+    (container,) = standby["template"]["spec"]["containers"]
+
+    assert (1, {"type": "Recreate"}) == (standby["replicas"], standby["strategy"])
+    assert {"BATON_READY_FILE", "BATON_SCRATCH"} == {one["name"] for one in container["env"]}
+
+
+def test_a_standby_that_is_off_leaves_nothing(render):
+    """
+    Neither a pod nor a policy nor an account is there for it, and all else is as it was.
+    """
+
+    def named(*values):
+        return {(one["kind"], one["metadata"]["name"]) for one in render("pipeline", *values)}
+
+    standby = {(kind, "standby") for kind in ("Deployment", "NetworkPolicy", "ServiceAccount")}
+    assert named() - named(*ALONE) == standby
+    assert set() == named(*ALONE) - named()
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ RULES = {
     ],
 }
 CORES, MEMORY_MIB = 2000, 8 * 1024
+STANDBY_MIB = 1536
 UNITS = {"Mi": 1, "Gi": 1024}
 
 
@@ -92,7 +93,7 @@ def test_every_pod_is_restricted(render, chart, values):
     """
     development = set(DEVELOPMENT) <= set(values)
     for name, pod in pods(render(chart, *values)).items():
-        writable = development and name in WATCHERS | {"prediction-server", "batch-dropper"}
+        writable = development and name in WATCHERS | {"prediction-server", "standby", "batch-dropper"}
         assert set() == lacking(pod, writable=writable), name
 
 
@@ -179,12 +180,13 @@ def test_the_edges_are_those_of_the_flow(render):
         for name, policy in policies.items()
         if not is_test(policy) and admitted(policy)
     }
-    files = {"batch-dropper", "new-data-watcher", "trainer", "prediction-server", "executor", "namenode", "datanode"}
+    servers = {"prediction-server", "standby"}
+    files = {"batch-dropper", "new-data-watcher", "trainer", *servers, "executor", "namenode", "datanode"}
 
     assert found == {
         "postgres": {15432: {"mlflow"}},
-        "mlflow": {15000: {"new-data-watcher", "trainer", "new-model-watcher", "prediction-server"}},
-        "kafka": {19092: {"prediction-server", "topics", "batch-dropper", "executor", "kafka"}},
+        "mlflow": {15000: {"new-data-watcher", "trainer", "new-model-watcher", *servers}},
+        "kafka": {19092: {*servers, "topics", "batch-dropper", "executor", "kafka"}},
         "namenode": {18020: files, 19870: files},
         "datanode": {19866: files, 19864: files, 19867: files},
     }
@@ -278,20 +280,24 @@ def test_only_who_has_a_token_reaches_kubernetes_api(render, values):
     assert open_to == WATCHERS | (DRIVERS if values else set())
 
 
-def test_the_whole_stack_fits_a_small_machine(render):
+@pytest.mark.parametrize(
+    ("standby", "count", "memory_mib"), [("off", 11, MEMORY_MIB), ("on", 12, MEMORY_MIB + STANDBY_MIB)]
+)
+def test_the_whole_stack_fits_a_small_machine(render, standby, count, memory_mib):
     """
-    Even while a training runs and a server hands over: 2 cores are asked for at most, and 8 GiB are the limit.
+    Even while a training runs and a server hands over: 2 cores are asked for at most, and without a standby 8 GiB are
+    the limit.
     """
     resources = {
         component(template(one)): template(one)["spec"]["containers"][0]["resources"]
         for chart in CHARTS
-        for one in render(chart)
+        for one in render(chart, *([f"standby={standby}"] if chart == "pipeline" else []))
         if one["kind"] in ("Deployment", "StatefulSet", "CronJob", "Job")
     }
 
-    assert len(resources) == 11
+    assert len(resources) == count
     assert total(resources, "requests", "cpu", lambda quantity: int(quantity.removesuffix("m"))) <= CORES
-    assert total(resources, "limits", "memory", mib) <= MEMORY_MIB
+    assert total(resources, "limits", "memory", mib) <= memory_mib
     assert not [name for name, one in resources.items() if "cpu" in one["limits"]]
 
 

@@ -25,8 +25,8 @@ class Refused(Exception):
 class Recorded:
     """The Tiltfile, evaluated: what it called, with which arguments."""
 
-    def __init__(self, *chosen, context=f"kind-{CLUSTER}"):
-        """``chosen`` are the services named on the command line."""
+    def __init__(self, *chosen, context=f"kind-{CLUSTER}", **options):
+        """``chosen`` are the services named on the command line, ``options`` the rest of it."""
         self.calls = []
         module = starlark.Module()
         known = {
@@ -34,7 +34,7 @@ class Recorded:
             "decode_json": json.loads,
             "k8s_context": lambda: context,
             "local": self._local,
-            "_parse": lambda: {"services": list(chosen)},
+            "_parse": lambda: {"services": list(chosen), **options},
             "fail": self._fail,
         }
         noted = (
@@ -111,6 +111,20 @@ def test_chosen_services_bring_what_they_need_and_nothing_else():
     ``tilt up mlflow`` runs MLflow and Postgres.
     """
     assert {"mlflow", "postgres"} == set(Recorded("mlflow").resources())
+
+
+def test_a_standby_that_is_off_is_no_resource_and_the_chart_is_told():
+    """
+    ``tilt up -- --standby off`` runs everything else.
+    """
+    names = {service.name for service in services.load().running(standby=False)} | {"batch-dropper", "topics"}
+
+    recorded = Recorded(standby="off")
+
+    assert names == set(recorded.resources())
+    told = {named["name"]: named["set"] for _, named in recorded.of("helm")}
+    assert "standby=off" in told["pipeline"]
+    assert "standby=on" in {named["name"]: named["set"] for _, named in Recorded().of("helm")}["pipeline"]
 
 
 def test_an_unknown_service_is_refused_with_those_that_there_are():

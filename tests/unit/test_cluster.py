@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Made
 
@@ -16,6 +17,7 @@ from stack import services
 from stack.cli.bench import up as bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
 from stack.cluster.node import NodeNetwork
+from stack.cluster.runtime import ClusterRuntime
 from tests.toys import toy
 
 NETWORK = NodeNetwork("172.18.0.2", "172.18.0.1")
@@ -130,14 +132,14 @@ def test_a_lock_loses_packages_with_all_that_belongs_to_them():
 
 def test_a_chart_is_told_its_image_and_the_pipeline_its_dataset_and_settings():
     """
-    The dataset is a value of its own; every other variable goes to the apps.
+    The dataset and whether there is a standby are values of their own; every other variable goes to the apps.
     """
     references = {"baton/apps": "baton/apps:1", "baton/kafka": "baton/kafka:2"}
-    settings = {"BATON_DATASET": "boston_housing", "BATON_TREES": "5"}
+    settings = {"BATON_DATASET": "boston_housing", "BATON_STANDBY": "off", "BATON_TREES": "5"}
 
     assert {"repository": "baton/kafka", "tag": "2"} == charts.values("kafka", references, settings, NETWORK)["image"]
     told = charts.values("pipeline", references, settings, NETWORK)
-    assert ("boston_housing", {"BATON_TREES": "5"}) == (told["dataset"], told["settings"])
+    assert ("boston_housing", "off", {"BATON_TREES": "5"}) == (told["dataset"], told["standby"], told["settings"])
 
 
 def test_this_machine_comes_in_by_the_nodes_network_and_the_watchers_go_out_to_its_api():
@@ -327,6 +329,57 @@ def test_a_value_of_a_chart_is_the_one_that_up_sets_or_the_charts_own():
     assert charts.value("pipeline", path, {"pipeline": {"dropper": {"persistence": {"size": "9Gi"}}}}) == "9Gi"
     assert charts.value("pipeline", path, {"pipeline": {"trainer": {"executors": 2}}}) == "1Gi"
     assert charts.value("pipeline", "no.such.value", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "there"),
+    [
+        ({}, {}, True),
+        ({"BATON_STANDBY": "on"}, {}, True),
+        ({"BATON_STANDBY": "off"}, {}, False),
+        ({}, {"pipeline": {"standby": "off"}}, False),
+    ],
+)
+def test_a_standby_that_is_off_is_not_looked_for(tmp_path, monkeypatch, settings, values, there):
+    """
+    It is no service of that cluster; whether it is off is a setting, or a value of the chart.
+    """
+    monkeypatch.setattr(ClusterRuntime, "running", lambda _: False)
+
+    found = {one.service for one in ClusterRuntime(tmp_path, settings, values=values).status()}
+
+    assert there is ("standby" in found)
+    assert {one.name for one in services.load().services} - {"standby"} == found - {"standby"}
+
+
+@pytest.mark.parametrize(
+    ("more_gib", "ok", "says"), [(1.5, True, ""), (0.3, True, "--set standby=off"), (-0.1, False, "")]
+)
+def test_a_machine_without_room_for_a_standby_can_do_without_one(monkeypatch, more_gib, ok, says):
+    """
+    Where there is memory for everything else, doctor says how to leave it out, and lets the machine pass.
+    """
+    stack = services.load()
+    need = budget.load().training_mib(stack) * 2**20
+    monkeypatch.setattr(doctor, "free_memory", lambda: need + more_gib * 2**30)
+
+    check = doctor._memory(stack, running=False)  # noqa: SLF001
+
+    assert ok is check.ok
+    assert says in check.got
+    assert bool(says) is ("standby" in check.got)
+
+
+def test_what_a_standby_takes_is_no_part_of_what_a_machine_must_have():
+    """
+    A budget that was measured with one asks for no more than one without.
+    """
+    stack, found = services.load(), budget.load()
+    own = {name: mib for name, mib in found.memory_mib.items() if name != "standby"}
+    without = replace(found, memory_mib=own, node_mib=3000)
+    beside = replace(found, memory_mib={**own, "standby": 800}, node_mib=3800)
+
+    assert without.training_mib(stack) == beside.training_mib(stack)
 
 
 def test_the_budget_was_taken_as_long_after_the_roll_out_as_bench_waits():

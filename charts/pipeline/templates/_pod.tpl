@@ -1,5 +1,5 @@
 {{/*
-What every pod of the apps has in common, written once because there are seven of them. None sets `command`: it would
+What every pod of the apps has in common, written once because there are eight of them. None sets `command`: it would
 replace the image's entrypoint, tini, which passes signals on and buries the dead.
 */}}
 
