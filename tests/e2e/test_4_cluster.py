@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import secrets
+import time
 import urllib.request
 
 import pytest
@@ -20,6 +21,7 @@ from stack.cluster.node import Node
 from stack.cluster.runtime import ClusterRuntime
 
 COPIED_S = 60
+STANDS_BY_S = 120  # it begins anew, and loads what a server loads, on a machine that does the same for the server
 LOOK_AROUND = """
 import json, pathlib, ssl, urllib.error, urllib.request
 
@@ -205,6 +207,91 @@ def test_a_component_reaches_what_the_flow_sends_it_to_and_nothing_else(node):
     asked[API] = (node.network().address, 6443)
 
     assert needed == said_by(node, NAMESPACE, trainer_pod(node), TRY_DOORS, json.dumps(asked), json.dumps(needed))
+
+
+@pytest.fixture
+def standby(node, pipeline, first_version):
+    """The standby, standing by for the release that serves."""
+    found = StandbyPod(node)
+    found.wait_until_it_stands_by(pipeline.served().serving.release)
+    return found
+
+
+class StandbyPod:
+    """What a test sees of the standby's pod."""
+
+    def __init__(self, node):
+        """``node`` is the cluster's."""
+        self.node = node
+
+    def wait_until_it_stands_by(self, release):
+        """Wait until it is loaded and proven, with a release."""
+        wait_until(
+            lambda: (self.told("release"), self.told("state")) == (release, "standby"),
+            STANDS_BY_S,
+            lambda: f"the standby must stand by for release {release}:\n{log(self.node, 'standby')[-2000:]}",
+        )
+
+    def told(self, name):
+        """A part of what it wrote down of itself."""
+        words = ("exec", "deployment/standby", "--", "cat", "/run/baton/ready.json")
+        return json.loads(programs.run("kubectl", *self.node.access(), "--namespace", NAMESPACE, *words))[name]
+
+    def pod(self):
+        """Its name, and how often it was started anew."""
+        (pod,) = pods(self.node, "standby")
+        return pod.metadata.name, pod.status.container_statuses[0].restart_count
+
+
+def test_a_standby_answers_while_the_server_is_frozen_and_makes_room_for_it(standby, node, faults, pipeline, ledger):
+    """
+    Its answers are right and of the release that serves, and nothing is lost; its own container is not started anew.
+    """
+    serving, pod = pipeline.served().serving, standby.pod()
+    with ledger.traffic(rate=20, settle=120):
+        pause(5)
+        before = {one.process for one in ledger.answers()}
+        old = faults.freeze_jvm("prediction-server")
+        frozen = time.time()
+        wait_until(lambda: faults.instance("prediction-server") not in (None, old), 60, "the server runs on, frozen")
+        restarted = time.time()
+        wait_until(
+            lambda: standby.told("state") != "serving", STANDS_BY_S, lambda: f"it answers on:\n{log(node, 'standby')}"
+        )
+    during = [one for one in ledger.answers() if frozen < one.seen_at < restarted and one.process not in before]
+
+    assert len({one.process for one in during}) == 1
+    assert {serving.release} == {one.release for one in during}
+    assert [] == problems(ledger.verdict(pipeline.expected([serving.version])), must_compare=True)
+    standby.wait_until_it_stands_by(serving.release)
+    assert pod == standby.pod()
+
+
+@pytest.mark.faults
+def test_a_standby_answers_for_as_long_as_there_is_no_server(standby, faults, pipeline, ledger):
+    """
+    The server is killed and does not come back for a while: the standby alone answers, each request in its turn.
+    """
+    serving = pipeline.served().serving
+    with ledger.traffic(rate=50, settle=120):
+        pause(5)
+        before = {one.process for one in ledger.answers()}
+        faults.kill("prediction-server")
+        with faults.kept_down("prediction-server"):
+            pause(5)
+            alone = time.time()
+            pause(20)
+            back = time.time()
+        wait_until(lambda: standby.told("state") != "serving", STANDS_BY_S, "it answers on")
+        pause(5)
+    during = [one for one in ledger.answers() if alone < one.seen_at < back]
+    last = {one.process for one in ledger.answers()[-50:]}
+
+    assert len(during) > 0.9 * 50 * (back - alone)
+    (process,) = {one.process for one in during}
+    assert process not in before | last
+    assert [] == problems(ledger.verdict(pipeline.expected([serving.version])), must_compare=True)
+    standby.wait_until_it_stands_by(serving.release)
 
 
 @pytest.mark.parametrize("chart", ["postgres", "kafka", "hdfs", "mlflow", "pipeline"])
@@ -411,12 +498,20 @@ def executors(node):
     return node.core().list_namespaced_pod(NAMESPACE, label_selector="spark-role=executor").items
 
 
+def pods(node, app):
+    """The pods of an app."""
+    return node.core().list_namespaced_pod(NAMESPACE, label_selector=f"{COMPONENT}={app}").items
+
+
+def log(node, app):
+    """What an app's newest pod logged."""
+    newest = max(pods(node, app), key=lambda pod: pod.metadata.creation_timestamp)
+    return node.core().read_namespaced_pod_log(newest.metadata.name, NAMESPACE)
+
+
 def refusals(node, app):
     """What an app's newest pod logged of a request that Kubernetes refused."""
-    pods = node.core().list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/component={app}").items
-    newest = max(pods, key=lambda pod: pod.metadata.creation_timestamp)
-    said = node.core().read_namespaced_pod_log(newest.metadata.name, NAMESPACE).splitlines()
-    return [line for line in said if "forbidden" in line.lower() or "code=403" in line]
+    return [line for line in log(node, app).splitlines() if "forbidden" in line.lower() or "code=403" in line]
 
 
 def server_pods(stack):
