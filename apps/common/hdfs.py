@@ -7,6 +7,7 @@ one that hangs for as long as that takes.
 
 import posixpath
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHUNK = 4 * 1024 * 1024
+ABANDONED = 3  # verbs that hang at a time
 ANSWER_S = 30  # for one verb, or one chunk; it takes some hundredths of a second
 PATIENCE = {  # about 2 s until a NameNode that refuses connections counts as down
     "dfs.client.use.datanode.hostname": "true",
@@ -48,18 +50,31 @@ class Hdfs:
         """``url`` is the NameNode's, ``hdfs://host:port``; each verb may take ``answer_s``. Nothing is connected."""
         self.url = url
         self.answer_s = answer_s
+        self._abandoned: list[threading.Event] = []  # each is set when its verb has returned after all
         self.client = Client(url, PATIENCE)
 
     def _ask(self, path: str, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the client says of ``path``."""
+        """What the client says of ``path``; at once an error while too many verbs before it still hang."""
+        silent = f"HDFS must answer at {self.url} within {self.answer_s:g} s; it does not; is the stack up?"
+        self._abandoned = [returned for returned in self._abandoned if not returned.is_set()]
+        if len(self._abandoned) >= ABANDONED:  # each keeps threads and connections
+            raise Unavailable(silent)
+        returned = threading.Event()
+
+        def ask() -> T:
+            try:
+                return verb(*args, **kwargs)
+            finally:
+                returned.set()
+
         try:
-            return in_time(self.answer_s, verb, *args, **kwargs)
+            return in_time(self.answer_s, ask)
         except (FileNotFoundError, FileExistsError) as error:
             raise type(error)(path) from error
         except DeadlineMissed as error:
+            self._abandoned.append(returned)
             self.client = Client(self.url, PATIENCE)  # what hangs keeps its connection
-            message = f"HDFS must answer at {self.url} within {self.answer_s:g} s; it does not; is the stack up?"
-            raise Unavailable(message) from error
+            raise Unavailable(silent) from error
         except (OSError, RuntimeError) as error:
             message = f"HDFS must answer at {self.url}; got {first_line(error)} for {path}; is the stack up?"
             raise Unavailable(message) from error

@@ -34,9 +34,10 @@ ANSWER_MS = 3000  # a broker that still starts accepts a connection and then say
 class AnswersTail:
     """The two topics as a starting server sees them."""
 
-    def __init__(self, access: KafkaAccess, names: StackNames, log: BoundLogger) -> None:
-        """Nothing is connected yet."""
+    def __init__(self, access: KafkaAccess, names: StackNames, log: BoundLogger, window: int = WINDOW) -> None:
+        """``window`` is how many answers of a partition are read back. Nothing is connected yet."""
         self.access = access
+        self.window = window
         self.log = log
         self.model = names.model
         self.requests = names.requests
@@ -125,7 +126,7 @@ class AnswersTail:
                     return {record.offset: StandingRequest(record.key, record.timestamp) for record in records}
 
                 self._refuse_another_model(tails[place.partition], standing)
-                return resume_offset(tails[place.partition], standing, earliest[place], end[place])
+                return resume_offset(tails[place.partition], standing, earliest[place], end[place], self.window)
 
             return {place.partition: point(place) for place in inputs}
         finally:
@@ -146,13 +147,13 @@ class AnswersTail:
         return list(requests)
 
     def _tail(self, consumer: KafkaConsumer, partition: int, until: float) -> list[TailAnswer]:
-        """The newest answers of ours in an answers partition: WINDOW of them, or all that there are."""
+        """The newest answers of ours in an answers partition: as many as the window, or all that there are."""
         place = TopicPartition(self.answers, partition)
         beginning, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
         found: list[TailAnswer] = []
         foreign = 0
-        while beginning < end and len(found) < WINDOW:
-            first = max(beginning, end - WINDOW)
+        while beginning < end and len(found) < self.window:
+            first = max(beginning, end - self.window)
             read = [_tail_answer(record, partition) for record in records_between(consumer, place, first, end, until)]
             ours = [answer for answer in read if answer]
             found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 BEGIN_S = 30  # a stream that starts, or whose broker was away, may be silent for this long
 FENCE_S = 30  # a newer release must have answered for this long before this one leaves
-FORGET_S = 10  # one that was not seen for this long has failed
+FORGET_S = 10  # a newer release that was not seen for this long has failed
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Look:
 
     By partition: ``ends`` the offset behind the last request, ``answered`` the one behind the highest that this process
     answered, ``anybody`` the same of all processes: a standby may answer in the place of a server that is stuck.
-    ``newest`` is the highest release of which another process answered since the look before, ``lost`` the partitions
-    whose log lost its end. ``requests`` and ``answers`` count partitions.
+    ``newest`` is the highest release that answered since the look before, ``others`` the other processes, and the
+    release of each, that have since then answered what was asked since then. ``lost`` are the partitions whose log lost
+    its end. ``requests`` and ``answers`` count partitions.
     """
 
     at: float
@@ -32,6 +33,7 @@ class Look:
     answered: Mapping[int, int]
     anybody: Mapping[int, int] = field(default_factory=dict)
     newest: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
     lost: tuple[int, ...] = ()
 
 
@@ -40,17 +42,17 @@ class ProgressRules:
     """
     The rules of one server; each look changes what they remember.
 
-    It leaves for a process of release ``leaves_for``, or a higher one, that has answered for ``fence_s``. ``owed``
-    (partition, first, end) says whether a request stands between two offsets: a transaction's marks take offsets too.
+    ``owed`` (partition, first, end) says whether a request stands between two offsets: a transaction's marks take
+    offsets too.
     """
 
-    leaves_for: int
+    release: int
     topic_id: str
     partitions: int
     stall_s: float
     owed: Callable[[int, int, int], bool]
     began: float
-    fence_s: float = FENCE_S
+    begin_s: float = BEGIN_S
     _waiting: dict[int, tuple[int, float]] = field(default_factory=dict)  # partition -> (answered, since)
     _newer: tuple[float, float] | None = None  # a newer release: first and last seen
     _unequal: bool = False
@@ -62,13 +64,17 @@ class ProgressRules:
 
     def reason_to_end(self, look: Look) -> str | None:
         """Why the server must end now; None while all is well."""
+        return self.changed(look) or self.stalled(look, look.answered, self.stall_s) or self.superseded(look)
+
+    def changed(self, look: Look) -> str | None:
+        """Why the topics are not those that the server began with."""
         if look.topic_id != self.topic_id:
             return "the requests topic was made anew; the offsets of the old one mean nothing"
         if look.requests == look.answers > self.partitions:
             return f"the topics have {look.requests} partitions; this server reads {self.partitions}"
         if look.lost:
             return f"partition {look.lost[0]}: the log lost its end, and what stands there now is owed an answer"
-        return self._stalled(look) or self.superseded(look)
+        return None
 
     def unequal(self, look: Look) -> str | None:
         """What to say, once, about topics whose partitions differ in number."""
@@ -78,27 +84,32 @@ class ProgressRules:
             return f"the answers must have as many partitions as the requests; {counts}; add some to the smaller"
         return None
 
-    def _stalled(self, look: Look) -> str | None:
+    @property
+    def waiting(self) -> bool:
+        """Whether a request waited when it was last asked."""
+        return bool(self._waiting)
+
+    def stalled(self, look: Look, answers: Mapping[int, int], stall_s: float) -> str | None:
+        """Which request waits for ``stall_s``, and ``answers`` (partition -> offset behind the highest) stand still."""
         for partition, end in look.ends.items():
-            answered = look.answered[partition]
+            answered = answers[partition]
             known, since = self._waiting.get(partition, (-1, look.at))
             if answered >= end:
                 self._waiting.pop(partition, None)
             elif answered != known:
                 self._waiting[partition] = answered, look.at
-            elif look.at - max(since, self.began + BEGIN_S) >= self.stall_s:
+            elif look.at - max(since, self.began + self.begin_s) >= stall_s:
                 if self.owed(partition, answered, end):
-                    return f"partition {partition}: offset {answered} of {end} is unanswered for {self.stall_s:g} s"
+                    return f"partition {partition}: offset {answered} of {end} is unanswered for {stall_s:g} s"
                 self._waiting[partition] = answered, look.at
         return None
 
     def superseded(self, look: Look) -> str | None:
-        """Why to make room for another process; None while none answers that must."""
+        """Why to make room for another process."""
         if self._newer and look.at - self._newer[1] > FORGET_S:
             self._newer = None
-        if look.newest < self.leaves_for:
+        if look.newest <= self.release:
             return None
         first = self._newer[0] if self._newer else look.at
         self._newer = first, look.at
-        over = look.at - first >= self.fence_s
-        return f"release {look.newest} answers for {self.fence_s:g} s" if over else None
+        return f"release {look.newest} answers for {FENCE_S} s" if look.at - first >= FENCE_S else None

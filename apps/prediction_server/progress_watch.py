@@ -12,7 +12,7 @@ from apps.common.messages import Answer, Writer, decode_answer
 from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
 from apps.prediction_server.answers_tail import committed_reader, records_between
-from apps.prediction_server.progress_rules import FENCE_S, Look, ProgressRules
+from apps.prediction_server.progress_rules import Look, ProgressRules
 from apps.prediction_server.settings import ServerSettings
 
 DEADLINE_S = 3  # a broker that takes longer counts as away
@@ -31,23 +31,21 @@ class ProgressWatch:
         writer: Writer,
         offsets: Mapping[int, int],
         log: BoundLogger,
-        leaves_for: int | None = None,
-        fence_s: float = FENCE_S,
+        rules: Callable[..., ProgressRules] = ProgressRules,
     ) -> None:
-        """``offsets`` is where the server began; it leaves for a newer release unless another is given."""
+        """``offsets`` is where the server began; ``rules`` are made by, and those of a server unless others are."""
         self.access = settings.kafka_access
         self.names = settings.names
         self.heartbeat = heartbeat(settings.ready_file)
         self.offsets = offsets
         self.log = log
-        self.rules = ProgressRules(
-            writer.release + 1 if leaves_for is None else leaves_for,
-            writer.topic_id,
-            len(offsets),
-            settings.stall_s,
-            self._owed,
-            time.monotonic(),
-            fence_s,
+        self.rules = rules(
+            release=writer.release,
+            topic_id=writer.topic_id,
+            partitions=len(offsets),
+            stall_s=settings.stall_s,
+            owed=self._owed,
+            began=time.monotonic(),
         )
         self.process = writer.process
         self._was_away = False
@@ -56,6 +54,7 @@ class ProgressWatch:
         self._answered: dict[int, int] = {}
         self._anybody: dict[int, int] = {}
         self._read: dict[int, int] = {}  # the end of the answers at the look before
+        self._ends: Ends = {}  # that of the requests
         self._consumer: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
 
@@ -105,10 +104,7 @@ class ProgressWatch:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
         places = [TopicPartition(answers, partition) for partition in self.offsets]
         begins, tops = consumer.beginning_offsets(places), consumer.end_offsets(places)
-        tails = {
-            place.partition: _newest(consumer, place, max(begins[place], tops[place] - TAIL), tops[place], until)
-            for place in places
-        }
+        tails = {place.partition: self._tail(consumer, place, begins[place], tops[place], until) for place in places}
         # After the answers: what is answered meanwhile must not look as if it waited.
         asked = [TopicPartition(requests, partition) for partition in self.offsets]
         earliest, ends = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
@@ -116,6 +112,16 @@ class ProgressWatch:
         self._was_away = False
         upto = {place.partition: ends[place] for place in asked}
         own = {p: [one for one in tail if one[1].process == self.process] for p, tail in tails.items()}
+        new = [
+            answer
+            for place in places
+            for at, answer in tails[place.partition]
+            if at >= self._read.get(place.partition, tops[place])
+        ]
+        fresh = [
+            answer for answer in new if answer.in_offset >= self._ends.get(answer.in_partition, answer.in_offset + 1)
+        ]
+        self._read, self._ends = {place.partition: tops[place] for place in places}, upto
         return Look(
             at=time.monotonic(),
             topic_id=str(topics[requests]["topic_id"]),
@@ -124,9 +130,25 @@ class ProgressWatch:
             ends=upto,
             answered={p: self._highest_of(self._answered, own[p], p, end) for p, end in upto.items()},
             anybody={p: self._highest_of(self._anybody, tails[p], p, end) for p, end in upto.items()},
-            newest=max(self._note_releases(tails[place.partition], place.partition, tops[place]) for place in places),
+            newest=max((answer.release for answer in new), default=0),
+            others={one.process: one.release for one in fresh if one.process and one.process != self.process},
             lost=tuple(lost),
         )
+
+    def _tail(
+        self, consumer: KafkaConsumer, place: TopicPartition, begin: int, top: int, until: float
+    ) -> list[TailRecord]:
+        """The last answers of a partition; all since the look before when this process' own are not among them."""
+        first = max(begin, top - TAIL)
+        tail = _newest(consumer, place, first, top, until)
+        before = max(begin, self._read.get(place.partition, first))
+        if (
+            before < first
+            and place.partition in self._highest
+            and all(answer.process != self.process for _, answer in tail)
+        ):
+            tail = [*_newest(consumer, place, before, first, until), *tail]
+        return tail
 
     def _lost(
         self,
@@ -160,12 +182,6 @@ class ProgressWatch:
         seen = (answer.in_offset + 1 for _, answer in tail if answer.in_offset < end)
         known[partition] = max(before, *seen, before)
         return known[partition]
-
-    def _note_releases(self, tail: Sequence[TailRecord], partition: int, top: int) -> int:
-        """The highest release that others answered for since the look before: who lives, and not who did once."""
-        before, self._read[partition] = self._read.get(partition, top), top
-        new = (answer for offset, answer in tail if offset >= before and answer.process != self.process)
-        return max((answer.release for answer in new), default=0)
 
     def _owed(self, partition: int, first: int, end: int) -> bool:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S

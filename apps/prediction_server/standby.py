@@ -9,7 +9,11 @@ same, and a reader keeps the first of two answers. The server comes first: once 
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn
 
 from kafka.errors import KafkaError
@@ -34,13 +38,14 @@ from apps.prediction_server.model import Model
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.serve import Offsets, answer, answer_for_ever, start
 from apps.prediction_server.settings import ServerSettings, StandbySettings
-from apps.prediction_server.standby_rules import StandbyRules
+from apps.prediction_server.standby_rules import RETURNS_S, StandbyRules
 
 MODULE = "apps.prediction_server.standby"
 GLANCE_S = 0.1  # at the ends of the topics
-LOOK_S = 1.0  # at who answers
-WAIT_S = 3.0  # for a first answer
-FENCE_S = 5  # another process must have answered for this long before a standby makes room for it
+LOOK_S = 1.0  # at who answers, when nothing moves
+WAIT_S = 3.0  # for a first answer, and for a roll-out to come to its end
+WINDOW = 512  # answers of a partition that are read back: seconds count, and a hole costs nobody else
+PING_S, PONG_S = 5.0, 10.0
 
 
 def main() -> None:
@@ -52,13 +57,13 @@ def main() -> None:
 
 def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     """Stand by for what serves now."""
-    threading.Thread(target=_beat, args=(settings,), name="heartbeat", daemon=True).start()
     empty_folder(settings.scratch)
-    log.info("watching", topic=settings.names.answers)
     ReadyFile(0, "", "waiting").write(settings.ready_file)
-    served = wait_for_a_server(settings, log)
-    bind_contextvars(release=served.release, version=served.model_version)
-    standby = load(settings, served, log)
+    log.info("watching", topic=settings.names.answers)
+    with beating(settings):
+        served = wait_for_a_server(settings, log)
+        bind_contextvars(release=served.release, version=served.model_version)
+        standby = load(settings, served, log)
     said = ReadyFile(served.release, served.model_version, "standby")
     said.write(settings.ready_file)
     standby.stand_by()
@@ -66,16 +71,27 @@ def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     standby.take_over()
 
 
-def _beat(settings: ServerSettings) -> NoReturn:
-    while True:
-        heartbeat(settings.ready_file).touch()
-        pause(BEAT_S)
+@contextmanager
+def beating(settings: ServerSettings) -> Iterator[None]:
+    """Give signs of life while the block runs, whose steps take longer than one may be silent."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_S):
+            heartbeat(settings.ready_file).touch()
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
-    """The newest answer, once there is one that names its model."""
+    """The newest answer, once there is one that names its model, and the release before has had time to leave."""
     tail, said = AnswersTail(settings.kafka_access, settings.names, log), ""
     while True:
+        pause(WAIT_S)
         try:
             if (newest := tail.newest()) and newest.model:
                 return newest
@@ -83,7 +99,6 @@ def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
             if str(error) != said:
                 said = str(error)
                 log.warning("waiting for Kafka", reason=said)
-        pause(WAIT_S)
 
 
 def load(settings: StandbySettings, served: Answer, log: BoundLogger) -> "Standby":
@@ -123,62 +138,69 @@ class Standby:
     def stand_by(self) -> None:
         """Return when nobody answers; begin anew when another release serves."""
         writer, offsets = self._place()
-        watch, rules = self._watch(writer, offsets), StandbyRules(self.settings.takeover_s)
+        watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, begin_s=RETURNS_S))
+        watch.rules.began -= RETURNS_S  # a server that is away already need not be waited for
         self.log.info("standing by")
-        due = 0.0
+        seen, looked, pinged = watch.ends(), 0.0, 0.0
+        pinger = ThreadPoolExecutor(1)  # one thread, since each has a connection to the JVM of its own
         while True:
             now = time.monotonic()
             try:
-                suspicious = rules.suspicious(now, *watch.ends())
-                if suspicious or now >= due:
-                    due = now + LOOK_S
-                    look = watch.look()
-                    if reason := watch.rules.superseded(look):
-                        self._begin_anew(reason)
-                    if suspicious and any(look.anybody[partition] < end for partition, end in look.ends.items()):
-                        self.log.warning("nobody answers", answered=dict(look.anybody), ends=dict(look.ends))
-                        watch.close()
+                quiet = seen == (seen := watch.ends()) and not watch.rules.waiting
+                if now >= looked + (LOOK_S if quiet else self.settings.takeover_s / 3):
+                    looked = now
+                    if self._must_answer(watch):
                         return
-                    if suspicious:
-                        rules.unfounded()
             except (KafkaError, OSError) as error:
                 self.log.warning("the broker does not answer the standby", reason=str(error))
                 watch.broker_away()
-                rules.broker_away(now)
-            if (process := jvm()) is None or process.poll() is not None:
-                raise BatonError("Spark's JVM must run; it ended; see the log")
+            if now >= pinged + PING_S:
+                pinged = now
+                self._ping(pinger)
+            heartbeat(self.settings.ready_file).touch()
             pause(GLANCE_S)
+
+    def _must_answer(self, watch: ProgressWatch) -> bool:
+        look = watch.look()
+        if reason := watch.rules.changed(look) or watch.rules.superseded(look):
+            self._begin_anew(reason)
+        if reason := watch.rules.stalled(look, look.anybody, self.settings.takeover_s):
+            self.log.warning("nobody answers", reason=reason)
+            watch.close()
+        return bool(reason)
+
+    def _ping(self, pinger: ThreadPoolExecutor) -> None:
+        """A JVM that has ended, or hangs, is of no use when it is needed."""
+        if (process := jvm()) is None or process.poll() is not None:
+            raise BatonError("Spark's JVM must run; it ended; see the log")
+        try:
+            pinger.submit(self.spark._jvm.System.nanoTime).result(PONG_S)  # noqa: SLF001 - the only way to ask
+        except TimeoutError as error:
+            raise BatonError(f"Spark's JVM must answer within {PONG_S:g} s; it does not") from error
 
     def take_over(self) -> NoReturn:
         """Answer until the server does."""
         began = time.monotonic()
-        if (newest := self._tail.newest()) and newest.release > self.settings.release:
-            self._begin_anew(f"release {newest.release} answered last")
         writer, offsets = self._place()
+        watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, answering=True))
+        watch.start(lambda: begin_anew(MODULE))
         query = answer(self.settings, self.spark, self.model, self.pipeline, writer, offsets)
-        self._watch(writer, offsets, leaves_for=writer.release).start(lambda: self._begin_anew("the server is back"))
         self.log.warning("answering in the server's place", offsets=offsets, seconds=round(time.monotonic() - began, 2))
         answer_for_ever(query)
 
-    @property
-    def _tail(self) -> AnswersTail:
-        return AnswersTail(self.settings.kafka_access, self.settings.names, self.log)
-
     def _place(self) -> tuple[Writer, Offsets]:
         """Where to start if it were now, and as whom."""
-        offsets = {partition: point.offset for partition, point in self._tail.resume_points().items()}
+        tail = AnswersTail(self.settings.kafka_access, self.settings.names, self.log, WINDOW)
+        offsets = {partition: point.offset for partition, point in tail.resume_points().items()}
         target = self.settings.target
         writer = Writer(
             target.model,
             target.version,
             self.settings.release,
-            topic_id=self._tail.topic_id(),
+            topic_id=tail.topic_id(),
             manifest=self.model.manifest,
         )
         return writer, offsets
-
-    def _watch(self, writer: Writer, offsets: Offsets, leaves_for: int | None = None) -> ProgressWatch:
-        return ProgressWatch(self.settings, writer, offsets, self.log, leaves_for, FENCE_S)
 
     def _begin_anew(self, reason: str) -> NoReturn:
         """Forget everything, in a new process."""

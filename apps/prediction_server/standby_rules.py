@@ -1,43 +1,30 @@
 """
-When a standby answers, decided from how far the two topics reach: when somebody asked and nobody answers.
+When a standby makes room, decided from the same looks at the topics as a server's own rules.
 
-Whether the server was killed, is frozen, or runs and cannot write makes no difference: nobody answers.
+Whoever answers what is asked now, and still does some seconds later, is back, however seldom somebody asks; one that
+is minutes behind is not.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Ends = Mapping[int, int]  # partition -> the offset behind the last record
+from apps.prediction_server.progress_rules import Look, ProgressRules
+
+FENCE_S = 5  # a process must have answered for this long before a standby makes room for it
 RETURNS_S = 10  # a server whose broker was away needs this long to answer again
 
 
 @dataclass
-class StandbyRules:
-    """What was seen so far; times are in seconds, monotonic."""
+class StandbyRules(ProgressRules):
+    """Those of a standby, which is ``answering`` or looks on."""
 
-    takeover_s: float
-    _requests: dict[int, int] = field(default_factory=dict)
-    _answers: dict[int, int] = field(default_factory=dict)
-    _since: dict[int, float] = field(default_factory=dict)  # partition -> when a request came, and no answer since
-    _not_before: float = 0
+    answering: bool = False
+    _first: dict[str, float] = field(default_factory=dict)  # process -> when it was first seen to answer
 
-    def broker_away(self, at: float) -> None:
-        """Nobody answers while the broker does not."""
-        self._since.clear()
-        self._not_before = at + RETURNS_S
-
-    def suspicious(self, at: float, requests: Ends, answers: Ends) -> bool:
-        """Whether a request came ``takeover_s`` ago, and no answer since; the first look only remembers."""
-        for partition, end in requests.items():
-            asked = self._requests.get(partition, end) != end
-            answered = self._answers.get(partition) != answers[partition]
-            if asked and (answered or partition not in self._since):
-                self._since[partition] = at
-            elif answered:
-                self._since.pop(partition, None)
-        self._requests, self._answers = dict(requests), dict(answers)
-        return at >= self._not_before and any(at - since >= self.takeover_s for since in self._since.values())
-
-    def unfounded(self) -> None:
-        """Everything was answered all the same, before or in the moment in which the last request was seen."""
-        self._since.clear()
+    def superseded(self, look: Look) -> str | None:
+        """Why to begin anew: the server is back, or another release serves, be its number higher or lower."""
+        for process, release in look.others.items():
+            if self.answering or release != self.release:
+                since = look.at - self._first.setdefault(process, look.at)
+                if since >= FENCE_S:
+                    return f"release {release} answers for {since:.0f} s"
+        return None

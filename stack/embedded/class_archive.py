@@ -15,6 +15,7 @@ from pathlib import Path
 
 from structlog.stdlib import BoundLogger
 
+from apps.common.exit_codes import DONE
 from apps.common.settings import variable
 from stack import cache
 from stack.embedded.process import PROC, Child
@@ -27,6 +28,8 @@ NAME = "class-archive"
 MODULE = "apps.prediction_server.class_archive"
 VARIABLE = variable("class_archive")
 CONNECTOR = "spark-kafka"
+KEPT = 3  # archives: one of each checkout that made its own last; a quarter of a GiB each
+DEADLINE_S = 900  # it takes one or two minutes, and more on a busy machine
 QUIET_S = 10  # what was just brought up is mostly given its first batch at once
 LAST = "19"  # the lowest priority; a session has one of its own, which counts for more than a process's in it
 SHOWN_LINES = 3
@@ -85,21 +88,21 @@ class ClassArchive:
         self._log = log
         self._archive = Path(environment[VARIABLE])
         self._child: Child | None = None
-        self._busy = time.monotonic()
+        self._busy = self._began = time.monotonic()
         self._over = False
 
     def advance(self, _ready: set[str]) -> None:
         """Begin when it has been quiet for a while; see to the end."""
         now = time.monotonic()
         if self._child:
-            if not self._child.alive():
+            if not self._child.alive() or now - self._began > DEADLINE_S:
                 self._finish(self._child)
         elif not self._quiet():
             self._busy = now
         elif not self._over and now - self._busy > QUIET_S:
             self._over = is_there(self._archive)
             if not self._over:
-                self._child = self._begin()
+                self._child, self._began = self._begin(), now
 
     def _begin(self) -> Child:
         command = ["nice", "-n", LAST, sys.executable, "-m", MODULE, str(jars(CONNECTOR)), str(self._archive)]
@@ -111,11 +114,13 @@ class ClassArchive:
     def _finish(self, child: Child) -> None:
         child.kill()  # what it started outlives it otherwise
         self._child, self._over = None, True
-        if child.exit_code:
+        if child.exit_code != DONE:
             reason = " ".join(last_lines(self._context.log(NAME), SHOWN_LINES))
             self._log.warning("no archive of classes was made; servers start without", reason=reason)
             return
         folder = self._archive.parent
-        for other in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):  # of this checkout
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
+        own = folder.name.partition("-")[0]
+        newest_first = sorted(folder.parent.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        others = [one for one in newest_first if not one.name.startswith(f"{own}-")]
+        for old in [one for one in newest_first if one != folder and one not in others[: KEPT - 1]]:
+            shutil.rmtree(old, ignore_errors=True)

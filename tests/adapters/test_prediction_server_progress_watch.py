@@ -78,14 +78,28 @@ def test_an_old_answer_of_a_newer_release_is_nobody_who_lives(topics):
     assert [2, 0] == [topics.watch.look().newest for _ in range(2)]
 
 
-def test_what_this_process_answers_is_not_taken_for_another(topics):
-    """A standby that answers in the server's place looks for the server's answers, of the same release."""
+def test_who_else_answers_what_is_asked_now(topics):
+    """Neither this process, nor one that is behind: it answered what was asked before the look before."""
     topics.ask(2)
     topics.watch.look()
+    topics.ask(2)
+    topics.answer(1, process="behind")
+    topics.answer(2)
+    assert {} == topics.watch.look().others
+    topics.ask(1)
+    topics.answer(4, process="level", release=7)
+    assert {"level": 7} == topics.watch.look().others
+
+
+def test_a_flood_of_repeats_hides_no_progress(topics):
+    """More than a look reads were written since the one before: it reads on until its own are among them."""
+    topics.ask(9)
     topics.answer(0)
-    assert 0 == topics.watch.look().newest
-    topics.answer(1, process="another")
-    assert 1 == topics.watch.look().newest
+    topics.watch.look()
+    topics.answer(1)
+    topics.answer(*[2] * 3 * TAIL, process="another")
+
+    assert {0: 2} == topics.watch.look().answered
 
 
 def test_a_glance_at_the_ends_of_both_topics(topics):

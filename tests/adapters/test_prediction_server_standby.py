@@ -13,7 +13,7 @@ from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.settings import RescoreSettings
-from apps.prediction_server.standby import FENCE_S
+from apps.prediction_server.standby_rules import FENCE_S
 from stack import services
 from stack.embedded.services.kafka import topic_settings
 from stack.java import jars

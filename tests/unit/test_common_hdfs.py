@@ -1,11 +1,12 @@
 """What is told of an error of HDFS, and of an HDFS that tells nothing."""
 
 import socket
+import threading
 
 import pytest
 
 from apps.common.errors import Unavailable
-from apps.common.hdfs import Hdfs, first_line
+from apps.common.hdfs import ABANDONED, Hdfs, first_line
 
 VERBS = {
     "listing": lambda files: files.listing("/a"),
@@ -52,3 +53,16 @@ def test_an_hdfs_that_hangs_is_not_waited_for(silent, verb):
     """
     with pytest.raises(Unavailable, match=r"HDFS must answer at .* within 0.2 s; it does not; is the stack up\?"):
         verb(Hdfs(silent, answer_s=0.2))
+
+
+@pytest.mark.timeout(20)
+def test_verbs_that_hang_do_not_pile_up(silent):
+    """
+    Each keeps threads and connections; the next ones are refused at once, until some have returned.
+    """
+    files, before = Hdfs(silent, answer_s=0.2), threading.active_count()
+    for _ in range(20):
+        with pytest.raises(Unavailable, match=r"within 0\.2 s"):
+            files.exists("/a")
+
+    assert threading.active_count() - before <= ABANDONED

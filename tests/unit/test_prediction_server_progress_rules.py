@@ -8,10 +8,9 @@ STALL_S = 5
 OWN = 3
 
 
-def rules(owed=True, **more):
+def rules(owed=True):
     """A server of release 3 that reads two partitions and began long ago."""
-    told = {"leaves_for": OWN + 1, **more}
-    return ProgressRules(topic_id="t1", partitions=2, stall_s=STALL_S, owed=lambda *_: owed, began=-BEGIN_S, **told)
+    return ProgressRules(OWN, "t1", 2, STALL_S, lambda *_: owed, began=-BEGIN_S)
 
 
 def look(at, ends=(10, 10), answered=(10, 10), **more):
@@ -113,12 +112,3 @@ def test_a_newer_release_that_failed_is_forgotten():
     tries = [look(at, newest=OWN + 1) for at in (0, 1)] + [look(at, newest=OWN) for at in range(2, 60)]
 
     assert reasons(judge, *tries, look(61, newest=OWN + 1), look(61 + FORGET_S, newest=OWN + 1)) == [None] * 62
-
-
-def test_a_standby_leaves_for_another_process_of_its_own_release():
-    """
-    The server that it stood in for is back, and that is seen sooner than a newer release has proven itself.
-    """
-    judge = rules(leaves_for=OWN, fence_s=5)
-
-    assert reasons(judge, *(look(at, newest=OWN) for at in (0, 4, 5))) == [None, None, "release 3 answers for 5 s"]

@@ -1,61 +1,48 @@
-"""When a standby begins to suspect that nobody answers."""
+"""When a standby makes room for another process."""
 
-from apps.prediction_server.standby_rules import RETURNS_S, StandbyRules
+import pytest
 
-WAIT_S = 1
+from apps.prediction_server.progress_rules import Look
+from apps.prediction_server.standby_rules import FENCE_S, StandbyRules
 
-
-def suspicions(rules, *looks):
-    """What each look (moment, requests, answers) of one partition leads to."""
-    return [rules.suspicious(at, {0: asked}, {0: answered}) for at, asked, answered in looks]
+OWN = 3
 
 
-def test_a_request_that_nobody_answers_is_suspicious_after_a_while():
+def rules(**more):
+    """The standby of a server of release 3."""
+    return StandbyRules(OWN, "t1", 1, 5, lambda *_: True, began=0, **more)
+
+
+def reasons(judge, *looks):
+    """What each look (moment, who answered what is asked now) leads to."""
+    return [judge.superseded(Look(at, "t1", 1, 1, {0: 9}, {0: 9}, others=others)) for at, others in looks]
+
+
+@pytest.mark.parametrize("release", [OWN - 1, OWN, OWN + 1])
+@pytest.mark.parametrize("every", [FENCE_S, 30, 3600])
+def test_one_that_answers_leaves_for_whoever_answers_too(release, every):
     """
-    Every answer after it begins the time anew, whosever it is; what was there at the first look counts for nothing.
+    The server is back, or another release serves; however seldom somebody asks, the second answer shows it.
     """
-    assert [False, False, False, True] == suspicions(
-        StandbyRules(WAIT_S), (10, 5, 5), (11, 6, 5), (11.9, 7, 5), (12, 8, 5)
-    )
-    assert [False, False, False, False, True] == suspicions(
-        StandbyRules(WAIT_S), (10, 5, 5), (11, 6, 5), (11.5, 7, 6), (12.4, 7, 6), (12.5, 7, 6)
-    )
-    assert [False, False] == suspicions(StandbyRules(WAIT_S), (10, 9, 2), (99, 9, 2))
-
-
-def test_what_was_answered_is_not_suspicious():
-    """
-    An answer without another request is that of the last one.
-    """
-    assert [False, False, False, False] == suspicions(
-        StandbyRules(WAIT_S), (10, 5, 5), (11, 6, 5), (11.5, 6, 6), (99, 6, 6)
+    first, between, second = reasons(
+        rules(answering=True), (10, {"p": release}), (11, {}), (10 + every, {"p": release})
     )
 
-
-def test_one_silent_partition_is_enough():
-    """
-    The other one is answered all the while.
-    """
-    rules = StandbyRules(WAIT_S)
-    seen = [rules.suspicious(at, {0: at, 1: min(at, 6)}, {0: at, 1: 5}) for at in (5, 6, 7)]
-    assert [False, False, True] == seen
+    assert [None, None] == [first, between]
+    assert f"release {release} answers for {every} s" == second
 
 
-def test_a_suspicion_that_was_unfounded_is_over():
+def test_one_that_looks_on_leaves_for_another_release_alone():
     """
-    Request and answer may come in the moment of one look.
+    Its own is what it stands by for.
     """
-    rules = StandbyRules(WAIT_S)
-    assert [False, False, True] == suspicions(rules, (10, 5, 5), (11, 6, 6), (12, 6, 6))
-    rules.unfounded()
-    assert [False] == suspicions(rules, (99, 6, 6))
+    assert [None, None] == reasons(rules(), (10, {"p": OWN}), (99, {"p": OWN}))
+    assert [None, "release 2 answers for 89 s"] == reasons(rules(), (10, {"p": OWN - 1}), (99, {"p": OWN - 1}))
 
 
-def test_a_broker_that_was_away_is_no_reason():
+def test_processes_that_die_soon_are_no_reason():
     """
-    Whoever serves needs a while to come back to it, as its clients do.
+    A server that crashes again and again answers each time, by another process.
     """
-    rules = StandbyRules(WAIT_S)
-    suspicions(rules, (10, 5, 5), (11, 6, 5))
-    rules.broker_away(11.5)
-    assert [False, False, True] == suspicions(rules, (12, 6, 5), (12.5, 7, 5), (11.5 + RETURNS_S, 7, 5))
+    looks = [(at, {f"p{at}": OWN + 1}) for at in range(0, 60, 2)]
+    assert [None] * 30 == reasons(rules(answering=True), *looks)
