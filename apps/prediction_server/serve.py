@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pyspark.ml import PipelineModel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
@@ -29,6 +29,7 @@ from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.model import Model
 from apps.prediction_server.probe import Probe, wait_until_level
 from apps.prediction_server.progress_watch import ProgressWatch
+from apps.prediction_server.resume_offset import WINDOW
 from apps.prediction_server.settings import ServerSettings
 
 WATCH_S = 1
@@ -44,6 +45,7 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
     step("proved the golden rows", golden.prove, spark, pipeline, model)
     writer, offsets = step("found where to start", find_offsets, settings, model, log)
+    say_what_is_unfit(settings, log)
     query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
     ProgressWatch(settings, writer, offsets, log).start(leave)
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
@@ -86,11 +88,12 @@ def say_what_java_took(archive: Path, log: BoundLogger) -> None:
         log.info("Java started without an archive of classes: there is none")
 
 
-def find_offsets(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[Writer, Offsets]:
+def find_offsets(
+    settings: ServerSettings, model: Model, log: BoundLogger, window: int = WINDOW
+) -> tuple[Writer, Offsets]:
     """Ask the answers topic for the first unanswered request of each partition; ``model`` will answer it."""
-    tail = AnswersTail(settings.kafka_access, settings.names, log)
+    tail = AnswersTail(settings.kafka_access, settings.names, log, window)
     points = tail.resume_points(waits=heartbeat(settings.ready_file).touch)
-    say_what_is_unfit(settings, log)
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
     writer = Writer(
@@ -112,6 +115,18 @@ def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
         log.warning("the topics were not looked at", reason=str(error))
 
 
+def plan(
+    settings: ServerSettings,
+    spark: SparkSession,
+    model: Model,
+    pipeline: PipelineModel,
+    writer: Writer,
+    offsets: Offsets,
+) -> DataFrame:
+    """The stream of answers, which nothing runs yet."""
+    return answers(stream.requests(spark, settings, offsets), pipeline, model.fields, writer)
+
+
 def answer(
     settings: ServerSettings,
     spark: SparkSession,
@@ -121,9 +136,7 @@ def answer(
     offsets: Offsets,
 ) -> StreamingQuery:
     """Start the query."""
-    requests = stream.requests(spark, settings, offsets)
-    answered = answers(requests, pipeline, model.fields, writer)
-    return stream.write(answered, settings)
+    return stream.write(plan(settings, spark, model, pipeline, writer, offsets), settings)
 
 
 def prove_through_kafka(

@@ -36,7 +36,7 @@ from apps.prediction_server.crash import begin_anew, crash, jvm
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.model import Model
 from apps.prediction_server.progress_watch import ProgressWatch
-from apps.prediction_server.serve import Offsets, answer, answer_for_ever, start
+from apps.prediction_server.serve import Offsets, answer, answer_for_ever, find_offsets, plan, start
 from apps.prediction_server.settings import ServerSettings, StandbySettings
 from apps.prediction_server.standby_rules import RETURNS_S, StandbyRules
 
@@ -138,6 +138,7 @@ class Standby:
     def stand_by(self) -> None:
         """Return when nobody answers; begin anew when another release serves."""
         writer, offsets = self._place()
+        plan(self.settings, self.spark, self.model, self.pipeline, writer, offsets)  # a second time it takes less
         watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, begin_s=RETURNS_S))
         watch.rules.began -= RETURNS_S  # a server that is away already need not be waited for
         self.log.info("standing by")
@@ -190,17 +191,7 @@ class Standby:
 
     def _place(self) -> tuple[Writer, Offsets]:
         """Where to start if it were now, and as whom."""
-        tail = AnswersTail(self.settings.kafka_access, self.settings.names, self.log, WINDOW)
-        offsets = {partition: point.offset for partition, point in tail.resume_points().items()}
-        target = self.settings.target
-        writer = Writer(
-            target.model,
-            target.version,
-            self.settings.release,
-            topic_id=tail.topic_id(),
-            manifest=self.model.manifest,
-        )
-        return writer, offsets
+        return find_offsets(self.settings, self.model, self.log, WINDOW)
 
     def _begin_anew(self, reason: str) -> NoReturn:
         """Forget everything, in a new process."""

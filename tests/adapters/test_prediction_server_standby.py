@@ -118,7 +118,7 @@ def test_a_standby_answers_while_the_server_does_not_and_makes_room_when_it_is_b
     for again, number in ((2, 1), (3, 2)):  # a server of that release, then one of the next
         server = start(SERVER, number)
         server.wait_ready()
-        while standby.log.read_text().count("beginning anew") < again - 1:
+        while standby.log.read_text().count("] watching ") < again:
             ask()
             pause(FENCE_S / 10)
         says(standby, "standing by", again)

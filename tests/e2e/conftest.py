@@ -10,7 +10,12 @@ from stack.cli.stack import Mode, Stack
 from stack.environment import ROOT
 
 NAME = "e2e"
-SMALL = {"BATON_SLICE_ROWS": "3000", "BATON_TEST_ROWS": "1000", "BATON_BATCH_GRACE_S": "20"}
+SMALL = {
+    "BATON_SLICE_ROWS": "3000",
+    "BATON_TEST_ROWS": "1000",
+    "BATON_BATCH_GRACE_S": "20",
+    "BATON_STANDBY": "off",  # but for its own tests: what is proven of a server is proven of it alone
+}
 
 
 def pytest_addoption(parser):

@@ -20,6 +20,7 @@ from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.cluster.runtime import ClusterRuntime
 
+ALONE = services.load().running(standby=False)  # a third JVM would slow every other test
 COPIED_S = 60
 STANDS_BY_S = 120  # it begins anew, and loads what a server loads, on a machine that does the same for the server
 LOOK_AROUND = """
@@ -209,12 +210,20 @@ def test_a_component_reaches_what_the_flow_sends_it_to_and_nothing_else(node):
     assert needed == said_by(node, NAMESPACE, trainer_pod(node), TRY_DOORS, json.dumps(asked), json.dumps(needed))
 
 
+@pytest.fixture(scope="module")
+def standby_pod(stack, node, first_version):
+    """A standby, installed while the module's tests of it run."""
+    runtime = ClusterRuntime(stack.state, {**stack.settings, "BATON_STANDBY": "on"}, node.name)
+    runtime.up(services.load().running(standby=True), lambda *_: None)
+    yield StandbyPod(node)
+    stack.runtime.up(ALONE, lambda *_: None)
+
+
 @pytest.fixture
-def standby(node, pipeline, first_version):
-    """The standby, standing by for the release that serves."""
-    found = StandbyPod(node)
-    found.wait_until_it_stands_by(pipeline.served().serving.release)
-    return found
+def standby(standby_pod, pipeline):
+    """It, standing by for the release that serves."""
+    standby_pod.wait_until_it_stands_by(pipeline.served().serving.release)
+    return standby_pod
 
 
 class StandbyPod:
@@ -311,7 +320,7 @@ def test_up_again_changes_nothing_that_serves(stack, pipeline, first_version):
     wait_until(lambda: len(server_pods(stack)) == 1, 30, "the server before must go")
     before = pipeline.served(), server_pods(stack)
 
-    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+    stack.runtime.up(ALONE, lambda *_: None)
 
     assert before == (pipeline.served(), server_pods(stack))
 
@@ -326,7 +335,7 @@ def test_postgres_password_is_drawn_once(stack, node):
 
     before = node.core().read_namespaced_secret("postgres", NAMESPACE)
     drawn = [password()]
-    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+    stack.runtime.up(ALONE, lambda *_: None)
     charts.make_password(node)
     drawn.append(password())
     node.core().delete_namespaced_secret("postgres", NAMESPACE)
@@ -355,9 +364,9 @@ def test_a_missing_image_is_named_and_the_next_up_mends_it(stack):
 
     try:
         with pytest.raises(BatonError, match=r"kafka: stuck: kafka-0: \w*Image"):
-            broken.up(services.load().running(standby=True), lambda *_: None)
+            broken.up(ALONE, lambda *_: None)
     finally:  # the tests after this one need the broker
-        stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+        stack.runtime.up(ALONE, lambda *_: None)
 
     assert all(one.state in ("ready", "scheduled") for one in stack.runtime.status())
 
@@ -369,7 +378,7 @@ def test_a_value_of_the_wrong_type_is_named(stack):
     broken = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, {"kafka": {"partitions": "many"}})
 
     with pytest.raises(BatonError, match="partitions"):
-        broken.up(services.load().running(standby=True), lambda *_: None)
+        broken.up(ALONE, lambda *_: None)
 
 
 def test_a_cluster_of_the_same_name_that_is_not_ours_is_left_alone():
@@ -398,7 +407,7 @@ def test_a_node_that_restarts_loses_no_acknowledged_request(stack, node, pipelin
     with ledger.traffic(rate=20, settle=180):
         pause(5)
         node.container.restart(timeout=10)
-        stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+        stack.runtime.up(ALONE, lambda *_: None)
         pause(5)
 
     verdict = ledger.verdict(pipeline.expected([pipeline.served_version()]))
@@ -414,7 +423,7 @@ def test_down_and_up_keep_every_kind_of_data(stack, pipeline, first_version, led
 
     stack.runtime.down()
     assert not stack.running()
-    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+    stack.runtime.up(ALONE, lambda *_: None)
     with ledger.traffic(rate=20, seconds=3):
         pause(3)
 
@@ -427,9 +436,9 @@ def scaled_out(stack):
     """The trainer with two executors and the server with one, as pods beside their drivers."""
     values = {"pipeline": {"trainer": {"executors": 2}, "server": {"executors": 1}}}
     wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
-    wide.up(services.load().running(standby=True), lambda *_: None)
+    wide.up(ALONE, lambda *_: None)
     yield wide
-    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+    stack.runtime.up(ALONE, lambda *_: None)
 
 
 def test_training_and_serving_scale_out_to_executors(pipeline, first_version, scaled_out, node, ledger):
@@ -462,9 +471,9 @@ def three_datanodes(stack):
     """HDFS with three DataNodes, each of which has a copy of what is written now."""
     values = {"hdfs": {"datanode": {"replicas": 3}, "replication": 3}}
     wide = ClusterRuntime(stack.state, stack.settings, stack.runtime.node.name, values)
-    wide.up(services.load().running(standby=True), lambda *_: None)
+    wide.up(ALONE, lambda *_: None)
     yield wide
-    stack.runtime.up(services.load().running(standby=True), lambda *_: None)
+    stack.runtime.up(ALONE, lambda *_: None)
 
 
 @pytest.mark.long

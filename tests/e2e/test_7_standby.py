@@ -15,10 +15,10 @@ def standby(stack, first_version):
     """The stack has a standby while the module runs; its log."""
     told = {name: value for name, value in stack.settings.items() if name != "BATON_DATASET"}
     stack.down()
-    stack.up("used_cars", None, **told, BATON_STANDBY="on")
+    stack.up("used_cars", None, **{**told, "BATON_STANDBY": "on"})
     yield stack.state / "logs" / "standby.log"
     stack.down()
-    stack.up("used_cars", None, **told, BATON_STANDBY="off")
+    stack.up("used_cars", None, **told)
 
 
 def stands_by(log):
@@ -31,7 +31,8 @@ def stands_by(log):
 @pytest.mark.parametrize("fault", ["kill", "freeze_jvm"])
 def test_a_standby_answers_until_the_server_is_back(standby, faults, pipeline, ledger, fault):
     """
-    Nothing is lost or wrong, no request waits for a start, and afterwards it stands by again.
+    Nothing is lost or wrong, a third process answers between the server's two, no request waits for a start, and
+    afterwards the standby stands by again.
     """
     wait_until(lambda: stands_by(standby), STANDS_BY_S, standby.read_text)
     with ledger.traffic(rate=RATE, settle=120):
@@ -42,4 +43,5 @@ def test_a_standby_answers_until_the_server_is_back(standby, faults, pipeline, l
 
     verdict = ledger.verdict(pipeline.expected([pipeline.served_version()]))
     assert [] == problems(verdict, must_compare=True)
+    assert 3 == len({answer.process for answer in ledger.answers()})
     assert max(wait.ms for wait in verdict.waits) < NEXT_ANSWER_MS
