@@ -5,18 +5,43 @@ It imports next to nothing, because a server that waits for its first version lo
 """
 
 import json
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from apps.common.files import write_whole
 
 BEAT_S = 1
+START_S = 120
 
 
 def heartbeat(ready_file: Path) -> Path:
     """The file beside it that a server touches each BEAT_S seconds while it watches itself, or waits for a version."""
     return ready_file.with_suffix(".heartbeat")
+
+
+@contextmanager
+def beating(ready_file: Path, at_most: float = START_S) -> Iterator[None]:
+    """
+    Touch that file while the block runs: a start takes longer than a server may be silent.
+
+    One that takes longer than ``at_most`` seconds hangs, and its silence shows it.
+    """
+    over, until = threading.Event(), time.monotonic() + at_most
+
+    def beat() -> None:
+        while not over.is_set() and time.monotonic() < until:
+            heartbeat(ready_file).touch()
+            over.wait(BEAT_S)
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from structlog.stdlib import BoundLogger
 from apps.common import topics
 from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import Writer
-from apps.common.ready_file import ReadyFile, heartbeat
+from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.prediction_server import class_archive, golden, kept_files, session, stream
 from apps.prediction_server.answers import answers
@@ -41,12 +41,13 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     begun = time.monotonic()
     step = StepRunner(log)
     kept = KeptFiles(settings.hdfs, settings.names.hdfs_root)
-    spark, model = step("started Spark, fetched and checked the version", start, settings, kept, log)
-    pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
-    step("proved the golden rows", golden.prove, spark, pipeline, model)
-    writer, offsets = step("found where to start", find_offsets, settings, model, log)
-    say_what_is_unfit(settings, log)
-    query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
+    with beating(settings.ready_file):  # a pod's old ready file may count until it is removed
+        spark, model = step("started Spark, fetched and checked the version", start, settings, kept, log)
+        pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
+        step("proved the golden rows", golden.prove, spark, pipeline, model)
+        writer, offsets = step("found where to start", find_offsets, settings, model, log)
+        say_what_is_unfit(settings, log)
+        query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
     ProgressWatch(settings, writer, offsets, log).start(leave)
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)

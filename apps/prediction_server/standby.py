@@ -7,11 +7,8 @@ same, and a reader keeps the first of two answers. The server comes first: once 
 """
 
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
@@ -27,7 +24,7 @@ from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
 from apps.common.messages import Answer, Writer
-from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
+from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.common.waiting import pause
 from apps.prediction_server import golden, session
@@ -60,7 +57,7 @@ def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     empty_folder(settings.scratch)
     ReadyFile(0, "", "waiting").write(settings.ready_file)
     log.info("watching", topic=settings.names.answers)
-    with beating(settings):
+    with beating(settings.ready_file):
         served = wait_for_a_server(settings, log)
         bind_contextvars(release=served.release, version=served.model_version)
         standby = load(settings, served, log)
@@ -69,22 +66,6 @@ def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     standby.stand_by()
     replace(said, state="serving").write(settings.ready_file)
     standby.take_over()
-
-
-@contextmanager
-def beating(settings: ServerSettings) -> Iterator[None]:
-    """Give signs of life while the block runs, whose steps take longer than one may be silent."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT_S):
-            heartbeat(settings.ready_file).touch()
-
-    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
