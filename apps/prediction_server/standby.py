@@ -57,9 +57,9 @@ def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     empty_folder(settings.scratch)
     ReadyFile(0, "", "waiting").write(settings.ready_file)
     log.info("watching", topic=settings.names.answers)
+    served = wait_for_a_server(settings, log)
+    bind_contextvars(release=served.release, version=served.model_version)
     with beating(settings.ready_file):
-        served = wait_for_a_server(settings, log)
-        bind_contextvars(release=served.release, version=served.model_version)
         standby = load(settings, served, log)
     said = ReadyFile(served.release, served.model_version, "standby")
     said.write(settings.ready_file)
@@ -72,6 +72,7 @@ def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
     """The newest answer, once there is one that names its model, and the release before has had time to leave."""
     tail, said = AnswersTail(settings.kafka_access, settings.names, log), ""
     while True:
+        heartbeat(settings.ready_file).touch()
         pause(WAIT_S)
         try:
             if (newest := tail.newest()) and newest.model:
@@ -123,14 +124,15 @@ class Standby:
         watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, begin_s=RETURNS_S))
         watch.rules.began -= RETURNS_S  # a server that is away already need not be waited for
         self.log.info("standing by")
-        seen, looked, pinged = watch.ends(), 0.0, 0.0
+        before, looked, pinged = watch.ends(), 0.0, 0.0
         pinger = ThreadPoolExecutor(1)  # one thread, since each has a connection to the JVM of its own
         while True:
             now = time.monotonic()
             try:
-                quiet = seen == (seen := watch.ends()) and not watch.rules.waiting
+                ends = watch.ends()
+                quiet = ends == before and not watch.rules.waiting
                 if now >= looked + (LOOK_S if quiet else self.settings.takeover_s / 3):
-                    looked = now
+                    looked, before = now, ends
                     if self._must_answer(watch):
                         return
             except (KafkaError, OSError) as error:
