@@ -40,6 +40,11 @@ class StackNames:
         return self.requests, self.answers
 
     @property
+    def rehearsal(self) -> "StackNames":
+        """Those of what a standby rehearses with; no stack is called so, and rights by prefix hold for it too."""
+        return StackNames(f"{self.stack}.standby", self.dataset)
+
+    @property
     def hdfs_root(self) -> str:
         """The HDFS folder above everything that the stack keeps there."""
         return f"/baton/{self.stack}"

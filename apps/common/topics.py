@@ -157,6 +157,19 @@ def make(access: KafkaAccess, settings: TopicSettings) -> None:
         _enlarge(admin, settings.partitions, found)
 
 
+def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) -> None:
+    """
+    Make the two topics in which a standby asks itself, unless they are there; raises Unavailable.
+
+    What is in them is of no use to anybody, and stays for an hour.
+    """
+    options = {"num_partitions": partitions, "replication_factor": -1}
+    configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
+    with _connected(access) as admin:
+        if missing := [name for name in names.pair if name not in _found(admin, dict.fromkeys(names.pair))]:
+            admin.create_topics({name: {**options, "configs": configs} for name in missing})
+
+
 @contextmanager
 def _connected(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
     # Short, because a broker that still starts accepts a connection and then says nothing for a while.

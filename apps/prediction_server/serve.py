@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pyspark.ml import PipelineModel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
@@ -116,18 +116,6 @@ def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
         log.warning("the topics were not looked at", reason=str(error))
 
 
-def plan(
-    settings: ServerSettings,
-    spark: SparkSession,
-    model: Model,
-    pipeline: PipelineModel,
-    writer: Writer,
-    offsets: Offsets,
-) -> DataFrame:
-    """The stream of answers, which nothing runs yet."""
-    return answers(stream.requests(spark, settings, offsets), pipeline, model.fields, writer)
-
-
 def answer(
     settings: ServerSettings,
     spark: SparkSession,
@@ -137,7 +125,9 @@ def answer(
     offsets: Offsets,
 ) -> StreamingQuery:
     """Start the query."""
-    return stream.write(plan(settings, spark, model, pipeline, writer, offsets), settings)
+    requests = stream.requests(spark, settings, offsets)
+    answered = answers(requests, pipeline, model.fields, writer)
+    return stream.write(answered, settings)
 
 
 def prove_through_kafka(

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
-from apps.common.topics import configurations, differing, make, unfit
+from apps.common.topics import configurations, differing, make, make_for_rehearsal, unfit
 from apps.common.waiting import wait_until
 from stack.embedded.services.kafka import topic_settings
 from tests.adapters.conftest import READY_S, Broker
@@ -170,3 +170,14 @@ def test_what_the_broker_does_not_let_be_set_is_refused_in_one_message(bare_brok
 
     assert all(f"topic {topic}: max.message.bytes must be 3000000000" in str(refused.value) for topic in TOPICS)
     assert "Kafka does not let them be set" in str(refused.value)
+
+
+def test_topics_for_a_rehearsal_are_made_once_and_kept_for_an_hour(bare_broker, admin, settings):
+    """A standby that begins anew finds those of before."""
+    names = settings.names.rehearsal
+    for _ in range(2):
+        make_for_rehearsal(KafkaAccess(bare_broker.address), names, 3)
+    wait_until(lambda: set(names.pair) <= set(admin.list_topics()), READY_S, "the topics must be there")
+
+    assert [3, 3] == [len(one["partitions"]) for one in admin.describe_topics(list(names.pair))]
+    assert "3600000" == configuration(admin, names.answers)["retention.ms"]

@@ -37,6 +37,14 @@ def test_a_stack_of_another_dataset_has_another_model():
     assert StackNames("baton", "used_cars").model != StackNames("baton", "boston_housing").model
 
 
+def test_what_a_standby_rehearses_with_is_its_stacks_and_no_others():
+    """Whatever a stack is called, it is not called so."""
+    rehearsal = StackNames("baton", "used_cars").rehearsal
+
+    assert rehearsal.requests.startswith("baton.")
+    assert not re.fullmatch(STACK_NAME, rehearsal.stack)
+
+
 @pytest.mark.parametrize("name", ["", "Cars", "a.b", "a_b", "-a", "a-", "a/b", "a b", "ä", "x" * 41, "a\n"])
 def test_a_name_that_a_topic_a_folder_or_a_model_cannot_bear_is_refused(monkeypatch, name):
     """One rule for all three; the message names the variable and the way to set it."""
