@@ -205,12 +205,13 @@ def positioned(access: KafkaAccess, group: str, topic: str, *, from_beginning: b
 
 def arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
     """What is there now, and the moment each was seen; waits for the first one, but not for long."""
-    message = consumer.poll(IDLE_S)
+    wait = IDLE_S
     for _ in range(AT_ONCE):
+        message = consumer.poll(wait)
         if message is None:
             return
         yield message, time.time()
-        message = consumer.poll(0)
+        wait = 0
 
 
 def _main(journal: str, origin: str = "end") -> None:

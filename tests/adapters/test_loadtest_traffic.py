@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
+from kafka import KafkaAdminClient, KafkaProducer
 
-from apps.common.errors import Unavailable
+from apps.common.errors import DeadlineMissed, Unavailable
+from apps.common.names import StackNames
 from apps.common.waiting import wait_until
+from loadtest.reader import AT_ONCE, AnswerReader
 from loadtest.traffic import LiveLedger
 from stack.environment import ROOT, inherited
 
@@ -58,3 +62,25 @@ def test_a_sender_that_is_stopped_ends_well(environment, tmp_path):
 
     assert ledger.sends()
     assert all(send.acknowledged for send in ledger.sends())
+
+
+def test_a_reader_misses_nothing_of_what_waits_for_it(kafka, environment, tmp_path):
+    """More at once than it takes before it writes its journal: an answer that it drops would pass for a lost one."""
+    count, names = 3 * AT_ONCE + 1, StackNames("backlog", "boston_housing")
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.create_topics({names.answers: {"num_partitions": 1, "replication_factor": 1}})
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=kafka)
+    for offset in range(count):
+        told = {"in_partition": "0", "in_offset": str(offset), "model_version": "1", "release": "1"}
+        producer.send(names.answers, b"{}", headers=[(name, text.encode()) for name, text in told.items()])
+    producer.close()
+
+    reader = AnswerReader(environment | {"BATON_STACK": names.stack}, tmp_path / "answers.jsonl", from_beginning=True)
+    reader.start()
+    try:
+        with suppress(DeadlineMissed):
+            wait_until(lambda: len(reader.answers()) >= count, GONE_S, "")
+    finally:
+        reader.stop()
+    assert [answer.in_offset for answer in reader.answers()] == list(range(count))
