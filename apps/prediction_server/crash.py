@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -21,13 +22,22 @@ def crash(code: int) -> NoReturn:
 
 
 def begin_anew(module: str) -> NoReturn:
-    """Become a new process of ``module``, which knows nothing, under the same number."""
-    _kill_jvm()
+    """
+    Become a new process of ``module``, which knows nothing, under the same number.
+
+    At once: whichever thread waits for the JVM would tell of its end as of a fault. The new process buries it.
+    """
     sys.stderr.flush()
+    _kill_jvm()
     os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606 - itself
 
 
 def _kill_jvm() -> None:
     if (process := jvm()) is not None:
         process.kill()
-        process.wait()
+
+
+def bury() -> None:
+    """Take note of a child's end, so that nothing is left of the process before."""
+    with suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -29,7 +29,7 @@ from apps.common.steps import StepRunner
 from apps.common.waiting import pause
 from apps.prediction_server import golden, session
 from apps.prediction_server.answers_tail import AnswersTail
-from apps.prediction_server.crash import begin_anew, crash, jvm
+from apps.prediction_server.crash import begin_anew, bury, crash, jvm
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.model import Model
 from apps.prediction_server.progress_watch import ProgressWatch
@@ -74,6 +74,7 @@ def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
     while True:
         heartbeat(settings.ready_file).touch()
         pause(WAIT_S)
+        bury()
         try:
             if (newest := tail.newest()) and newest.model:
                 return newest

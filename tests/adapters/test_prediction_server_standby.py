@@ -125,6 +125,8 @@ def test_a_standby_answers_while_the_server_does_not_and_makes_room_when_it_is_b
         assert {one.release for one in ask().values()} == {number}
         server.child.kill()
     assert standby.child.alive()
+    assert "the standby ends" not in standby.log.read_text()
+    assert 2 == len(standby.child.members())  # itself and its JVM
 
 
 def test_a_standby_whose_jvm_ended_ends(start):
