@@ -46,7 +46,11 @@ def beating(ready_file: Path, at_most: float = START_S) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ReadyFile:
-    """What a ready server says: its release and version, and whether it is ``serving`` or ``waiting`` for a version."""
+    """
+    What a ready server says: its release and version, and whether it is ``serving`` or ``waiting`` for a version.
+
+    A standby is ``standby`` too.
+    """
 
     release: int
     version: str

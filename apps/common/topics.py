@@ -166,7 +166,8 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
     options = {"num_partitions": partitions, "replication_factor": -1}
     configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
     with _connected(access) as admin:
-        if missing := [name for name in names.pair if name not in _found(admin, dict.fromkeys(names.pair))]:
+        found = _found(admin, dict.fromkeys(names.pair))
+        if missing := [name for name in names.pair if name not in found]:
             admin.create_topics({name: {**options, "configs": configs} for name in missing})
 
 

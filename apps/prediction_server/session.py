@@ -27,7 +27,7 @@ from apps.prediction_server.settings import SparkSettings
 # Only the quick compiler. With the thorough one an answer at 100 requests/s comes 0.5 ms sooner, and at 1,000/s 10 ms,
 # but on two cores its threads made a roll-out last 45 s instead of 30 and the silence at a hand-over 360 ms instead of
 # 180 (medians of 4 and 5 roll-outs in one run).
-JVM = f"{WHOLE} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss4m"
+JVM = " ".join((WHOLE, *class_archive.JAVA))
 AT_ONCE = 4  # stages that are loaded side by side; each is a few small Spark jobs
 
 

@@ -1,28 +1,23 @@
 """Peers on a real broker: the ledger measures them as it measures Baton, and none outlives who started it."""
 
-import subprocess
-import sys
-
-import psutil
 import pytest
 
 from apps import datasets
 from apps.common import topics
 from apps.common.errors import Unavailable
-from apps.common.waiting import wait_until
 from apps.datasets.source import write_csv
 from loadtest.peer import Peer, running
 from loadtest.traffic import LiveLedger
 from stack import services
 from stack.embedded.services.kafka import topic_settings
 from stack.environment import ROOT, inherited
+from tests.adapters.killed_starter import modules_that_end_with_a_killed_starter
 
-GONE_S = 15
 STARTER = """
 import pathlib, os, sys, time
 from loadtest.peer import Peer, running
 with running(Peer.THROUGH, dict(os.environ), pathlib.Path(sys.argv[1])):
-    print("ready", flush=True)
+    print("started", flush=True)
     time.sleep(600)
 """
 
@@ -31,9 +26,7 @@ with running(Peer.THROUGH, dict(os.environ), pathlib.Path(sys.argv[1])):
 def environment(kafka, tmp_path_factory):
     """What peer, sender and reader are told; the topics are there."""
     told = {"BATON_STACK": "bench-peer", "BATON_DATASET": "used_cars", "BATON_TEST_ROWS": "300", "BATON_KAFKA": kafka}
-    topics.wait_until_made(
-        topic_settings(told["BATON_STACK"], services.load().delivery).model_copy(update={"kafka": kafka})
-    )
+    topics.wait_until_made(topic_settings(told["BATON_STACK"], services.load().delivery, kafka=kafka))
     return inherited() | told | {"BATON_WORK": str(tmp_path_factory.mktemp("slices")), "PYTHONPATH": str(ROOT)}
 
 
@@ -63,16 +56,7 @@ def test_a_peer_answers_each_request_once(peer, environment, batch, tmp_path):
 
 def test_a_peer_ends_with_a_starter_that_is_killed(environment, tmp_path):
     """Kill -9 of the program that measures: within seconds the peer is gone."""
-    command = [sys.executable, "-c", STARTER, str(tmp_path)]
-    starter = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    assert b"ready\n" == starter.stdout.readline()
-    started = psutil.Process(starter.pid).children(recursive=True)
-    starter.kill()
-    starter.communicate()
-
-    assert any("loadtest.peer" in one.cmdline() for one in started)
-
-    wait_until(lambda: not [one for one in started if one.is_running()], GONE_S, lambda: str(started))
+    assert "loadtest.peer" in modules_that_end_with_a_killed_starter(STARTER, environment, tmp_path)
 
 
 def test_a_peer_that_cannot_start_says_why(environment, tmp_path):

@@ -1,7 +1,5 @@
 """Traffic by the real sender and reader on a real broker: nothing outlives who started it, and no bad end is hidden."""
 
-import subprocess
-import sys
 from contextlib import suppress
 
 import psutil
@@ -14,13 +12,13 @@ from apps.common.waiting import wait_until
 from loadtest.reader import AT_ONCE, AnswerReader
 from loadtest.traffic import LiveLedger
 from stack.environment import ROOT, inherited
+from tests.adapters.killed_starter import GONE_S, modules_that_end_with_a_killed_starter
 
-GONE_S = 15
 STARTER = """
 import pathlib, os, sys, time
 from loadtest.traffic import LiveLedger
 with LiveLedger(dict(os.environ), pathlib.Path(sys.argv[1])).traffic(20):
-    print("sending", flush=True)
+    print("started", flush=True)
     time.sleep(600)
 """
 
@@ -35,16 +33,9 @@ def environment(kafka, tmp_path_factory):
 
 def test_sender_and_reader_end_with_a_starter_that_is_killed(environment, tmp_path):
     """Kill -9 of the program that measures: within seconds nobody sends and nobody reads."""
-    command = [sys.executable, "-c", STARTER, str(tmp_path)]
-    starter = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    assert b"sending\n" == starter.stdout.readline()
-    started = psutil.Process(starter.pid).children(recursive=True)
-    starter.kill()
-    starter.communicate()
+    ended = modules_that_end_with_a_killed_starter(STARTER, environment, tmp_path)
 
-    assert {"apps.batch_dropper", "loadtest.reader"} <= {part for one in started for part in one.cmdline()}
-
-    wait_until(lambda: not [one for one in started if one.is_running()], GONE_S, lambda: str(started))
+    assert {"apps.batch_dropper", "loadtest.reader"} <= ended
 
 
 def test_a_sender_that_ends_badly_fails_the_run(environment, tmp_path):

@@ -6,10 +6,8 @@ import psutil
 import pytest
 from kafka import KafkaProducer
 
-from apps.common.errors import Unavailable
-from apps.common.kafka_access import KafkaAccess
+from apps.common import topics
 from apps.common.names import StackNames
-from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
 from apps.prediction_server.settings import RescoreSettings
@@ -25,20 +23,6 @@ OWN = StackNames("stands-by", NAME)
 SERVER, STANDBY = "apps.prediction_server", "apps.prediction_server.standby"
 
 
-def make_topics(kafka):
-    """The topics of a stack of its own."""
-    told = topic_settings(OWN.stack, services.load().delivery)
-
-    def made():
-        try:
-            make(KafkaAccess(kafka), told)
-        except Unavailable:
-            return False
-        return True
-
-    wait_until(made, READY_S, "the topics must be there")
-
-
 @pytest.fixture(scope="module")
 def start(kafka, mlflow, tmp_path_factory):
     """Start a server of a release, or a standby, of a version on topics of their own; everything started is ended."""
@@ -48,7 +32,7 @@ def start(kafka, mlflow, tmp_path_factory):
     small_model.save(spark, folder / "double", 2.0)
     spark.stop()
     version = small_model.publish(mlflow, folder / "double", OWN)
-    make_topics(kafka)
+    topics.wait_until_made(topic_settings(OWN.stack, services.load().delivery, kafka=kafka))
     common = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_STACK": OWN.stack}
     release = {"BATON_MODEL_VERSION": version}
     started = []

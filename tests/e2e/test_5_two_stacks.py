@@ -28,8 +28,7 @@ def second(pipeline, tmp_path_factory):
     """A stack of another name on the platform of the first: its apps run by hand, its server has its version 1."""
     folder = tmp_path_factory.mktemp(SECOND)
     told = {**pipeline.environment, "BATON_STACK": SECOND, "BATON_STATE": str(folder)}
-    settings = topic_settings(SECOND, services.load().delivery)
-    topics.wait_until_made(settings.model_copy(update={"kafka": told["BATON_KAFKA"]}))
+    topics.wait_until_made(topic_settings(SECOND, services.load().delivery, kafka=told["BATON_KAFKA"]))
     apps = LocalApps(told, folder / "logs")
     other = Pipeline(RunningStack(told, EmbeddedOrchestrator(folder), apps))
     batch = other.drop_batch()

@@ -4,6 +4,7 @@ import pytest
 
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import problems
+from stack.cli.bench.standby import stands_by
 
 RATE = 50
 STANDS_BY_S = 180
@@ -19,12 +20,6 @@ def standby(stack, first_version):
     yield stack.state / "logs" / "standby.log"
     stack.down()
     stack.up("used_cars", None, **told)
-
-
-def stands_by(log):
-    """Whether that is the last that it says of itself."""
-    said = [line for line in log.read_text().splitlines() if "app=standby" in line]
-    return bool(said) and "standing by" in said[-1]
 
 
 @pytest.mark.faults

@@ -24,8 +24,8 @@ def beside(
 ) -> Iterator[tuple[Mapping[str, str], str]]:
     """A peer on the platform of a stack, with a name and topics of its own: its environment, and what it says."""
     name = f"bench-{peer}"
-    settings = topic_settings(name, services.load().delivery)
-    topics.wait_until_made(settings.model_copy(update={"kafka": pipeline.environment["BATON_KAFKA"]}))
+    kafka = pipeline.environment["BATON_KAFKA"]
+    topics.wait_until_made(topic_settings(name, services.load().delivery, kafka=kafka))
     environment = {**pipeline.environment, "BATON_STACK": name}
     with running(peer, environment, folder, batches) as said:
         yield environment, said

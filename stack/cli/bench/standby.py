@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 
 import psutil
@@ -84,12 +85,13 @@ def _instance(stack: Stack) -> int:
 def _wait_for_standby(stack: Stack) -> None:
     """Return when the last that the standby says of itself is that it stands by."""
     log = stack.state / "logs" / f"{STANDBY}.log"
+    wait_until(lambda: stands_by(log), BACK_S, f"the standby must stand by; see {log}")
 
-    def stands_by() -> bool:
-        lines = [line for line in log.read_text().splitlines() if f"app={STANDBY}" in line]
-        return bool(lines) and STANDS_BY in lines[-1]
 
-    wait_until(stands_by, BACK_S, f"the standby must stand by; see {log}")
+def stands_by(log: Path) -> bool:
+    """Whether that is the last that a standby says of itself in its log."""
+    lines = [line for line in log.read_text().splitlines() if f"app={STANDBY}" in line]
+    return bool(lines) and STANDS_BY in lines[-1]
 
 
 def outage_figures(outages: Sequence[Outage], waits: Sequence[RequestWait]) -> list[Outage]:
