@@ -69,9 +69,7 @@ class EmbeddedRuntime:
             supervisor.send(signal.SIGTERM)
             self._await_end(supervisor)
         self._end_leftovers()
-        if left := self.processes():
-            names = ", ".join(f"{process.pid} {' '.join(process.cmdline())[:80]}" for process in left)
-            raise BatonError(f"nothing of the stack must live after down; got {names}; end it by hand")
+        wait_until(lambda: not self.processes(), DOWN_S, self._still_alive, LOOK_EVERY_S)  # a killed one takes a moment
 
     def address(self, service: str) -> str:
         """Where a client on this machine finds a service."""
@@ -189,6 +187,10 @@ class EmbeddedRuntime:
     def _lines(self, name: str) -> str:
         lines = last_lines(self.state / "logs" / f"{name}.log", SHOWN_LINES)
         return "\n".join(f"    {line[:200]}" for line in lines)
+
+    def _still_alive(self) -> str:
+        processes = ", ".join(str(process) for process in self.processes())
+        return f"nothing of the stack must live after down; got {processes}; end it by hand"
 
     def _await_end(self, child: Child) -> None:
         wait_until(lambda: not child.alive(), DOWN_S, f"process {child.pid} must end", LOOK_EVERY_S)
