@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -23,6 +23,8 @@ from apps.prediction_server.resume_offset import (
     TailAnswer,
     resume_offset,
 )
+
+T = TypeVar("T")
 
 POLL_MS = 200
 NEWEST = 16  # records of a partition, foreign ones too
@@ -53,40 +55,15 @@ class AnswersTail:
         ``deadline`` seconds, SettingsError when the topics' partitions differ in number, or when the newest answer of
         one is of another model.
         """
-        problem, patience = "", min(deadline, READ_S)
-
-        def attempt() -> dict[int, ResumePoint] | None:
-            nonlocal problem, patience
-            try:
-                return self._read(time.monotonic() + patience)
-            except (KafkaError, OSError) as error:
-                if (got := str(error) or type(error).__name__) != problem:
-                    problem = got
-                    self.log.warning("waiting for Kafka", reason=problem)
-                patience = min(2 * patience, LONGEST_READ_S)  # it may have been too short for so many partitions
-                waits()
-                return None
-
-        try:
-            points = wait_until(attempt, deadline, "")
-        except DeadlineMissed as error:
-            got = f"{problem}; is the stack up?"
-            raise Unavailable(f"Kafka must answer at {self.access.brokers} within {deadline:g} s; got {got}") from error
+        points = self._in_time(self._read, deadline, waits)
         for partition, point in points.items():
             if point.expired:
                 self.log.error("requests expired unanswered", partition=partition, count=point.expired)
         return points
 
-    def topic_id(self) -> str:
-        """The id of the requests topic; raises Unavailable when Kafka does not answer."""
-        try:
-            admin = KafkaAdminClient(**self.access.python(), request_timeout_ms=10 * ANSWER_MS)
-            try:
-                return str(admin.describe_topics([self.requests])[0]["topic_id"])
-            finally:
-                admin.close()
-        except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka must answer at {self.access.brokers}; got {error}; is the stack up?") from error
+    def topic(self, waits: Callable[[], object] = lambda: None) -> tuple[str, list[int]]:
+        """The id of the requests topic and its partitions; Kafka is waited for as by ``resume_points``."""
+        return self._in_time(lambda _: self._describe(), math.inf, waits)
 
     def newest(self) -> Answer | None:
         """
@@ -110,6 +87,38 @@ class AnswersTail:
         last_first = sorted(records, key=lambda record: record.timestamp, reverse=True)
         decoded = (decode_answer(record.key, record.value, record.headers, 0.0) for record in last_first)
         return next((answer for answer in decoded if answer), None)
+
+    def _in_time(self, ask: Callable[[float], T], deadline: float, waits: Callable[[], object]) -> T:
+        """What ``ask`` returns once Kafka answers; it is told until when (``time.monotonic``) it may take."""
+        problem, patience = "", min(deadline, READ_S)
+
+        def attempt() -> T | None:
+            nonlocal problem, patience
+            try:
+                return ask(time.monotonic() + patience)
+            except (KafkaError, OSError) as error:
+                if (got := str(error) or type(error).__name__) != problem:
+                    problem = got
+                    self.log.warning("waiting for Kafka", reason=problem)
+                patience = min(2 * patience, LONGEST_READ_S)  # it may have been too short for so many partitions
+                waits()
+                return None
+
+        try:
+            return wait_until(attempt, deadline, "")
+        except DeadlineMissed as error:
+            got = f"{problem}; is the stack up?"
+            raise Unavailable(f"Kafka must answer at {self.access.brokers} within {deadline:g} s; got {got}") from error
+
+    def _describe(self) -> tuple[str, list[int]]:
+        admin = KafkaAdminClient(**self.access.python(), request_timeout_ms=10 * ANSWER_MS)
+        try:
+            topic = admin.describe_topics([self.requests])[0]
+        finally:
+            admin.close()
+        if not (partitions := topic["partitions"]):
+            raise KafkaError(f"topic {self.requests} is not there yet")
+        return str(topic["topic_id"]), sorted(partition["partition_index"] for partition in partitions)
 
     def _read(self, until: float) -> dict[int, ResumePoint]:
         consumer = committed_reader(self.access)

@@ -6,14 +6,14 @@ Make before break: the release before answers all the while, and is ended only w
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
 from pyspark.ml import PipelineModel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
@@ -44,10 +44,13 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
     with beating(settings.ready_file):  # a pod's old ready file may count until it is removed
         spark, model = step("started Spark, fetched and checked the version", start, settings, kept, log)
         pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
-        step("proved the golden rows", golden.prove, spark, pipeline, model)
-        writer, offsets = step("found where to start", find_offsets, settings, model, log)
+        writer, partitions = step("asked who answers what", identify, settings, model, log)
+        with ThreadPoolExecutor(1) as pool:  # what takes seconds beside each other
+            planned = pool.submit(plan, settings, spark, model, pipeline, writer, partitions)
+            step("proved the golden rows", golden.prove, spark, pipeline, model)
         say_what_is_unfit(settings, log)
-        query = step("started to answer", answer, settings, spark, model, pipeline, writer, offsets)
+        offsets = step("found where to start", find_offsets, settings, partitions, log)
+        query = step("started to answer", stream.start, planned.result(), settings, offsets)
     ProgressWatch(settings, writer, offsets, log).start(leave)
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
@@ -89,22 +92,45 @@ def say_what_java_took(archive: Path, log: BoundLogger) -> None:
         log.info("Java started without an archive of classes: there is none")
 
 
+def identify(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[Writer, list[int]]:
+    """Who this process is to the readers of its answers, and the partitions of the requests."""
+    topic_id, partitions = AnswersTail(settings.kafka_access, settings.names, log).topic(
+        waits=heartbeat(settings.ready_file).touch
+    )
+    version, release = settings.model_version, settings.release
+    return Writer(settings.target.model, version, release, topic_id=topic_id, manifest=model.manifest), partitions
+
+
+def plan(
+    settings: ServerSettings,
+    spark: SparkSession,
+    model: Model,
+    pipeline: PipelineModel,
+    writer: Writer,
+    partitions: Sequence[int],
+) -> DataFrame:
+    """The answers to all requests in ``partitions``."""
+    return answers(stream.requests(spark, settings, partitions), pipeline, model.fields, writer)
+
+
 def find_offsets(
-    settings: ServerSettings, model: Model, log: BoundLogger, window: int = WINDOW
-) -> tuple[Writer, Offsets]:
-    """Ask the answers topic for the first unanswered request of each partition; ``model`` will answer it."""
+    settings: ServerSettings, partitions: Sequence[int], log: BoundLogger, window: int = WINDOW
+) -> Offsets:
+    """
+    Ask the answers topic for the first unanswered request of each partition.
+
+    Raises Unavailable when the partitions are not those that were planned for any more.
+    """
     tail = AnswersTail(settings.kafka_access, settings.names, log, window)
     points = tail.resume_points(waits=heartbeat(settings.ready_file).touch)
+    if sorted(points) != sorted(partitions):
+        raise Unavailable(
+            f"{tail.requests} must keep its {len(partitions)} partitions while a server starts; got {len(points)}; "
+            "it starts anew"
+        )
     offsets = {partition: point.offset for partition, point in points.items()}
     log.info("starting", offsets=offsets, ignored=sum(point.ignored for point in points.values()))
-    writer = Writer(
-        settings.target.model,
-        settings.model_version,
-        settings.release,
-        topic_id=tail.topic_id(),
-        manifest=model.manifest,
-    )
-    return writer, offsets
+    return offsets
 
 
 def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
@@ -114,20 +140,6 @@ def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
             log.error("the topics do not keep what was promised", reason=problem, advice="./baton up sets them right")
     except Unavailable as error:
         log.warning("the topics were not looked at", reason=str(error))
-
-
-def answer(
-    settings: ServerSettings,
-    spark: SparkSession,
-    model: Model,
-    pipeline: PipelineModel,
-    writer: Writer,
-    offsets: Offsets,
-) -> StreamingQuery:
-    """Start the query."""
-    requests = stream.requests(spark, settings, offsets)
-    answered = answers(requests, pipeline, model.fields, writer)
-    return stream.write(answered, settings)
 
 
 def prove_through_kafka(

@@ -8,14 +8,16 @@ same, and a reader keeps the first of two answers. The server comes first: once 
 
 import signal
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
 from kafka.errors import KafkaError
+from py4j.protocol import Py4JError
 from pyspark.ml import PipelineModel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
 
@@ -27,13 +29,21 @@ from apps.common.messages import Answer, Writer
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.common.waiting import pause
-from apps.prediction_server import golden, session
+from apps.prediction_server import golden, session, stream
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.crash import begin_anew, bury, crash, jvm
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.model import Model
 from apps.prediction_server.progress_watch import ProgressWatch
-from apps.prediction_server.serve import Offsets, answer, answer_for_ever, find_offsets, prove_through_kafka, start
+from apps.prediction_server.serve import (
+    Offsets,
+    answer_for_ever,
+    find_offsets,
+    identify,
+    plan,
+    prove_through_kafka,
+    start,
+)
 from apps.prediction_server.settings import ServerSettings, StandbySettings
 from apps.prediction_server.standby_rules import RETURNS_S, StandbyRules
 
@@ -105,48 +115,55 @@ def load(settings: StandbySettings, served: Answer, log: BoundLogger) -> "Standb
         )
     pipeline = step("loaded the pipeline", session.load_pipeline, spark, model)
     step("proved the golden rows", golden.prove, spark, pipeline, model)
-    standby = Standby(told, spark, model, pipeline, log)
-    step("rehearsed", standby.rehearse)
-    return standby
+    writer, partitions = identify(told, model, log)
+    step("rehearsed", rehearse, told, spark, model, pipeline, partitions, log)
+    planned = step("planned the answers", plan, told, spark, model, pipeline, writer, partitions)
+    return Standby(told, spark, writer, partitions, planned, log)
+
+
+def rehearse(
+    settings: StandbySettings,
+    spark: SparkSession,
+    model: Model,
+    pipeline: PipelineModel,
+    partitions: Sequence[int],
+    log: BoundLogger,
+) -> None:
+    """
+    Answer questions of its own in topics of its own: what was done once takes a fraction of the time.
+
+    A standby that may not make topics takes over more slowly, and that is said.
+    """
+    update = {"stack": settings.names.rehearsal.stack, "model_name": "", "scratch": settings.scratch / "rehearsal"}
+    told = settings.model_copy(update=update)
+    try:
+        topics.make_for_rehearsal(told.kafka_access, told.names, len(partitions))
+        writer, partitions = identify(told, model, log)
+        planned = plan(told, spark, model, pipeline, writer, partitions)
+        offsets = find_offsets(told, partitions, log, WINDOW)
+        query = stream.start(planned, told, offsets)
+        prove_through_kafka(told, model, writer, offsets, query, log)
+        spark.sparkContext.setLogLevel("OFF")  # Spark tells of a query that is stopped as of one that fails
+        query.stop()
+        spark.sparkContext.setLogLevel("ERROR")
+    except BatonError as error:
+        log.warning("the standby could not rehearse", reason=str(error))
 
 
 @dataclass(frozen=True)
 class Standby:
-    """A version, loaded and proven, and the release that serves it."""
+    """A version, loaded and proven, whose answers need nothing any more but where to begin."""
 
     settings: StandbySettings
     spark: SparkSession
-    model: Model
-    pipeline: PipelineModel
+    writer: Writer
+    partitions: Sequence[int]
+    planned: DataFrame
     log: BoundLogger
-
-    def rehearse(self) -> None:
-        """
-        Answer questions of its own in topics of its own: what was done once takes a fraction of the time.
-
-        A standby that may not make topics takes over more slowly, and that is said.
-        """
-        update = {
-            "stack": self.settings.names.rehearsal.stack,
-            "model_name": "",
-            "scratch": self.settings.scratch / "rehearsal",
-        }
-        told = self.settings.model_copy(update=update)
-        try:
-            topics.make_for_rehearsal(told.kafka_access, told.names, len(self._place()[1]))
-            writer, offsets = find_offsets(told, self.model, self.log, WINDOW)
-            query = answer(told, self.spark, self.model, self.pipeline, writer, offsets)
-            prove_through_kafka(told, self.model, writer, offsets, query, self.log)
-            self.spark.sparkContext.setLogLevel("OFF")  # Spark tells of a query that is stopped as of one that fails
-            query.stop()
-            self.spark.sparkContext.setLogLevel("ERROR")
-        except BatonError as error:
-            self.log.warning("the standby could not rehearse", reason=str(error))
 
     def stand_by(self) -> None:
         """Return when nobody answers; begin anew when another release serves."""
-        writer, offsets = self._place()
-        watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, begin_s=RETURNS_S))
+        watch = self._watch(partial(StandbyRules, begin_s=RETURNS_S), self._find_offsets())
         watch.rules.began -= RETURNS_S  # a server that is away already need not be waited for
         self.log.info("standing by")
         before, looked, pinged = watch.ends(), 0.0, 0.0
@@ -183,23 +200,30 @@ class Standby:
         if (process := jvm()) is None or process.poll() is not None:
             raise BatonError("Spark's JVM must run; it ended; see the log")
         try:
-            pinger.submit(self.spark._jvm.System.nanoTime).result(PONG_S)  # noqa: SLF001 - the only way to ask
+            pinger.submit(self._ask_jvm).result(PONG_S)
         except TimeoutError as error:
             raise BatonError(f"Spark's JVM must answer within {PONG_S:g} s; it does not") from error
+        except Py4JError as error:
+            raise BatonError("Spark's JVM must run; it ended; see the log") from error
+
+    def _ask_jvm(self) -> None:
+        self.spark._jvm.System.nanoTime()  # noqa: SLF001 - the only way to ask; its name alone is a question, too
 
     def take_over(self) -> NoReturn:
         """Answer until the server does."""
         began = time.monotonic()
-        writer, offsets = self._place()
-        watch = ProgressWatch(self.settings, writer, offsets, self.log, partial(StandbyRules, answering=True))
-        watch.start(lambda: begin_anew(MODULE))
-        query = answer(self.settings, self.spark, self.model, self.pipeline, writer, offsets)
+        offsets = self._find_offsets()
+        self._watch(partial(StandbyRules, answering=True), offsets).start(lambda: begin_anew(MODULE))
+        query = stream.start(self.planned, self.settings, offsets)
         self.log.warning("answering in the server's place", offsets=offsets, seconds=round(time.monotonic() - began, 2))
         answer_for_ever(query)
 
-    def _place(self) -> tuple[Writer, Offsets]:
-        """Where to start if it were now, and as whom."""
-        return find_offsets(self.settings, self.model, self.log, WINDOW)
+    def _find_offsets(self) -> Offsets:
+        """Where to start if it were now."""
+        return find_offsets(self.settings, self.partitions, self.log, WINDOW)
+
+    def _watch(self, rules: Callable[..., StandbyRules], offsets: Offsets) -> ProgressWatch:
+        return ProgressWatch(self.settings, self.writer, offsets, self.log, rules)
 
     def _begin_anew(self, reason: str) -> NoReturn:
         """Forget everything, in a new process."""

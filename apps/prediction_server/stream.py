@@ -1,7 +1,13 @@
-"""The streaming query: requests from the start that the answers topic gives, answers to Kafka, for ever."""
+"""
+The streaming query: requests from the start that the answers topic gives, answers to Kafka, for ever.
+
+Planning it takes seconds, and where it starts is known last; so the plan does not say where, and a checkpoint does.
+"""
 
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -16,20 +22,19 @@ RECONNECT = {"kafka.reconnect.backoff.ms": "50", "kafka.reconnect.backoff.max.ms
 MICRO_BATCH = {"maxOffsetsPerTrigger": "10000"}
 
 
-def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int, int]) -> DataFrame:
-    """The stream of requests, each partition from its offset; a gap fails the query instead of being passed over."""
+def requests(spark: SparkSession, settings: ServerSettings, partitions: Collection[int]) -> DataFrame:
+    """The stream of requests of these partitions; a gap fails the query instead of being passed over."""
     slots = spark.sparkContext.defaultParallelism
-    if slots < len(offsets):
-        master = option("spark_master", f"local[{len(offsets)}]")
+    if slots < len(partitions):
+        master = option("spark_master", f"local[{len(partitions)}]")
         raise SettingsError(
-            f"BATON_SPARK_MASTER must have a slot for each of the {len(offsets)} partitions; got {slots}; "
+            f"BATON_SPARK_MASTER must have a slot for each of the {len(partitions)} partitions; got {slots}; "
             f"run ./baton down, then ./baton up as before with {master}"
         )
-    topic = settings.names.requests
     options = {
         **settings.kafka_access.spark(),
-        "assign": json.dumps({topic: sorted(offsets)}),
-        "startingOffsets": json.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}}),
+        "assign": json.dumps({settings.names.requests: sorted(partitions)}),
+        "startingOffsets": "earliest",  # were the checkpoint not heeded, requests would be answered twice and none lost
         "groupIdPrefix": f"{settings.stack}.prediction-server",
         "failOnDataLoss": "true",
         "kafka.isolation.level": "read_committed",  # nobody acknowledged what a transaction has taken back
@@ -39,18 +44,20 @@ def requests(spark: SparkSession, settings: ServerSettings, offsets: Mapping[int
     return spark.readStream.format("kafka").options(**options).load()
 
 
-def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
+def start(answers: DataFrame, settings: ServerSettings, offsets: Mapping[int, int]) -> StreamingQuery:
     """
-    Start the query.
+    Start the query, each partition at its offset.
 
     The producer is idempotent and never gives up, so one writer's answers are a prefix of its requests in order. The
     checkpoint is thrown away with the process: the answers topic is the progress record.
     """
+    checkpoint = settings.scratch / "checkpoint"
+    _write_checkpoint(checkpoint, {settings.names.requests: offsets})
     options = {
         **settings.kafka_access.spark(),
         "topic": settings.names.answers,
         "includeHeaders": "true",
-        "checkpointLocation": spark_paths.url(settings.scratch / "checkpoint"),
+        "checkpointLocation": spark_paths.url(checkpoint),
         "kafka.acks": "all",
         "kafka.enable.idempotence": "true",
         "kafka.linger.ms": "0",
@@ -64,3 +71,16 @@ def write(answers: DataFrame, settings: ServerSettings) -> StreamingQuery:
     # A checkpoint that nobody will read need not be waited for.
     quick = writer.option("asyncProgressTrackingEnabled", "true")
     return quick.outputMode("append").trigger(processingTime="0 seconds").start()
+
+
+def _write_checkpoint(folder: Path, ended: Mapping[str, Mapping[int, int]]) -> None:
+    """Write what a query leaves behind whose first batch ended at these offsets (topic -> partition -> offset)."""
+    first = {"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": {}}
+    for name, text in {
+        "metadata": json.dumps({"id": str(uuid.uuid4())}),
+        "offsets/0": f"v1\n{json.dumps(first)}\n{json.dumps(ended)}",
+        "commits/0": f"v1\n{json.dumps({'nextBatchWatermarkMs': 0})}",
+    }.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)

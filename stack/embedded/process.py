@@ -118,13 +118,13 @@ class Child:
     def members(self) -> list[psutil.Process]:
         """It and all that lives in its session, or below it."""
         leader = self.identity.process()
-        if leader is None and psutil.pid_exists(self.pid) and not self._is_zombie():
+        if leader is None and psutil.pid_exists(self.pid) and not _has_ended(self.pid):
             return []  # the number belongs to a stranger now
         members = {process.pid: process for process in _session(self.pid)}
         if leader:
             with suppress(psutil.Error):
                 members |= {process.pid: process for process in [leader, *leader.children(recursive=True)]}
-        return list(members.values())
+        return [process for pid, process in members.items() if not _has_ended(pid)]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process itself."""
@@ -141,19 +141,19 @@ class Child:
             with suppress(subprocess.TimeoutExpired):
                 self._started.wait(5)
 
-    def _is_zombie(self) -> bool:
-        with suppress(psutil.Error):
-            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
-        return False
+
+def _has_ended(pid: int) -> bool:
+    """Whether all that is left of a process is its exit code."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return False
 
 
 def _session(number: int) -> Iterator[psutil.Process]:
     for pid in psutil.pids():
         with suppress(OSError, psutil.Error):
             if os.getsid(pid) == number:
-                process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    yield process
+                yield psutil.Process(pid)
 
 
 def marked(state: Path, *, by_hand: bool = True) -> list[psutil.Process]:

@@ -88,6 +88,13 @@ class Asked:
         mine = set(self.positions.values())
         return [answer for answer in all_answers(self.brokers, self.names) if answer.position in mine]
 
+    def answered_again(self, process):
+        """Where requests stand that ``process`` answered although another one had."""
+        own, others = set(), set()
+        for one in all_answers(self.brokers, self.names):
+            (own if one.process == process else others).add(one.position)
+        return own & others
+
     def wait(self):
         """The first answer to each request, by its key, once all are there."""
 

@@ -263,6 +263,8 @@ def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first
     found = asked.wait()
     third.child.kill()
 
+    assert set() == asked.answered_again(next(one.process for one in found.values() if one.release == 3))
+
     double, triple = versions["double"], versions["triple"]
     assert {(one.release, one.model_version) for one in found.values()} == {(1, double), (2, triple), (3, triple)}
     assert [one for one in found.values() if one.rejection] == []
@@ -327,6 +329,7 @@ def test_the_classic_trigger_answers_too(serve, asked):
     server.child.kill()
 
     assert {answer.release for answer in found.values()} == {5}
+    assert set() == asked.answered_again(found["m-0"].process)
 
 
 def test_a_release_of_an_earlier_baton_waits_for_a_version_of_this_one(serve):

@@ -7,6 +7,7 @@ from kubernetes import client
 
 from apps.common.waiting import wait_until
 from apps.orchestrator.cluster import COMPONENT
+from stack.cluster import containers
 from stack.cluster.charts import NAMESPACE
 
 BACK_S = 180  # a watcher's next Job may be a minute away
@@ -22,17 +23,9 @@ class ClusterFaults:
         self.node = stack.runtime.node
         self.core = self.node.core()
 
-    def _container(self, namespace, selector):
-        """The container id of the newest running pod."""
-        pods = self.core.list_namespaced_pod(namespace, label_selector=selector).items
-        running = [pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp]
-        newest = max(running, key=lambda pod: pod.metadata.creation_timestamp, default=None)
-        states = newest.status.container_statuses if newest else []
-        return states[0].container_id.removeprefix("containerd://") if states and states[0].state.running else None
-
     def instance(self, service):
         """The container id of a running service, or None."""
-        return self._container(NAMESPACE, f"{COMPONENT}={service}")
+        return containers.newest(self.core, NAMESPACE, f"{COMPONENT}={service}")
 
     def kill(self, service):
         """End a service as a crash would; return which instance that was."""
@@ -40,7 +33,7 @@ class ClusterFaults:
         return self._kill(container)
 
     def _kill(self, container):
-        self.node.execute("ctr", "--namespace", "k8s.io", "tasks", "kill", "--all", "--signal", "SIGKILL", container)
+        containers.send(self.node, container, "SIGKILL")
         return container
 
     @contextmanager
@@ -72,13 +65,16 @@ class ClusterFaults:
     def kill_pod(self, name):
         """End the container of one pod as a crash would."""
         pod = self.core.read_namespaced_pod(name, NAMESPACE)
-        self._kill(pod.status.container_statuses[0].container_id.removeprefix("containerd://"))
+        self._kill(containers.container_id(pod))
 
     def kill_keeper(self):
         """End what makes pods of Jobs and Deployments, and wait until it is back."""
-        selector = f"component={KEEPER}"
-        old = self._kill(self._container("kube-system", selector))
-        wait_until(lambda: self._container("kube-system", selector) not in (None, old), BACK_S, f"{KEEPER} is gone")
+
+        def keeper():
+            return containers.newest(self.core, "kube-system", f"component={KEEPER}")
+
+        old = self._kill(keeper())
+        wait_until(lambda: keeper() not in (None, old), BACK_S, f"{KEEPER} is gone")
 
     def wait_until_back(self, service, old):
         """Wait until a service is ready again in another container."""

@@ -105,6 +105,7 @@ def bench_standby(
     count: Annotated[int, typer.Option(min=1, max=100, help="How many kills, and how many freezes.")] = 10,
     wanted: Annotated[bool, typer.Option("--standby/--no-standby", help="Whether a standby is there.")] = True,
     as_json: JsonOption = False,
+    mode: OwnModeOption = Mode.EMBEDDED,
 ) -> None:
     """
     How long nobody answers when the server is killed or frozen.
@@ -115,4 +116,4 @@ def bench_standby(
     """
     from stack.cli.bench.standby import standby
 
-    standby(rate, count, wanted=wanted, as_json=as_json)
+    standby(mode, rate, count, wanted=wanted, as_json=as_json)

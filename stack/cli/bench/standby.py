@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import psutil
@@ -19,11 +18,13 @@ from stack.cli.bench.roll_outs import SMALL
 from stack.cli.console import step
 from stack.cli.demo import Chronicle, stack_of_its_own
 from stack.cli.stack import Mode, Stack
+from stack.runtime import ServiceStatus
 
 SERVER, STANDBY, STANDS_BY = "prediction-server", "standby", "standing by"
 BACK_S = 300
 CALM_S = 10
 BROKEN = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
+SEEN_LINES = 100  # of a standby's log
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Outage:
     gap_ms: float | None = None
 
 
-def standby(rate: float, count: int, *, wanted: bool, as_json: bool) -> None:
+def standby(mode: Mode, rate: float, count: int, *, wanted: bool, as_json: bool) -> None:
     """Kill the server ``count`` times under traffic, and freeze it as often."""
     before = machine()
     told = {**SMALL, "BATON_STANDBY": "on" if wanted else "off"}
-    with stack_of_its_own("bench", "used_cars", None, Mode.EMBEDDED, **told) as stack:
+    with stack_of_its_own("bench", "used_cars", None, mode, **told) as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         ledger = LiveLedger(pipeline.environment, stack.state / "ledger")
@@ -62,35 +63,45 @@ def _broken(stack: Stack, how: str, number: int, *, wanted: bool) -> Outage:
     """Break the server, and wait until it is back and the standby stands by."""
     with step(f"{how} {number}"):
         if wanted:
-            _wait_for_standby(stack)
-        pid = _instance(stack)
-        process = psutil.Process(pid)
+            wait_until(lambda: stands_by(stack), BACK_S, "the standby must stand by; see ./baton logs standby")
+        before = _server(stack)
         outage = Outage(how, time.time())
-        for victim in [*process.children(recursive=True), process]:
-            victim.send_signal(BROKEN[how])
+        _break(stack, BROKEN[how])
 
         def back() -> bool:
-            found = {one.service: one for one in stack.runtime.status()}[SERVER]
-            return found.state == "ready" and bool(found.instances) and int(found.instances[0]) != pid
+            now = _server(stack)
+            return now.is_up and (now.instances, now.restarts) != (before.instances, before.restarts)
 
-        wait_until(back, BACK_S, f"the server must be back; see {stack.log_of(SERVER)}")
+        wait_until(back, BACK_S, lambda: f"the server must be back; got {_server(stack)}")
         pause(CALM_S)
     return outage
 
 
-def _instance(stack: Stack) -> int:
-    return int(next(one for one in stack.runtime.status() if one.service == SERVER).instances[0])
+def _server(stack: Stack) -> ServiceStatus:
+    return next(one for one in stack.runtime.status() if one.service == SERVER)
 
 
-def _wait_for_standby(stack: Stack) -> None:
-    """Return when the last that the standby says of itself is that it stands by."""
-    log = stack.state / "logs" / f"{STANDBY}.log"
-    wait_until(lambda: stands_by(log), BACK_S, f"the standby must stand by; see {log}")
+def _break(stack: Stack, number: signal.Signals) -> None:
+    """Send a signal to every process of the server."""
+    if stack.mode is Mode.CLUSTER:
+        from apps.orchestrator.cluster import COMPONENT  # noqa: PLC0415 - a second to import
+        from stack.cluster import containers  # noqa: PLC0415
+        from stack.cluster.charts import NAMESPACE  # noqa: PLC0415
+        from stack.cluster.kind_config import NAME  # noqa: PLC0415
+        from stack.cluster.node import Node  # noqa: PLC0415
+
+        node = Node(f"{NAME}-{stack.name}")
+        if container := containers.newest(node.core(), NAMESPACE, f"{COMPONENT}={SERVER}"):
+            containers.send(node, container, number.name)
+        return
+    process = psutil.Process(int(_server(stack).instances[0]))
+    for victim in [*process.children(recursive=True), process]:
+        victim.send_signal(number)
 
 
-def stands_by(log: Path) -> bool:
-    """Whether that is the last that a standby says of itself in its log."""
-    lines = [line for line in log.read_text().splitlines() if f"app={STANDBY}" in line]
+def stands_by(stack: Stack) -> bool:
+    """Whether that is the last that the standby says of itself in its log."""
+    lines = [line for _, line in stack.runtime.logs(STANDBY, SEEN_LINES, follow=False) if f"app={STANDBY}" in line]
     return bool(lines) and STANDS_BY in lines[-1]
 
 
