@@ -26,7 +26,7 @@ from stack.cli.options import (
     SourceOption,
     UpDatasetOption,
 )
-from stack.cli.stack import Mode, Stack, named
+from stack.cli.stack import KAFKA, Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
 
 app = typer.Typer(
@@ -159,9 +159,10 @@ def reset(
         return
     if not yes:
         typer.confirm(f"Remove all data of {stack.state}?", abort=True)
+    left = stack.settings.get(KAFKA)
     stack.runtime.wipe()
     remove_folder(stack.state)
-    out.print("Removed.")
+    out.print(f"Removed, but for the topics in {left}." if left else "Removed.")
 
 
 @app.command(
