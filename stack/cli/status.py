@@ -138,10 +138,10 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
     foreign = {"kafka"} if "BATON_KAFKA" in stack.settings else set[str]()
     for service in sorted({ASKED_OF[name] for name in failures if name in ASKED_OF} & (up | foreign)):
         reasons = {text for name, text in failures.items() if ASKED_OF.get(name) == service}
-        mend = f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
+        state, mend = "runs and", f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
         if service in foreign:
-            mend = "it is not the stack's own: ./baton doctor says why it does not let us in"
-        known["problems"].append(f"{service} runs and does not answer: {'; '.join(sorted(reasons))}; {mend}")
+            state, mend = "is not the stack's own and", "./baton doctor says why"
+        known["problems"].append(f"{service} {state} does not answer: {'; '.join(sorted(reasons))}; {mend}")
     known["problems"] += champion_problems(known, stack.mode)
     if "served" in failures:
         known["problems"].append(f"what serves is not known: {failures['served']}")

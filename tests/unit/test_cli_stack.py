@@ -131,13 +131,11 @@ def test_a_kafka_that_cannot_be_meant_is_refused_before_anything_starts(stack, k
 
 def test_in_a_cluster_the_chart_names_kafka(stack):
     """The network policies have to know it too, so an option of ``up`` is refused with the chart's value."""
-    cluster = Stack(mode=Mode.CLUSTER)
-
     with pytest.raises(
         BatonError, match=r"addresses\.kafka of charts/pipeline .*; got --set kafka, kafka_protocol; see"
     ):
-        cluster.up(**KAFKA)
-    assert 0 == cluster.runtime.ups
+        Stack(mode=Mode.CLUSTER).up(**KAFKA)
+    assert 0 == stack.runtime.ups
 
 
 def test_the_first_up_without_options_is_of_used_cars(stack, capsys):
