@@ -42,11 +42,11 @@ def stack_of_its_own(
     """
     A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed.
 
-    Topics in a Kafka that is not the stack's own stay, and carry ``name``.
+    Topics in a Kafka that is not the stack's own stay, and begin with ``name`` and ``dataset``.
     """
     stack = Stack(name, mode)
     if KAFKA in settings:  # where the person's own stack, of the name that all have by default, may be at work
-        settings = {"BATON_STACK": name, **settings}
+        settings = {"BATON_STACK": f"{name}-{dataset}".replace("_", "-"), **settings}
     require_free_ports(stack)
     stack.runtime.wipe()
     remove_folder(stack.state)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from apps.common import topics
-from apps.common.errors import SettingsError
+from apps.common.errors import SettingsError, Unavailable
 from apps.common.names import DEFAULT_STACK
 from apps.common.settings import kafka_access
 from stack.embedded.services.kafka import topic_settings
@@ -34,8 +34,10 @@ def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
     """
     Make the stack's topics there, and set right those that are not as they must be.
 
-    Raises DeadlineMissed, or SettingsError with all that cannot be set right.
+    Raises Unavailable when it does not let us in, DeadlineMissed, or SettingsError with all that cannot be set right.
     """
+    if not (found := check(settings)).ok:
+        raise Unavailable(str(found))
     wanted = topic_settings(settings.get(NAME, DEFAULT_STACK), delivery, deadline_s=TOPICS_S)
     topics.wait_until_made(kafka_access(settings), wanted)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.common.errors import Unavailable
 from apps.common.settings import kafka_access
 from apps.common.topics import connected
 from stack import services
@@ -41,6 +42,13 @@ def test_who_is_not_let_in_learns_why(broker, tmp_path, change, words):
 
     assert found.ok is not bool(words)
     assert words in found.got
+
+
+def test_topics_are_not_waited_for_where_nobody_is_let_in(broker):
+    """A stack that runs is not checked as a new one is, and its ``up`` must end as soon."""
+    told = {**broker.settings, "BATON_KAFKA_USER": "nobody"}
+    with pytest.raises(Unavailable, match="Authentication failed"):
+        make_topics(told, services.load().delivery)
 
 
 def test_the_topics_of_a_stack_are_made_with_its_name(broker):

@@ -57,7 +57,7 @@ with demo.stack_of_its_own("demo", "used_cars", None):
     ("told", "name"),
     [
         ({}, None),
-        ({"BATON_KAFKA": "broker:9092"}, "demo"),
+        ({"BATON_KAFKA": "broker:9092"}, "demo-used-cars"),
         ({"BATON_KAFKA": "broker:9092", "BATON_STACK": "mine"}, "mine"),
     ],
 )
