@@ -1,5 +1,6 @@
 """A broker that asks its clients for TLS and a password (SASL_SSL), with an authority of its own for certificates."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -78,11 +79,14 @@ class SecureBroker(Broker):
             told |= {
                 "inter.broker.listener.name": "SECURE",
                 "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+                "listener.name.secure.ssl.truststore.type": "PEM",
+                "listener.name.secure.ssl.truststore.location": "ca.pem",
                 "listener.name.secure.scram-sha-512.sasl.jaas.config": (
                     "org.apache.kafka.common.security.scram.ScramLoginModule required username=nobody password=none;"
                 ),  # there is no other broker to show it to
             }
-        (self.spec.folder / "server.pem").write_text(self.keystore.read_text())
+        for pem in (self.keystore, self.ca):
+            shutil.copy(pem, self.spec.folder)
         file.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
 
     def shut_others_out(self):
