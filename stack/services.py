@@ -18,6 +18,7 @@ from stack.validation import Problems, check_shape
 
 FILE = Path(__file__).parent / "stack.yaml"
 LAST_PORT = 65535
+KAFKA = "BATON_KAFKA"  # the setting by which a person names a Kafka, in place of the stack's own
 
 
 class ServiceKind(StrEnum):
@@ -151,7 +152,7 @@ def load(file: Path = FILE) -> StackSpec:
 
 def own(settings: Mapping[str, str]) -> StackSpec:
     """What of stack.yaml a stack with ``settings`` runs itself: no Kafka where they name a person's."""
-    return load().without("kafka") if "BATON_KAFKA" in settings else load()
+    return load().without("kafka") if KAFKA in settings else load()
 
 
 def parse(raw: Any, source: str) -> StackSpec:

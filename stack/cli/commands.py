@@ -26,8 +26,9 @@ from stack.cli.options import (
     SourceOption,
     UpDatasetOption,
 )
-from stack.cli.stack import KAFKA, Mode, Stack, named
+from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
+from stack.services import KAFKA
 
 app = typer.Typer(
     cls=GroupedCommands,

@@ -25,7 +25,8 @@ from stack.cli.console import err, out, show, step
 from stack.cli.interruption import ignored
 from stack.cli.os_errors import require_writable
 from stack.cli.pipeline import Pipeline
-from stack.cli.stack import KAFKA, Mode, Stack, named
+from stack.cli.stack import Mode, Stack, named
+from stack.services import KAFKA
 
 if TYPE_CHECKING:
     from apps.common.batches import Batch

@@ -21,10 +21,10 @@ from stack.cli.progress import Progress
 from stack.cli.settings import differences, shown, unused
 from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime
+from stack.services import KAFKA
 
 SETTINGS_FILE = "settings.json"
 DEFAULTS = {"BATON_DATASET": "used_cars"}
-KAFKA = "BATON_KAFKA"
 OWN = {"BATON_DATASET": "dataset", "BATON_STACK": "name", KAFKA: "Kafka"}  # what cannot change while there is data
 OWN_DEFAULTS = {**DEFAULTS, "BATON_STACK": DEFAULT_STACK, KAFKA: "the stack's own"}
 

@@ -23,6 +23,7 @@ from stack.cli.settings import shown
 from stack.cli.stack import Mode, Stack
 from stack.embedded.supervisor.state import NAME as SUPERVISOR
 from stack.runtime import GONE, ServiceStatus, late
+from stack.services import KAFKA
 
 SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
 ANSWER_S = 5
@@ -135,7 +136,7 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
     if served := answers.pop("served", None):
         known |= {"serving": _release(served.serving), "wanted": _release(served.wanted)}
     known |= answers
-    foreign = {"kafka"} if "BATON_KAFKA" in stack.settings else set[str]()
+    foreign = {"kafka"} if KAFKA in stack.settings else set[str]()
     for service in sorted({ASKED_OF[name] for name in failures if name in ASKED_OF} & (up | foreign)):
         reasons = {text for name, text in failures.items() if ASKED_OF.get(name) == service}
         state, mend = "runs and", f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"

@@ -26,7 +26,7 @@ from stack.embedded.supervisor.state import SupervisorRecords
 from stack.environment import ROOT, inherited
 from stack.java import POMS, jars, java
 from stack.preflight import GIB, Check, answers, free_memory, owner
-from stack.services import Service
+from stack.services import KAFKA, Service
 
 MIB = 1024**2
 BATON = ".baton"  # the folder of a checkout's stacks
@@ -55,7 +55,7 @@ def check(
         _memory(wanted, own),
         _disk(state, stack.machine.disk_gib),
         *_ports(wanted, own),
-        *([foreign_kafka.check(settings)] if foreign_kafka.KAFKA in settings else []),
+        *([foreign_kafka.check(settings)] if KAFKA in settings else []),
     ]
 
 

@@ -16,9 +16,9 @@ from apps.common.names import DEFAULT_STACK
 from apps.common.settings import kafka_access
 from stack.embedded.services.kafka import topic_settings
 from stack.preflight import Check
-from stack.services import Delivery
+from stack.services import KAFKA, Delivery
 
-KAFKA, NAME = "BATON_KAFKA", "BATON_STACK"
+NAME = "BATON_STACK"
 ANSWER_S = 5
 TOPICS_S = 30
 REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user and the password are what it wants"

@@ -30,7 +30,7 @@ from stack.local_apps import LocalApps
 from stack.logs import last_lines
 from stack.preflight import Check
 from stack.runtime import Report, RunningStack, ServiceStatus
-from stack.services import Service
+from stack.services import KAFKA, Service
 
 UP_S = 300
 DOWN_S = 60
@@ -63,7 +63,7 @@ class EmbeddedRuntime:
         runs = self._supervisor() and known.plan == plan
         if not runs:
             doctor.require(self.state, ordered, self.settings)
-        if foreign_kafka.KAFKA in self.settings:
+        if KAFKA in self.settings:
             foreign_kafka.make_topics(self.settings, self._stack.delivery)
         if not runs:
             self._replace_supervisor(plan)
@@ -79,8 +79,8 @@ class EmbeddedRuntime:
 
     def address(self, service: str) -> str:
         """Where a client on this machine finds a service."""
-        if service == kafka.NAME and foreign_kafka.KAFKA in self.settings:
-            return self.settings[foreign_kafka.KAFKA]
+        if service == kafka.NAME and KAFKA in self.settings:
+            return self.settings[KAFKA]
         return self._stack.service(service).address_at(HOST)
 
     def collect_logs(self, folder: Path) -> None:
