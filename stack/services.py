@@ -5,7 +5,7 @@ Whoever needs a port, a version or the order of things reads it from here, so th
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from stack.validation import Problems, check_shape
 
 FILE = Path(__file__).parent / "stack.yaml"
 LAST_PORT = 65535
+KAFKA = "BATON_KAFKA"  # the setting by which a person names a Kafka, in place of the stack's own
 
 
 class ServiceKind(StrEnum):
@@ -128,6 +129,16 @@ class StackSpec:
         absent = {ServiceKind.ON_REQUEST} if standby else {ServiceKind.ON_REQUEST, ServiceKind.STANDBY}
         return [service for service in self.services if service.kind not in absent]
 
+    def without(self, name: str) -> "StackSpec":
+        """The same, where somebody else runs the service called ``name``: nothing here waits for it."""
+
+        def others(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(one for one in names if one != name)
+
+        left = [service for service in self.services if service.name != name]
+        rest = (replace(one, needs=others(one.needs), needs_one_of=others(one.needs_one_of)) for one in left)
+        return replace(self, services=tuple(rest))
+
     def start_order(self, names: Iterable[str]) -> list[Service]:
         """``names`` and their needs, each after what it needs."""
         return [service for wave in self.waves(names) for service in wave]
@@ -137,6 +148,11 @@ class StackSpec:
 def load(file: Path = FILE) -> StackSpec:
     """Read the file; raise SettingsError that lists every problem."""
     return parse(yaml.safe_load(file.read_text()), file.name)
+
+
+def own(settings: Mapping[str, str]) -> StackSpec:
+    """What of stack.yaml a stack with ``settings`` runs itself: no Kafka where they name a person's."""
+    return load().without("kafka") if KAFKA in settings else load()
 
 
 def parse(raw: Any, source: str) -> StackSpec:

@@ -7,10 +7,9 @@ Each field says what it means, in which unit, and what sets it, so that lists of
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, FilePath, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +20,7 @@ from apps.common.names import DEFAULT_STACK, STACK_NAME, StackNames
 PREFIX = "BATON_"
 LARGEST = 1_000_000_000  # where a number has no bound of its own: Java's and Spark's integers hold twice that
 DAY_S = 86_400
+BROKERS = r"^[^\s,:]+:[0-9]+(,[^\s,:]+:[0-9]+)*$"  # as Java takes them: each with its port
 MEMORY = r"^[1-9][0-9]*[mg]$"  # a size as Java takes it: 768m, 2g
 
 
@@ -42,7 +42,6 @@ STACK = SetBy("the stack itself")
 PORTS = SetBy("the ports in stack/stack.yaml, or addresses of charts/pipeline")
 DELIVERY = SetBy("delivery in stack/stack.yaml")
 CHART = SetBy("charts/pipeline")
-ACCESS = SetBy("kafka of charts/pipeline")
 
 
 class Settings(BaseSettings):
@@ -56,22 +55,23 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="ignore", protected_namespaces=(), allow_inf_nan=False
     )
 
-    kafka: Annotated[str, PORTS] = Field(
-        default="127.0.0.1:19092", min_length=1, description="Kafka's brokers, host:port."
+    kafka: str = Field(
+        default="127.0.0.1:19092",
+        pattern=BROKERS,
+        description="Kafka's brokers, host:port: your own, and then the stack starts none. In a cluster "
+        "addresses.kafka of charts/pipeline names them, and kafka of it the five that follow.",
     )
-    kafka_protocol: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], ACCESS] = Field(
+    kafka_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How Kafka is spoken to; SSL is TLS, SASL_SSL is TLS and a password."
     )
-    kafka_ca: Annotated[Path | None, ACCESS] = Field(
+    kafka_ca: FilePath | None = Field(
         default=None, description="The file with the certificates that vouch for the brokers, as PEM."
     )
-    kafka_mechanism: Annotated[Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], ACCESS] = Field(
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
         default="SCRAM-SHA-512", description="How a password is shown to Kafka."
     )
-    kafka_user: Annotated[str, ACCESS] = Field(default="", description="Who Kafka is told that we are.")
-    kafka_password_file: Annotated[Path | None, ACCESS] = Field(
-        default=None, description="The file with that user's password."
-    )
+    kafka_user: str = Field(default="", description="Who Kafka is told that we are.")
+    kafka_password_file: FilePath | None = Field(default=None, description="The file with that user's password.")
     hdfs: Annotated[str, PORTS] = Field(
         default="hdfs://127.0.0.1:18020", pattern="^hdfs://", description="The URL of HDFS' NameNode."
     )
@@ -117,12 +117,22 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def load(kind: type[S]) -> S:
-    """Read ``kind`` from the environment; raise SettingsError that lists every problem."""
+def load(kind: type[S], **values: Any) -> S:
+    """
+    Read ``kind`` from the environment, but for the fields in ``values``.
+
+    Raises SettingsError that lists every problem.
+    """
     try:
-        return kind()
+        return kind(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(kind, problem) for problem in error.errors())) from error
+
+
+def kafka_access(variables: Mapping[str, str]) -> KafkaAccess:
+    """How Kafka is reached by who is told ``variables``, whatever this process is told; raises SettingsError."""
+    fields = Settings.model_fields.items()
+    return load(Settings, **{name: variables.get(variable(name), field.default) for name, field in fields}).kafka_access
 
 
 def refusals(kind: type[Settings], values: Mapping[str, Any]) -> list[str]:

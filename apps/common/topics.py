@@ -113,7 +113,7 @@ def unfit(access: KafkaAccess, names: StackNames) -> list[str]:
 
     Somebody may have altered them since they were made.
     """
-    with _connected(access) as admin:
+    with connected(access) as admin:
         return differences(_found(admin, dict.fromkeys(names.pair)), names)
 
 
@@ -143,7 +143,7 @@ def make(access: KafkaAccess, settings: TopicSettings) -> None:
     Raises Unavailable while something is being made or set or the broker does not answer, SettingsError with every
     difference when one of them cannot be mended.
     """
-    with _connected(access) as admin:
+    with connected(access) as admin:
         wanted = configurations(settings)
         found = _found(admin, wanted)
         if missing := wanted.keys() - found.keys():
@@ -165,14 +165,15 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
     """
     options = {"num_partitions": partitions, "replication_factor": -1}
     configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
-    with _connected(access) as admin:
+    with connected(access) as admin:
         found = _found(admin, dict.fromkeys(names.pair))
         if missing := [name for name in names.pair if name not in found]:
             admin.create_topics({name: {**options, "configs": configs} for name in missing})
 
 
 @contextmanager
-def _connected(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
+def connected(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
+    """A client that asks and sets; raises Unavailable, and so does the block when the broker is away or refuses."""
     # Short, because a broker that still starts accepts a connection and then says nothing for a while.
     patience = {"bootstrap_timeout_ms": ANSWER_MS, "request_timeout_ms": ANSWER_MS, "reconnect_backoff_max_ms": 200}
     try:
@@ -214,7 +215,7 @@ def _refuse_fewer_partitions(
 ) -> None:
     larger = [
         f"topic {name} must have {wanted} partitions; got {topic.partitions}; partitions cannot be taken away: "
-        "edit delivery.partitions in stack/stack.yaml, or ./baton reset"
+        "edit delivery.partitions in stack/stack.yaml, or remove the topics (./baton reset where Kafka is the stack's)"
         for name, topic in found.items()
         if topic.partitions > wanted
     ]
@@ -244,14 +245,14 @@ def _enlarge(admin: KafkaAdminClient, wanted: int, found: Mapping[str, TopicStat
             )
 
 
-def wait_until_made(settings: TopicSettings, say: Callable[[str], None] = lambda _: None) -> None:
+def wait_until_made(access: KafkaAccess, settings: TopicSettings, say: Callable[[str], None] = lambda _: None) -> None:
     """Try until the topics are as they must be; ``say`` is told why they are not yet. Raises DeadlineMissed."""
     problem = ""
 
     def made() -> bool:
         nonlocal problem
         try:
-            make(settings.kafka_access, settings)
+            make(access, settings)
         except Unavailable as error:
             if str(error) != problem:
                 say(str(error))
@@ -264,7 +265,7 @@ def wait_until_made(settings: TopicSettings, say: Callable[[str], None] = lambda
 
 def work(settings: TopicSettings, log: BoundLogger) -> int:
     """Make the topics, or say what is wrong with them."""
-    wait_until_made(settings, lambda reason: log.info("not yet", reason=reason))
+    wait_until_made(settings.kafka_access, settings, lambda reason: log.info("not yet", reason=reason))
     log.info("the topics are there", partitions=settings.partitions)
     return DONE
 

@@ -28,6 +28,7 @@ from stack.cli.options import (
 )
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
+from stack.services import KAFKA
 
 app = typer.Typer(
     cls=GroupedCommands,
@@ -159,9 +160,10 @@ def reset(
         return
     if not yes:
         typer.confirm(f"Remove all data of {stack.state}?", abort=True)
+    left = stack.settings.get(KAFKA)
     stack.runtime.wipe()
     remove_folder(stack.state)
-    out.print("Removed.")
+    out.print(f"Removed, but for the topics in {left}." if left else "Removed.")
 
 
 @app.command(

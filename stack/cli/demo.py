@@ -26,6 +26,7 @@ from stack.cli.interruption import ignored
 from stack.cli.os_errors import require_writable
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode, Stack, named
+from stack.services import KAFKA
 
 if TYPE_CHECKING:
     from apps.common.batches import Batch
@@ -39,8 +40,14 @@ MIN_VERSIONS = 2
 def stack_of_its_own(
     name: str, dataset: str, source: Path | None, mode: Mode = Mode.EMBEDDED, **settings: str
 ) -> Iterator[Stack]:
-    """A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed."""
+    """
+    A fresh stack while the block runs; afterwards its processes are gone, and its data too unless it failed.
+
+    Topics in a Kafka that is not the stack's own stay, and begin with ``name`` and ``dataset``.
+    """
     stack = Stack(name, mode)
+    if KAFKA in settings:  # where the person's own stack, of the name that all have by default, may be at work
+        settings = {"BATON_STACK": f"{name}-{dataset}".replace("_", "-"), **settings}
     require_free_ports(stack)
     stack.runtime.wipe()
     remove_folder(stack.state)

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import FilePath
 from pydantic.fields import FieldInfo
 
 from apps.common.errors import SettingsError
@@ -107,7 +109,14 @@ def parse(pairs: Sequence[str]) -> dict[str, str]:
         problems += refusals(model, mine)
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
-    return {variable(name): value for name, value in values.items()}
+    return {variable(name): _from_here(name, value) for name, value in values.items()}
+
+
+def _from_here(name: str, value: str) -> str:
+    """A file is meant from the folder that the person is in; the apps run in another."""
+    fields = (model.model_fields.get(name) for model in models().values())
+    is_file = any(FilePath in get_args(field.annotation) for field in fields if field)
+    return str(Path(value).resolve()) if is_file else value
 
 
 def shown(variables: Mapping[str, str]) -> dict[str, str]:

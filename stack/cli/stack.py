@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from apps import datasets
-from apps.common.errors import BatonError
+from apps.common.errors import BatonError, SettingsError
 from apps.common.files import make_private, write_whole
 from apps.common.names import DEFAULT_STACK
+from apps.common.settings import kafka_access
 from apps.orchestrator.port import Orchestrator
 from stack import services
 from stack.cli.console import err, step
@@ -20,11 +21,12 @@ from stack.cli.progress import Progress
 from stack.cli.settings import differences, shown, unused
 from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime
+from stack.services import KAFKA
 
 SETTINGS_FILE = "settings.json"
 DEFAULTS = {"BATON_DATASET": "used_cars"}
-OWN = {"BATON_DATASET": "dataset", "BATON_STACK": "name"}  # what cannot change while there is data
-OWN_DEFAULTS = {**DEFAULTS, "BATON_STACK": DEFAULT_STACK}
+OWN = {"BATON_DATASET": "dataset", "BATON_STACK": "name", KAFKA: "Kafka"}  # what cannot change while there is data
+OWN_DEFAULTS = {**DEFAULTS, "BATON_STACK": DEFAULT_STACK, KAFKA: "the stack's own"}
 
 
 class Mode(StrEnum):
@@ -122,13 +124,14 @@ class Stack:
         given = DEFAULTS | self._own | given
         datasets.get(given["BATON_DATASET"])
         self._require_own(given)
+        self._require_way_to_kafka(given)
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
             raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
         if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
             self._announce_changes(given)
         with self._kept_if_started(given), step("stack up") as line:
-            wanted = services.load().running(standby=given.get("BATON_STANDBY", STANDBY[self.mode]) == "on")
+            wanted = services.own(given).running(standby=given.get("BATON_STANDBY", STANDBY[self.mode]) == "on")
             progress = Progress(line, {service.name for service in wanted}, self.log_of, quiet=quiet)
             self.ready_after = progress.ready_after
             self.runtime.up(wanted, progress.report)
@@ -137,18 +140,28 @@ class Stack:
 
     @property
     def _own(self) -> dict[str, str]:
-        """What data belongs to, of the last ``up``; nothing when there was none."""
-        return {name: value for name, value in self.settings.items() if name in OWN}
+        """What data belongs to, of the last ``up``, and the way to its Kafka; nothing when there was none."""
+        return {name: value for name, value in self.settings.items() if name in OWN or name.startswith(KAFKA)}
 
     def _require_own(self, given: Mapping[str, str]) -> None:
         """Raise BatonError when the data is another dataset's, or another stack's: it would serve with their model."""
-        kept = OWN_DEFAULTS | self._own if self.settings else {}
-        for name, value in kept.items():
-            if (got := given.get(name, OWN_DEFAULTS[name])) != value:
+        for name, default in OWN_DEFAULTS.items() if self.settings else ():
+            value = self.settings.get(name, default)
+            if (got := given.get(name, default)) != value:
                 raise BatonError(
                     f"the {OWN[name]} of a stack that has data must stay {value}; got {got}; first run "
                     f"./baton reset{self.mode.option}, which removes its data"
                 )
+
+    def _require_way_to_kafka(self, given: Mapping[str, str]) -> None:
+        """Raise SettingsError when what is told of a person's Kafka does not fit together, or not here."""
+        told = shown({name: value for name, value in given.items() if name.startswith(KAFKA)})
+        if told and self.mode is Mode.CLUSTER:
+            rule = "Kafka must be named by addresses.kafka of charts/pipeline in a cluster"
+            raise SettingsError(f"{rule}; got --set {', '.join(told)}; see docs/production.md")
+        if told and KAFKA not in given:
+            raise SettingsError(f"kafka must be given with {', '.join(told)}; got none; add --set kafka=HOST:PORT")
+        kafka_access(given)
 
     def _announce_changes(self, given: Mapping[str, str]) -> None:
         """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""

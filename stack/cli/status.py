@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 from rich.table import Table
 
 from apps.common.batches import BatchStore, Entry
-from apps.common.errors import BatonError, Unavailable
+from apps.common.errors import BatonError
+from apps.common.kafka_access import KafkaAccess
+from apps.common.settings import kafka_access
+from apps.common.topics import connected
 from apps.orchestrator.port import ABSENT, Release, TrainingState, TrainingStatus
 from stack.cli import addresses, retries
 from stack.cli.deadline import ask_all
@@ -22,6 +23,7 @@ from stack.cli.settings import shown
 from stack.cli.stack import Mode, Stack
 from stack.embedded.supervisor.state import NAME as SUPERVISOR
 from stack.runtime import GONE, ServiceStatus, late
+from stack.services import KAFKA
 
 SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
 ANSWER_S = 5
@@ -82,17 +84,10 @@ def _champion(pipeline: Pipeline) -> str | None:
     return champion.version if champion else None
 
 
-def _topics(bootstrap: str) -> int:
+def _topics(access: KafkaAccess) -> int:
     """The number of topics, as the sign that the broker answers."""
-    limit = ANSWER_S * 1000
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=limit, request_timeout_ms=limit)
-        try:
-            return len(admin.list_topics())
-        finally:
-            admin.close()
-    except KafkaError as error:
-        raise Unavailable(f"Kafka must answer at {bootstrap}; got {type(error).__name__}") from error
+    with connected(access) as admin:
+        return len(admin.list_topics())
 
 
 # Which service answers which question.
@@ -134,17 +129,20 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
         "champion": lambda: _champion(pipeline),
         "versions": lambda: _versions(pipeline),
         "batches": lambda: _batches(pipeline),
-        "topics": lambda: _topics(pipeline.environment["BATON_KAFKA"]),
+        "topics": lambda: _topics(kafka_access(pipeline.environment)),
     }
     answers, failures = ask_all(questions, ANSWER_S)
     known["dataset"] = pipeline.dataset
     if served := answers.pop("served", None):
         known |= {"serving": _release(served.serving), "wanted": _release(served.wanted)}
     known |= answers
-    for service in sorted({ASKED_OF[name] for name in failures if name in ASKED_OF} & up):
+    foreign = {"kafka"} if KAFKA in stack.settings else set[str]()
+    for service in sorted({ASKED_OF[name] for name in failures if name in ASKED_OF} & (up | foreign)):
         reasons = {text for name, text in failures.items() if ASKED_OF.get(name) == service}
-        mend = f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
-        known["problems"].append(f"{service} runs and does not answer: {'; '.join(sorted(reasons))}; {mend}")
+        state, mend = "runs and", f"./baton logs {service}; if it stays so: ./baton down, then ./baton up"
+        if service in foreign:
+            state, mend = "is not the stack's own and", "./baton doctor says why"
+        known["problems"].append(f"{service} {state} does not answer: {'; '.join(sorted(reasons))}; {mend}")
     known["problems"] += champion_problems(known, stack.mode)
     if "served" in failures:
         known["problems"].append(f"what serves is not known: {failures['served']}")

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,22 +19,28 @@ import psutil
 
 from apps.common.errors import BatonError, SettingsError
 from stack import services
-from stack.embedded import places
+from stack.embedded import foreign_kafka, places
 from stack.embedded.process import MARK, Child, marked
 from stack.embedded.services import postgres
 from stack.embedded.supervisor.state import SupervisorRecords
 from stack.environment import ROOT, inherited
 from stack.java import POMS, jars, java
 from stack.preflight import GIB, Check, answers, free_memory, owner
-from stack.services import Service
+from stack.services import KAFKA, Service
 
 MIB = 1024**2
 BATON = ".baton"  # the folder of a checkout's stacks
 
 
-def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
-    """Look at the machine; ``wanted`` are the services that shall run in ``state``, all of them by default."""
-    stack = services.load()
+def check(
+    state: Path, wanted: Sequence[Service] | None = None, settings: Mapping[str, str] | None = None
+) -> list[Check]:
+    """
+    Look at the machine, and at a Kafka that ``settings`` name.
+
+    ``wanted`` are the services that shall run in ``state``, all of them by default.
+    """
+    stack, settings = services.load(), settings or {}
     wanted = wanted or stack.services
     own = _own(state)
     return [
@@ -49,12 +55,13 @@ def check(state: Path, wanted: Sequence[Service] | None = None) -> list[Check]:
         _memory(wanted, own),
         _disk(state, stack.machine.disk_gib),
         *_ports(wanted, own),
+        *([foreign_kafka.check(settings)] if KAFKA in settings else []),
     ]
 
 
-def require(state: Path, wanted: Sequence[Service]) -> None:
+def require(state: Path, wanted: Sequence[Service], settings: Mapping[str, str]) -> None:
     """Raise SettingsError that lists everything that keeps ``wanted`` from starting."""
-    if bad := [str(one) for one in check(state, wanted) if not one.ok]:
+    if bad := [str(one) for one in check(state, wanted, settings) if not one.ok]:
         raise SettingsError("\n".join(bad))
 
 

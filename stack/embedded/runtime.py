@@ -14,9 +14,10 @@ from apps.common.files import remove_folder
 from apps.common.waiting import pause, wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack import logs, services
-from stack.embedded import doctor
+from stack.embedded import doctor, foreign_kafka
 from stack.embedded.class_archive import told
 from stack.embedded.process import BY_HAND, MARK, Child, marked
+from stack.embedded.services import kafka
 from stack.embedded.services.catalogue import specs
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.rollout import NEXT
@@ -29,7 +30,7 @@ from stack.local_apps import LocalApps
 from stack.logs import last_lines
 from stack.preflight import Check
 from stack.runtime import Report, RunningStack, ServiceStatus
-from stack.services import Service
+from stack.services import KAFKA, Service
 
 UP_S = 300
 DOWN_S = 60
@@ -46,6 +47,7 @@ class EmbeddedRuntime:
         self.state = state.resolve()
         self.settings = dict(settings or {})
         self._stack = services.load()
+        self._own = services.own(self.settings)  # what runs here
         self._records = SupervisorRecords(self.state)
 
     def up(self, services: Sequence[Service], report: Report) -> None:
@@ -55,11 +57,15 @@ class EmbeddedRuntime:
         Raises BatonError that names what is not ready and shows its last log lines; what runs then goes on running.
         """
         began = time.monotonic()
-        ordered = self._stack.start_order([service.name for service in services])
+        ordered = self._own.start_order([service.name for service in services])
         plan = RunPlan(tuple(service.name for service in ordered), self.settings)
         known = self._records.status()
-        if not (self._supervisor() and known.plan == plan):
-            doctor.require(self.state, ordered)
+        runs = self._supervisor() and known.plan == plan
+        if not runs:
+            doctor.require(self.state, ordered, self.settings)
+        if KAFKA in self.settings:
+            foreign_kafka.make_topics(self.settings, self._stack.delivery)
+        if not runs:
             self._replace_supervisor(plan)
         self._await_ready(plan, report, began)
 
@@ -73,6 +79,8 @@ class EmbeddedRuntime:
 
     def address(self, service: str) -> str:
         """Where a client on this machine finds a service."""
+        if service == kafka.NAME and KAFKA in self.settings:
+            return self.settings[KAFKA]
         return self._stack.service(service).address_at(HOST)
 
     def collect_logs(self, folder: Path) -> None:
@@ -110,7 +118,7 @@ class EmbeddedRuntime:
 
     def check(self) -> list[Check]:
         """What this machine must have."""
-        return doctor.check(self.state)
+        return doctor.check(self.state, self._own.services, self.settings)
 
     def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
         """The newest lines of a service's log, or of all."""

@@ -5,6 +5,7 @@ import pytest
 from apps import datasets
 from apps.common import topics
 from apps.common.errors import Unavailable
+from apps.common.kafka_access import KafkaAccess
 from apps.datasets.source import write_csv
 from loadtest.peer import Peer, running
 from loadtest.traffic import LiveLedger
@@ -26,7 +27,7 @@ with running(Peer.THROUGH, dict(os.environ), pathlib.Path(sys.argv[1])):
 def environment(kafka, tmp_path_factory):
     """What peer, sender and reader are told; the topics are there."""
     told = {"BATON_STACK": "bench-peer", "BATON_DATASET": "used_cars", "BATON_TEST_ROWS": "300", "BATON_KAFKA": kafka}
-    topics.wait_until_made(topic_settings(told["BATON_STACK"], services.load().delivery, kafka=kafka))
+    topics.wait_until_made(KafkaAccess(kafka), topic_settings(told["BATON_STACK"], services.load().delivery))
     return inherited() | told | {"BATON_WORK": str(tmp_path_factory.mktemp("slices")), "PYTHONPATH": str(ROOT)}
 
 

@@ -39,9 +39,9 @@ from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
 from tests.adapters.conftest import Broker, with_topics
-from tests.adapters.secure_broker import SecureBroker
 from tests.adapters.small_model import NAME, NAMES, request
 from tests.adapters.started_server import ANSWER_S, NOBODY, PARTITIONS, Asked, StartedServer, all_answers
+from tests.secure_broker import SecureBroker
 
 POISON = {
     "no-json": b"{broken",

@@ -7,6 +7,7 @@ import pytest
 from kafka import KafkaProducer
 
 from apps.common import topics
+from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
@@ -32,7 +33,7 @@ def start(kafka, mlflow, tmp_path_factory):
     small_model.save(spark, folder / "double", 2.0)
     spark.stop()
     version = small_model.publish(mlflow, folder / "double", OWN)
-    topics.wait_until_made(topic_settings(OWN.stack, services.load().delivery, kafka=kafka))
+    topics.wait_until_made(KafkaAccess(kafka), topic_settings(OWN.stack, services.load().delivery))
     common = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_STACK": OWN.stack}
     release = {"BATON_MODEL_VERSION": version}
     started = []

@@ -31,7 +31,10 @@ def pytest_ignore_collect(collection_path, config):
     mode = config.getoption("--mode")
     if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
         return True
-    if collection_path.name in ("test_5_two_stacks.py", "test_7_standby.py") and mode != Mode.EMBEDDED:
+    if (
+        collection_path.name in ("test_5_two_stacks.py", "test_7_standby.py", "test_8_secure_kafka.py")
+        and mode != Mode.EMBEDDED
+    ):
         return True
     if collection_path.name == "test_0_offline.py" and (mode != Mode.EMBEDDED or sys.platform != "linux"):
         return True

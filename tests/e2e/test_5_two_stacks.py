@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from apps.common import topics
+from apps.common.settings import kafka_access
 from apps.common.waiting import wait_until
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from loadtest.ledger import problems
@@ -28,7 +29,7 @@ def second(pipeline, tmp_path_factory):
     """A stack of another name on the platform of the first: its apps run by hand, its server has its version 1."""
     folder = tmp_path_factory.mktemp(SECOND)
     told = {**pipeline.environment, "BATON_STACK": SECOND, "BATON_STATE": str(folder)}
-    topics.wait_until_made(topic_settings(SECOND, services.load().delivery, kafka=told["BATON_KAFKA"]))
+    topics.wait_until_made(kafka_access(told), topic_settings(SECOND, services.load().delivery))
     apps = LocalApps(told, folder / "logs")
     other = Pipeline(RunningStack(told, EmbeddedOrchestrator(folder), apps))
     batch = other.drop_batch()

@@ -53,6 +53,25 @@ with demo.stack_of_its_own("demo", "used_cars", None):
 """
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ({}, None),
+        ({"BATON_KAFKA": "broker:9092"}, "demo-used-cars"),
+        ({"BATON_KAFKA": "broker:9092", "BATON_STACK": "mine"}, "mine"),
+    ],
+)
+def test_on_a_persons_kafka_a_demo_has_a_name_of_its_own(tmp_path, monkeypatch, told, name):
+    """The person's own stack, which has the name that all have, may be at work there."""
+    given = []
+    monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
+    monkeypatch.setattr(Stack, "runtime", SimpleNamespace(wipe=lambda: None, running=lambda: False))
+    monkeypatch.setattr(Stack, "up", lambda *_, **settings: given.append(settings.get("BATON_STACK")))
+
+    with demo_module.stack_of_its_own("demo", "used_cars", None, **told):
+        assert [name] == given
+
+
 @pytest.fixture
 def demo(tmp_path):
     """A demo in a process of its own, whose stack is a file ``up`` and, when it was ended, a file ``ended``."""

@@ -131,13 +131,25 @@ def test_set_becomes_the_apps_variables():
     assert {} == parse([])
 
 
+def test_a_file_is_meant_from_the_folder_that_the_person_is_in(tmp_path, monkeypatch):
+    """
+    The apps run in another folder, and are told the whole path.
+    """
+    (tmp_path / "ca.pem").touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert {"BATON_KAFKA_CA": f"{tmp_path}/ca.pem"} == parse(["kafka_ca=ca.pem"])
+
+
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
         ("tree=40", "--set must name a setting; got tree; did you mean trees"),
         ("BATON_TREES=40", "did you mean trees"),
         ("trees", "--set must be NAME=VALUE; got 'trees'"),
-        ("kafka=elsewhere:9092", "got kafka; it comes from the ports in stack/stack.yaml"),
+        ("hdfs=hdfs://elsewhere", "got hdfs; it comes from the ports in stack/stack.yaml"),
+        ("kafka=elsewhere", "BATON_KAFKA must be valid (String should match pattern"),
+        ("kafka_ca=/nowhere.pem", "BATON_KAFKA_CA must be valid (Path does not point to a file); got '/nowhere.pem'"),
         ("scratch=/tmp", "got scratch; it comes from the stack itself"),
         ("ready_file=/tmp/x", "got ready_file; it comes from the stack itself"),
         ("source=a.csv", "got source; it comes from --source"),
@@ -268,14 +280,14 @@ def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would(
     shell = {
         "BATON_TREES": "40",
         "BATON_HEAP": "1 g",
-        "BATON_KAFKA": "mine:9092",
+        "BATON_HDFS": "hdfs://mine",
         "BATON_STATE": "/state",
         **dict.fromkeys(OWN, "x"),
     }
 
     assert [
         "BATON_TREES, BATON_HEAP of the shell are not used; ./baton up --set trees=40 --set 'heap=1 g' sets them",
-        "BATON_KAFKA of the shell is not used; ./baton settings says what can be set, and what sets the rest",
+        "BATON_HDFS of the shell is not used; ./baton settings says what can be set, and what sets the rest",
     ] == unused(shell, [{"BATON_STATE": "/state"}])
     assert ["BATON_TREES of the shell is not used; ./baton up --set trees=40 sets it"] == unused(
         {"BATON_TREES": "40"}, []

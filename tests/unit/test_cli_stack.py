@@ -98,6 +98,47 @@ def test_another_dataset_or_name_on_the_same_data_is_refused_with_the_remedy(sta
     assert (0, KEPT) == (runtime.ups, stack.settings)
 
 
+KAFKA = {"BATON_KAFKA": "broker:9092", "BATON_KAFKA_PROTOCOL": "SSL"}
+
+
+def test_a_kafka_of_a_person_stays_with_the_data_whatever_else_is_said(stack):
+    """What waits there is owed an answer: another up does not leave it, and how it is reached may change."""
+    kept = KAFKA | {"BATON_KAFKA_USER": "cars"}
+    (stack.state / "settings.json").write_text(json.dumps(KEPT | kept))
+    stack.up(BATON_HEAP="1g", BATON_KAFKA_PROTOCOL="PLAINTEXT")
+
+    told = {"BATON_KAFKA_PROTOCOL": "PLAINTEXT", "BATON_HEAP": "1g", "BATON_DATASET": "boston_housing"}
+    assert kept | told == stack.settings
+
+
+@pytest.mark.parametrize(
+    ("kept", "given", "words"),
+    [
+        ({}, KAFKA, r"the Kafka of .* must stay the stack's own; got broker:9092; first run \./baton reset"),
+        (KAFKA, {"BATON_KAFKA": "other:9092"}, "the Kafka of .* must stay broker:9092; got other:9092"),
+        ({}, {"BATON_KAFKA_USER": "cars"}, "kafka must be given with kafka_user; got none; add --set kafka=HOST:PORT"),
+        (KAFKA, {"BATON_KAFKA_PROTOCOL": "SASL_SSL"}, "BATON_KAFKA_PASSWORD_FILE must be given with SASL_SSL"),
+        (KAFKA, {"BATON_KAFKA_CA": "/nowhere"}, "BATON_KAFKA_CA must be valid"),
+    ],
+)
+def test_a_kafka_that_cannot_be_meant_is_refused_before_anything_starts(stack, kept, given, words):
+    """Another than the data has, or one that is told by halves."""
+    (stack.state / "settings.json").write_text(json.dumps(KEPT | kept))
+
+    with pytest.raises(BatonError, match=words):
+        stack.up(**given)
+    assert 0 == stack.runtime.ups
+
+
+def test_in_a_cluster_the_chart_names_kafka(stack):
+    """The network policies have to know it too, so an option of ``up`` is refused with the chart's value."""
+    with pytest.raises(
+        BatonError, match=r"addresses\.kafka of charts/pipeline .*; got --set kafka, kafka_protocol; see"
+    ):
+        Stack(mode=Mode.CLUSTER).up(**KAFKA)
+    assert 0 == stack.runtime.ups
+
+
 def test_the_first_up_without_options_is_of_used_cars(stack, capsys):
     """Where nothing is kept the default dataset is taken, without a word."""
     (stack.state / "settings.json").unlink()

@@ -139,6 +139,18 @@ def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys)
     assert json.loads(json.dumps(known))["batches"]["landing"][0]["outcome"] == "crashed"
 
 
+def test_a_persons_kafka_that_does_not_answer_is_a_problem_with_what_says_why():
+    """No service of the stack stands for it, and no log of the stack tells of it."""
+    told = {"BATON_KAFKA": "127.0.0.1:1"}
+    pipeline = Made(served=lambda: None, environment=told, dataset="cars")  # asked for more it has none
+    stack = Made(pipeline=lambda: pipeline, settings=told, mode=Mode.EMBEDDED)
+    known = {"problems": []}
+    status._ask_services(stack, known, set())  # noqa: SLF001 - as asked of a stack that runs
+
+    kafka = [text for text in known["problems"] if text.startswith("kafka is not the stack's own and does not answer")]
+    assert [True] == ["./baton doctor says why" in text for text in kafka]
+
+
 SERVES = {"version": "3", "release": 5, "state": "serving"}
 
 

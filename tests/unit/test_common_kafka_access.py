@@ -4,7 +4,7 @@ import pytest
 
 from apps.common.errors import SettingsError
 from apps.common.kafka_access import KafkaAccess
-from apps.common.settings import Settings, load
+from apps.common.settings import Settings, kafka_access, load
 
 
 @pytest.fixture
@@ -60,6 +60,14 @@ def test_a_password_that_cannot_be_read_is_said_with_its_setting(secured, passwo
     for options in (secured.python, secured.librdkafka, secured.spark):
         with pytest.raises(SettingsError, match="BATON_KAFKA_PASSWORD_FILE must be a file that can be read"):
             options()
+
+
+def test_who_is_told_variables_takes_none_of_this_process(monkeypatch):
+    """What is not among them has its default, whatever the shell holds."""
+    monkeypatch.setenv("BATON_KAFKA_PROTOCOL", "SSL")
+    monkeypatch.setenv("BATON_KAFKA_USER", "somebody")
+
+    assert KafkaAccess("broker:9092") == kafka_access({"BATON_KAFKA": "broker:9092", "BATON_DATASET": "cars"})
 
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])

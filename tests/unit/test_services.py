@@ -84,6 +84,17 @@ def test_the_server_starts_with_kafka_and_either_hdfs_or_mlflow(ready, may):
     assert may is services.load().service("prediction-server").may_start(ready)
 
 
+def test_nothing_waits_for_a_kafka_that_somebody_else_runs():
+    """Without settings that name one it is the stack's own; with them neither it nor a need of it is left."""
+    own = services.own({"BATON_KAFKA": "elsewhere:9092"})
+    names = {one.name for one in services.load().services}
+
+    assert names == {one.name for one in services.own({"BATON_DATASET": "cars"}).services}
+    assert names - {"kafka"} == {one.name for one in own.services}
+    assert own.service("prediction-server").may_start({"mlflow"})
+    assert "kafka" not in own.closure(names - {"kafka"})
+
+
 def test_what_is_needed_instead_of_each_other_is_brought_up_all_the_same():
     """A stack with a server has HDFS and MLflow, and starts it after both; a need that is none is named."""
     stack = services.load()

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from apps.common import topics
+from apps.common.settings import kafka_access
 from loadtest.peer import Peer, running
 from stack import services
 from stack.cli.bench.bout import BATON, WARM_S, Bout, measure
@@ -24,8 +25,7 @@ def beside(
 ) -> Iterator[tuple[Mapping[str, str], str]]:
     """A peer on the platform of a stack, with a name and topics of its own: its environment, and what it says."""
     name = f"bench-{peer}"
-    kafka = pipeline.environment["BATON_KAFKA"]
-    topics.wait_until_made(topic_settings(name, services.load().delivery, kafka=kafka))
+    topics.wait_until_made(kafka_access(pipeline.environment), topic_settings(name, services.load().delivery))
     environment = {**pipeline.environment, "BATON_STACK": name}
     with running(peer, environment, folder, batches) as said:
         yield environment, said

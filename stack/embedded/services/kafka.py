@@ -62,9 +62,9 @@ def _properties(context: StackContext, data: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def topic_settings(stack: str, delivery: Delivery, **access: str) -> TopicSettings:
-    """What stack.yaml says of the topics of the stack with the name ``stack``; ``access`` as settings name it."""
-    told = {**vars(delivery), "stack": stack, **access}
+def topic_settings(stack: str, delivery: Delivery, **more: float) -> TopicSettings:
+    """What stack.yaml says of the topics of the stack with the name ``stack``, and ``more`` as settings name it."""
+    told = {**vars(delivery), "stack": stack, **more}
     return TopicSettings(**{name: told[name] for name in TopicSettings.model_fields if name in told})
 
 

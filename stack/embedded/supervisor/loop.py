@@ -60,8 +60,8 @@ class Supervisor:
         """The plan is read from ``state``."""
         self._records = SupervisorRecords(state)
         self._plan = self._records.plan()
-        stack = services.load()
-        environment = app_environment(stack, state, jars("spark-kafka"), told() | self._plan.settings)
+        stack = services.own(self._plan.settings)
+        environment = app_environment(services.load(), state, jars("spark-kafka"), told() | self._plan.settings)
         self._context = StackContext(state, stack, inherited(), environment["BATON_STACK"])
         planned = [service for service in stack.services if service.name in self._plan.services]
         self._specs = specs(planned, self._context, environment)

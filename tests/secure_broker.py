@@ -1,5 +1,6 @@
 """A broker that asks its clients for TLS and a password (SASL_SSL), with an authority of its own for certificates."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apps.common.kafka_access import KafkaAccess
+from apps.common.waiting import wait_until
+from stack.embedded import foreign_kafka
 from stack.environment import HOST
-from tests.adapters.conftest import Broker, free_port
+from tests.adapters.conftest import READY_S, Broker, free_port
 
 USER, PASSWORD = "cars", 'p"a\\ss=;word'
 
@@ -27,6 +30,7 @@ class SecureBroker(Broker):
     def __init__(self, folder):
         """Nothing runs yet."""
         super().__init__(folder)
+        self.alone = False  # whether the second listener is the only one
         self.secure = f"{HOST}:{free_port()}"
         self.ca, self.keystore, self.password_file = (folder / name for name in ("ca.pem", "server.pem", "password"))
         self.password_file.write_text(PASSWORD)
@@ -67,8 +71,30 @@ class SecureBroker(Broker):
             "listener.name.secure.ssl.keystore.type": "PEM",
             "listener.name.secure.ssl.keystore.location": "server.pem",
         }
-        (self.spec.folder / "server.pem").write_text(self.keystore.read_text())
+        if self.alone:
+            told |= {
+                name: ",".join(one for one in told[name].split(",") if not one.startswith("BROKER:"))
+                for name in ("listeners", "advertised.listeners", "listener.security.protocol.map")
+            }
+            told |= {
+                "inter.broker.listener.name": "SECURE",
+                "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+                "listener.name.secure.ssl.truststore.type": "PEM",
+                "listener.name.secure.ssl.truststore.location": "ca.pem",
+                "listener.name.secure.scram-sha-512.sasl.jaas.config": (
+                    "org.apache.kafka.common.security.scram.ScramLoginModule required username=nobody password=none;"
+                ),  # there is no other broker to show it to
+            }
+        for pem in (self.keystore, self.ca):
+            shutil.copy(pem, self.spec.folder)
         file.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+
+    def shut_others_out(self):
+        """Start it anew without the listener for its own: nobody gets in but with TLS and the password."""
+        self.kill()
+        self.alone = True
+        self.start()
+        wait_until(lambda: not foreign_kafka.refusal(self.settings), READY_S, "the broker must let its user in")
 
     def add_user(self):
         """Give the user its password, over the listener for its own."""

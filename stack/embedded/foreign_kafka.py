@@ -1,0 +1,64 @@
+"""
+A Kafka that somebody else runs: whether it lets us in, and the topics in it, before anything of the stack is started.
+
+Asked by librdkafka, which says why it was not let in; to the other two clients a wrong password is a broker away.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from apps.common import topics
+from apps.common.errors import SettingsError, Unavailable
+from apps.common.names import DEFAULT_STACK
+from apps.common.settings import kafka_access
+from stack.embedded.services.kafka import topic_settings
+from stack.preflight import Check
+from stack.services import KAFKA, Delivery
+
+NAME = "BATON_STACK"
+ANSWER_S = 5
+TOPICS_S = 30
+REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user and the password are what it wants"
+
+
+def check(settings: Mapping[str, str]) -> Check:
+    """Whether the Kafka that ``settings`` name lets us in; they name one."""
+    got = refusal(settings)
+    return Check(f"Kafka must answer at {settings[KAFKA]}", not got, got or "it does", REMEDY)
+
+
+def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
+    """
+    Make the stack's topics there, and set right those that are not as they must be.
+
+    Raises Unavailable when it does not let us in, DeadlineMissed, or SettingsError with all that cannot be set right.
+    """
+    if not (found := check(settings)).ok:
+        raise Unavailable(str(found))
+    wanted = topic_settings(settings.get(NAME, DEFAULT_STACK), delivery, deadline_s=TOPICS_S)
+    topics.wait_until_made(kafka_access(settings), wanted)
+
+
+def refusal(settings: Mapping[str, str]) -> str:
+    """Why the Kafka that ``settings`` name does not let us in, "" when it does."""
+    said: list[str] = []
+
+    def note(error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - so it is called; it tells no reason
+            said.append(error.str())
+
+    try:
+        told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": note, "log_level": 0}
+        client = AdminClient(told)
+        try:
+            client.list_topics(timeout=ANSWER_S)
+        finally:
+            client.poll(0)  # what was noted meanwhile
+    except SettingsError as error:
+        return str(error)
+    except KafkaException as error:
+        return said[0].partition(" (after ")[0] if said else str(error.args[0].str())
+    return ""
