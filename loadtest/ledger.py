@@ -26,6 +26,7 @@ class Verdict:
 
     sent: int
     acked: int
+    refused: int  # sent by nobody: the client or the broker would not have it
     unknown: int  # sent and not acknowledged: an answer may come or not, and neither is a fault
     answered: int
     missing: tuple[str, ...]
@@ -79,6 +80,7 @@ class Verdict:
         return {
             **self.to_json(),
             "unknown": self.unknown,
+            "refused": self.refused,
             "foreign": self.foreign,
             "second_opinions": self.second_opinions,
             "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
@@ -183,12 +185,13 @@ def check(
     return Verdict(
         sent=len(sends),
         acked=len(acked),
-        unknown=len(sends) - len(acked),
+        refused=(refused := sum(1 for send in sends if send.refused and not send.acknowledged)),
+        unknown=len(sends) - len(acked) - refused,
         answered=len(answered),
         missing=tuple(missing(acked, own)),
         rejected=sum(1 for answer in answered if answer.rejection is not None),
         repeats=len(own) - len(firsts),
-        wrong=tuple(checks.wrong(own)),
+        wrong=tuple(checks.wrong([answer for answer in own if answer.named])),
         foreign=len(answers) - len(own) - len(probes),
         compared=sum(1 for answer in own if checks.can_compare(answer)),
         second_opinions=dict(Counter(answer.model_version for answer in own if checks.has_second_opinion(answer))),
@@ -224,9 +227,9 @@ def problems(
         sentences.append("requests must be sent; got none; nothing is proven by an empty run")
     elif not verdict.acked:
         sentences.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
-    elif verdict.unknown > may_be_unknown * verdict.sent:
+    elif (unacknowledged := verdict.sent - verdict.acked) > may_be_unknown * verdict.sent:
         sentences.append(
-            f"all but {may_be_unknown:.1%} of the requests must be acknowledged; got {verdict.unknown} of "
+            f"all but {may_be_unknown:.1%} of the requests must be acknowledged; got {unacknowledged} of "
             f"{verdict.sent} that were not; see the sender's log"
         )
     if verdict.missing:

@@ -17,7 +17,7 @@ import structlog
 from kafka import KafkaProducer
 
 from apps.batch_dropper.encoding import Request
-from apps.batch_dropper.journal import Journal
+from apps.common.send_journal import SendWriter
 from apps.batch_dropper.replay import Replay
 from apps.common import registry
 from apps.common.errors import DeadlineMissed, Unavailable
@@ -464,7 +464,7 @@ def test_every_client_shows_the_broker_what_it_wants_to_see(secure_broker, serve
     told = {**inherited(), **secure_broker.settings, "BATON_DATASET": NAME}
     reader, journal = AnswerReader(told), tmp_path / "journal.jsonl"
     bodies = [Request(request("50"))]
-    replay = Replay(secure_broker.access, NAMES, "secured", bodies, Journal(journal), 100.0, 2.0, 0.0)
+    replay = Replay(secure_broker.access, NAMES, "secured", bodies, SendWriter(journal), 100.0, 2.0, 0.0)
     reader.start()
     try:
         replay.go()
