@@ -19,10 +19,10 @@ from pathlib import Path
 from confluent_kafka import KafkaException, Message
 
 from apps import datasets
-from apps.common.request_sender import connect
 from apps.common import starter
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE, UNDECLARED, Writer
+from apps.common.request_sender import connect
 from apps.common.settings import Settings, load
 from apps.common.waiting import wait_until
 from loadtest.reader import ROOT

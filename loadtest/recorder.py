@@ -68,10 +68,15 @@ def answer_in(message: Message, seen_at: float) -> Answer | None:
 
 
 def positioned(
-    access: KafkaAccess, group: str, topics: Sequence[str], *, from_beginning: bool = False, **options: object
+    access: KafkaAccess, group: str, topics: Sequence[str], *, from_beginning: bool = False, committed: bool = False
 ) -> Consumer:
-    """A consumer of every partition, from its end or its beginning; raises KafkaException."""
-    consumer = Consumer({**access.librdkafka(), **READING, "group.id": group, **options})
+    """
+    A consumer of every partition, from its end or its beginning; raises KafkaException.
+
+    Of transactions it sees all, or only what was ``committed``.
+    """
+    level = {"isolation.level": "read_committed"} if committed else {}
+    consumer = Consumer({**access.librdkafka(), **READING, **level, "group.id": group})
     places = [place for topic in topics for place in _places(consumer, topic)]
     for place in places:
         earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)

@@ -53,8 +53,8 @@ def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
 def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     """Send the test part as requests."""
     from apps.batch_dropper.encoding import encode  # noqa: PLC0415 - dropping needs no Kafka client
-    from apps.common.send_journal import SendWriter  # noqa: PLC0415
     from apps.batch_dropper.replay import Replay  # noqa: PLC0415
+    from apps.common.send_journal import SendWriter  # noqa: PLC0415
 
     stop = threading.Event()
     if settings.ends_with_stdin:

@@ -12,11 +12,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from apps.batch_dropper import __main__ as dropper
 from apps.batch_dropper.encoding import Request
-from apps.common.send_journal import SendWriter
 from apps.batch_dropper.replay import Replay
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
+from apps.common.send_journal import SendWriter
 from apps.common.waiting import pause, wait_until
 
 NAMES = StackNames("baton", "used_cars")

@@ -17,13 +17,13 @@ import structlog
 from kafka import KafkaProducer
 
 from apps.batch_dropper.encoding import Request
-from apps.common.send_journal import SendWriter
 from apps.batch_dropper.replay import Replay
 from apps.common import registry
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Writer, first_answers
+from apps.common.send_journal import SendWriter
 from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
