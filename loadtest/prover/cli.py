@@ -11,18 +11,19 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from apps.common.errors import BatonError, SettingsError
 from apps.common.kafka_access import SASL
+from apps.common.messages import Expected
 from loadtest.prover import findings, page
 from loadtest.prover.history import read
 from loadtest.prover.judge import EXIT_CODES, Outcome, ProofVerdict, judge
 from loadtest.prover.plan import EXPECTED, PAGE, PAYLOADS, PLAN, VERDICT, Plan
-from loadtest.prover.run import Proof
+from loadtest.prover.run import Proof, require_topics
 from loadtest.prover.sending import new_run
 
 WRONG_COMMAND_LINE, OWN_FAILURE = 64, 70
@@ -49,6 +50,9 @@ could not do its work. Ctrl-C ends the traffic; what was sent is judged. See
 docs/prove-your-own-rollout.md."""
 
 
+Expect = Callable[[list[str]], Iterable[Expected]]
+
+
 class _Refused(Exception):
     """A wrong command line: every problem of it."""
 
@@ -61,31 +65,44 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(
-    arguments: Sequence[str] | None = None, name: str = "baton-prove", environment: Mapping[str, str] | None = None
+    arguments: Sequence[str] | None = None,
+    name: str = "baton-prove",
+    environment: Mapping[str, str] | None = None,
+    *,
+    note: str = "",
+    expect: Expect | None = None,
 ) -> int:
     """
-    Do what ``arguments`` say; return the exit code. ``name`` is how a person calls it.
+    Do what ``arguments`` say; return the exit code. ``name`` is how a person calls it, ``note`` ends its help.
 
-    ``environment`` is what the command of --during gets, None for that of this process.
+    ``environment`` is what the command of --during gets, None for that of this process. ``expect`` is given the
+    versions that answered and says what they must answer.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given[:1] == ["check"]:
             return _check(given[1:], name)
-        return _prove(given, name, environment)
-    except _Refused as problems:
-        _tell(f"error: {problems}\nsee {name} --help")
-        return WRONG_COMMAND_LINE
-    except BatonError as error:
-        _tell(f"error: {error}")
-        return WRONG_COMMAND_LINE if isinstance(error, SettingsError) else OWN_FAILURE
+        return _prove(_parser(name, note).parse_args(given), environment, expect)
+    except SystemExit as ended:  # --help
+        return int(ended.code or 0)
     except KeyboardInterrupt:
         _tell("interrupted before anything was sent")
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the edge: a fault of the prover is no verdict
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the edge: no error may pass for a verdict
+        return _explained(error, name)
+
+
+def _explained(error: Exception, name: str) -> int:
+    """Say what is wrong; return the exit code that says whose fault it is."""
+    if isinstance(error, _Refused | SettingsError):
+        _tell(f"error: {error}\nsee {name} --help")
+        return WRONG_COMMAND_LINE
+    if isinstance(error, BatonError):
+        _tell(f"error: {error}")
+    else:
+        traceback.print_exception(error)
         _tell(f"error: this is a fault of the prover: {type(error).__name__}: {error}")
-        return OWN_FAILURE
+    return OWN_FAILURE
 
 
 def console() -> int:
@@ -108,32 +125,37 @@ def _check(given: Sequence[str], name: str) -> int:
         raise _Refused(f"FOLDER must be one that a proof wrote, with {PLAN}; got {folder}: {error}") from error
     changes = {key: value for key, value in _judging(options).items() if value is not None}
     if options.expected:
-        shutil.copy(options.expected, folder / EXPECTED)
+        shutil.copyfile(options.expected, folder / EXPECTED)
         recorded = read(folder)
     return _tell_verdict(judge(replace(recorded, plan=replace(recorded.plan, **changes))), folder, as_json=options.json)
 
 
-def _prove(given: Sequence[str], name: str, environment: Mapping[str, str] | None) -> int:
-    options = _parser(name).parse_args(given)
+def _prove(options: argparse.Namespace, environment: Mapping[str, str] | None, expect: Expect | None) -> int:
     plan = _plan(options)
     folder = (options.folder or Path("proofs") / time.strftime("%Y%m%d-%H%M%S")).absolute()
     if folder.exists() and any(folder.iterdir()):
         raise _Refused(f"--folder must be new or empty; got {folder}")
+    require_topics(plan)
     folder.mkdir(parents=True, exist_ok=True)
     plan.write(folder)
     for given_file, own in ((options.payloads, PAYLOADS), (options.expected, EXPECTED)):
         if given_file:
-            shutil.copy(given_file, folder / own)
+            shutil.copyfile(given_file, folder / own)
     with _Progress() as progress:
         Proof(plan, folder, progress.show, environment).run()
-    return _tell_verdict(judge(read(folder)), folder, as_json=options.json)
+    verdict = judge(read(folder))
+    if expect and not options.expected and verdict.ledger.versions:
+        _tell("computing what each version must answer")
+        (folder / EXPECTED).write_text("".join(f"{line.to_json()}\n" for line in expect(list(verdict.ledger.versions))))
+        verdict = judge(read(folder))
+    return _tell_verdict(verdict, folder, as_json=options.json)
 
 
-def _parser(name: str) -> _Parser:
+def _parser(name: str, note: str) -> _Parser:
     parser = _Parser(
         prog=name,
         description=HELP,
-        epilog=EXAMPLES.format(name=name),
+        epilog=EXAMPLES.format(name=name) + (f"\n\n{note}" if note else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

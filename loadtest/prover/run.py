@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from confluent_kafka import KafkaException, Producer
+
 from apps.common.errors import Unavailable
-from apps.common.request_sender import connect, require_topics
 from apps.common.waiting import pause
 from loadtest.ledger import SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
 from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
+from loadtest.recorder import ANSWER_S
 
 ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
 START_S = 30
@@ -29,7 +31,26 @@ STOP_S = 60  # a broker that restarts may hold the last acknowledgements back th
 LINGER_S = 2  # of quiet, when nothing is owed any more: a late repeat is seen
 LOOK_S = 0.2
 
+NAMED = 10  # topics that an error lists
+QUIET_CLIENT = {"log_level": 2}  # what it would say of a broker that is not there, the error says once
+
 Say = Callable[[str], None]
+
+
+def require_topics(plan: Plan) -> None:
+    """Raise Unavailable when Kafka does not answer within ANSWER_S seconds, or lacks one of the plan's topics."""
+    try:
+        there = Producer({**plan.access.librdkafka(), **QUIET_CLIENT}).list_topics(timeout=ANSWER_S).topics
+    except KafkaException as error:
+        remedy = "is it up, is --bootstrap right, and does it want --protocol?"
+        raise Unavailable(f"Kafka must answer at {plan.bootstrap}; got {error.args[0].str()}; {remedy}") from error
+    some = ", ".join(sorted(name for name in there if not name.startswith("__"))[:NAMED]) or "none"
+    missing = [topic for topic in (plan.requests, plan.answers) if topic not in there]
+    if missing:
+        wanted = " and ".join(missing)
+        raise Unavailable(
+            f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
+        )
 
 
 class Tally:
