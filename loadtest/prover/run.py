@@ -116,10 +116,6 @@ class Proof:
         What goes wrong later, and a KeyboardInterrupt, ends the traffic and becomes an event: the judge says what is
         proven all the same. A second KeyboardInterrupt ends the quiet phase too.
         """
-        plan = self.plan
-        require_topics(
-            connect(plan.access, 0), plan.access, (plan.requests, plan.answers), "see --bootstrap, --requests"
-        )
         try:
             with self._process("recording") as reader:
                 self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
