@@ -8,12 +8,18 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 
+import psutil
+import pytest
 from kafka import KafkaAdminClient
 
+from apps.common.waiting import wait_until
 from loadtest.prover import cli
 from loadtest.prover.history import read
-from loadtest.prover.plan import VERDICT
+from loadtest.prover.judge import judge
+from loadtest.prover.plan import EVENTS, SENDS, VERDICT
 from stack.environment import ROOT, inherited
+from tests.adapters.conftest import with_topics
+from tests.adapters.secure_broker import PASSWORD, SecureBroker
 
 EXAMPLES = ROOT / "docs" / "examples"
 PARTITIONS = 3
@@ -22,10 +28,10 @@ PARTITIONS = 3
 class Rollout:
     """A server of docs/examples with topics of its own, and the command that kills and restarts it."""
 
-    def __init__(self, kafka, name, folder):
-        """The topics are made, and nothing runs yet."""
+    def __init__(self, kafka, name, folder, run=""):
+        """The topics are made, and nothing runs yet; ``run`` tells those of one test from those of another."""
         self.folder = folder
-        self.topics = f"{name}.asked", f"{name}.answered"
+        self.topics = f"{name}{run}.asked", f"{name}{run}.answered"
         admin = KafkaAdminClient(bootstrap_servers=kafka)
         admin.create_topics({one: {"num_partitions": PARTITIONS, "replication_factor": 1} for one in self.topics})
         admin.close()
@@ -83,3 +89,99 @@ def test_a_server_that_commits_what_it_has_answered_passes(kafka, tmp_path):
     assert verdict["ledger"]["acked"] > 900
     assert "lost" not in seen(verdict)
     assert read(tmp_path / "proof").complete
+
+
+@pytest.fixture
+def topics(kafka, request):
+    """Two topics that nobody serves."""
+    names = [f"{request.node.name[:40]}.{end}" for end in ("asked", "answered")]
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1} for name in names})
+    admin.close()
+    return ["--bootstrap", kafka, "--requests", names[0], "--answers", names[1]]
+
+
+@contextmanager
+def started(folder, *arguments):
+    """The prover as a process of its own, once it sends."""
+    command = [sys.executable, "-m", "loadtest.prover", *arguments, "--folder", str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, env=inherited(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        sends = folder / SENDS
+        wait_until(lambda: sends.exists() and sends.read_bytes().count(b"\n") > 50, 30, "nothing is sent")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_ctrl_c_ends_the_traffic_and_judges_what_was_sent(kafka, tmp_path):
+    """A verdict all the same: what was asked until then was answered."""
+    with (
+        Rollout(kafka, "keeps", tmp_path, "-interrupted").running() as rollout,
+        started(tmp_path / "proof", *rollout.asked, "--seconds", "600", "--allow", "repeats") as prover,
+    ):
+        wait_until(lambda: (tmp_path / "proof" / SENDS).read_bytes().count(b"\n") > 150, 30, "too few are sent")
+        prover.send_signal(signal.SIGINT)
+        out, err = prover.communicate(timeout=60)
+
+    assert (0, True) == (prover.returncode, out.startswith(b"PASSED: 0 of ")), out + err
+
+
+def test_ctrl_c_in_the_middle_of_the_command_is_unknown(topics, tmp_path):
+    """The command is ended with what it started, and nobody knows what it would have shown."""
+    command = "touch begun; sleep 600 & wait"
+    with started(
+        tmp_path / "proof", *topics, "--before", "1", "--quiet", "1", "--allow", "lost", "--during", command
+    ) as prover:
+        events = tmp_path / "proof" / EVENTS
+        wait_until(lambda: "touch begun" in events.read_text(), 30, "the command does not run")
+        prover.send_signal(signal.SIGINT)
+        prover.communicate(timeout=60)
+
+    interrupted = {one.kind for one in read(tmp_path / "proof").events}
+    assert {"interrupted", "command-ended", "ended"} <= interrupted
+    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "600"]]
+
+
+def test_the_journals_survive_a_prover_that_is_killed(topics, tmp_path):
+    """Kill -9: its processes end with it, and what they knew is judged: unknown, with what was sent."""
+    with started(tmp_path / "proof", *topics, "--seconds", "600", "--rate", "200") as prover:
+        children = psutil.Process(prover.pid).children()
+        prover.kill()
+        wait_until(lambda: not [one for one in children if one.is_running()], 60, lambda: str(children))
+
+    recorded = read(tmp_path / "proof")
+    assert len(children) == 2
+    assert len(recorded.sends) == len(recorded.owed()) > 50
+    assert {send.request_id for send in recorded.sends if send.acknowledged} == {r.key for r in recorded.requests}
+    assert not recorded.complete
+    invariants = {one.number: one.outcome for one in judge(recorded).invariants}
+    assert ("unknown", "unknown") == (invariants[1], invariants[8])
+
+
+def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_path, capsys):
+    """And none is made."""
+    asked = ["--bootstrap", kafka, "--requests", "never-made", "--answers", "baton.predictions"]
+
+    assert cli.OWN_FAILURE == cli.main([*asked, "--folder", str(tmp_path / "proof")])
+    told = capsys.readouterr().err
+    assert f"Kafka at {kafka} must have the topic never-made; got " in told
+    assert "baton.prediction-requests" in told
+    assert not (tmp_path / "proof").exists()
+
+
+def test_a_broker_that_asks_for_tls_and_a_password_gets_them(tmp_path, capsys):
+    """Requests are sent and acknowledged; the password is in no file of the proof."""
+    with with_topics(SecureBroker(tmp_path)) as broker:
+        broker.add_user()
+        access = broker.access
+        asked = ["--bootstrap", broker.secure, "--requests", "baton.outcomes", "--answers", "baton.predictions"]
+        login = ["--protocol", "SASL_SSL", "--ca", str(access.ca), "--user", access.user]
+        proof = tmp_path / "proof"
+        rest = ["--password-file", str(access.password_file), "--seconds", "2", "--quiet", "1", "--folder", str(proof)]
+        assert 1 == cli.main([*asked, *login, *rest])  # nobody answers
+
+    told = json.loads((proof / VERDICT).read_text())
+    assert told["ledger"]["acked"] > 90
+    assert PASSWORD not in "".join(file.read_text() for file in proof.iterdir())
