@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer
 
-from apps.common.errors import Unavailable
-from apps.common.waiting import pause
+from apps.common.errors import DeadlineMissed, Unavailable
+from apps.common.waiting import pause, wait_until
 from loadtest.ledger import SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
@@ -31,6 +31,7 @@ STOP_S = 60  # a broker that restarts may hold the last acknowledgements back th
 LINGER_S = 2  # of quiet, when nothing is owed any more: a late repeat is seen
 LOOK_S = 0.2
 
+NEW_S = 3  # after so long every broker knows a topic that was just made
 NAMED = 10  # topics that an error lists
 QUIET_CLIENT = {"log_level": 2}  # what it would say of a broker that is not there, the error says once
 
@@ -39,17 +40,23 @@ Say = Callable[[str], None]
 
 def require_topics(plan: Plan) -> None:
     """Raise Unavailable when Kafka does not answer within ANSWER_S seconds, or lacks one of the plan's topics."""
+    client = Producer({**plan.access.librdkafka(), **QUIET_CLIENT})
+    there: set[str] = set()
+
+    def missing() -> list[str]:
+        there.update(client.list_topics(timeout=ANSWER_S).topics)  # of all: to ask for one may make it
+        return [topic for topic in (plan.requests, plan.answers) if topic not in there]
+
     try:
-        there = Producer({**plan.access.librdkafka(), **QUIET_CLIENT}).list_topics(timeout=ANSWER_S).topics
+        with suppress(DeadlineMissed):
+            wait_until(lambda: not missing(), NEW_S, "")
     except KafkaException as error:
         remedy = "is it up, is --bootstrap right, and does it want --protocol?"
         raise Unavailable(f"Kafka must answer at {plan.bootstrap}; got {error.args[0].str()}; {remedy}") from error
-    some = ", ".join(sorted(name for name in there if not name.startswith("__"))[:NAMED]) or "none"
-    missing = [topic for topic in (plan.requests, plan.answers) if topic not in there]
-    if missing:
-        wanted = " and ".join(missing)
+    if lacking := [topic for topic in (plan.requests, plan.answers) if topic not in there]:
+        some = ", ".join(sorted(name for name in there if not name.startswith("__"))[:NAMED]) or "none"
         raise Unavailable(
-            f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
+            f"Kafka at {plan.bootstrap} must have the topic {' and '.join(lacking)}; got {some}; make it, or name another"
         )
 
 
