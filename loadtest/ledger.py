@@ -97,24 +97,36 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-class SendJournal:
-    """The sender's journal, read while it is written."""
+class LineReader:
+    """The whole lines of a file that is being written; the file need not be there yet."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet; the file need not be there."""
-        self.path = path
+        """Nothing is read yet."""
+        self._path = path
         self._read = 0  # bytes
 
-    def new(self) -> list[Send]:
-        """What was written since the last time; a last line that is still being written is left for the next time."""
+    def new(self) -> list[bytes]:
+        """Those since the last time; a last line that is still being written is left for the next time."""
         try:
-            with self.path.open("rb") as file:
+            with self._path.open("rb") as file:
                 file.seek(self._read)
                 whole, end, _ = file.read().rpartition(b"\n")
         except FileNotFoundError:
             return []
         self._read += len(whole + end)
-        return [Send.from_json(line) for line in whole.decode().splitlines()]
+        return whole.splitlines()
+
+
+class SendJournal:
+    """The sender's journal, read while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet; the file need not be there."""
+        self._lines = LineReader(path)
+
+    def new(self) -> list[Send]:
+        """What was written since the last time."""
+        return [Send.from_json(line) for line in self._lines.new()]
 
 
 class Unanswered:

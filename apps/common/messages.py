@@ -67,7 +67,7 @@ class Send:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> "Send":
+    def from_json(cls, line: str | bytes) -> "Send":
         """Read a line; what it leaves out is not known."""
         raw: dict[str, Any] = json.loads(line)
         known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__}

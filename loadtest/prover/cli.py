@@ -21,7 +21,7 @@ from apps.common.kafka_access import SASL
 from apps.common.messages import Expected
 from loadtest.prover import findings, page
 from loadtest.prover.history import read
-from loadtest.prover.judge import EXIT_CODES, Outcome, ProofVerdict, judge
+from loadtest.prover.judge import EXIT_CODES, Judgement, ProofVerdict, judge
 from loadtest.prover.plan import EXPECTED, PAGE, PAYLOADS, PLAN, VERDICT, Plan
 from loadtest.prover.run import Proof, require_topics
 from loadtest.prover.sending import new_run
@@ -189,6 +189,11 @@ def _parser(name: str, note: str) -> _Parser:
     return parser
 
 
+def option_names() -> set[str]:
+    """Every option of a proof, as it is typed."""
+    return {name for action in _parser("", "")._actions for name in action.option_strings}  # noqa: SLF001 - nothing else tells
+
+
 def _add_judging(parser: _Parser) -> None:
     """What may change when it is judged again."""
     group = parser.add_argument_group("what is forbidden")
@@ -293,7 +298,7 @@ def _tell_verdict(verdict: ProofVerdict, folder: Path, *, as_json: bool) -> int:
     else:
         print("\n".join(page.lines(verdict)))
         print(f"\n{folder}/{PAGE}")
-    return EXIT_CODES[Outcome(verdict.outcome)]
+    return EXIT_CODES[Judgement(verdict.outcome)]
 
 
 def _tell(text: str) -> None:

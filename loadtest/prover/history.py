@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common.messages import UNNAMED, Answer, Expected, Position, Send
-from loadtest.ledger import SendJournal
+from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, REQUESTS, SENDS, Plan
 
 SENDING, COMMAND, COMMAND_ENDED, SENT, QUIET, ENDED = "sending", "command", "command-ended", "sent", "quiet", "ended"
@@ -41,7 +41,7 @@ class ProofEvent:
 
 
 @dataclass(frozen=True)
-class History:
+class ProofHistory:
     """What was recorded; ``answers`` in the order in which they were read, those without our headers as records."""
 
     plan: Plan
@@ -125,10 +125,10 @@ def _answer(record: TopicRecord, places: Sequence[Position], times: dict[str, in
     return Answer(record.key, *place, UNNAMED, 0, None, None, record.seen_at, partition=record.partition)
 
 
-def read(folder: Path) -> History:
+def read(folder: Path) -> ProofHistory:
     """The history in a folder; a last line that was being written when its process was killed does not count."""
     lines = list(_lines(folder / ANSWERS))
-    return History(
+    return ProofHistory(
         plan=Plan.read(folder),
         sends=SendJournal(folder / SENDS).new(),
         requests=[TopicRecord(**line) for line in _lines(folder / REQUESTS)],
@@ -146,8 +146,4 @@ def _kept(line: dict[str, Any]) -> Answer | TopicRecord:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
-    except FileNotFoundError:
-        return
-    yield from map(json.loads, whole.splitlines())
+    yield from map(json.loads, LineReader(path).new())

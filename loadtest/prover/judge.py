@@ -14,7 +14,7 @@ from apps.common.messages import Answer, Send, first_answers
 from loadtest.ledger import Verdict, check
 from loadtest.prover import findings, history
 from loadtest.prover.findings import Finding, finding
-from loadtest.prover.history import History
+from loadtest.prover.history import ProofHistory
 from loadtest.prover.plan import Plan
 from loadtest.timing import Latency, lateness, silences
 
@@ -22,7 +22,7 @@ OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
 
 
-class Outcome(StrEnum):
+class Judgement(StrEnum):
     """Of a proof, or of one invariant; one that was not asked for has none."""
 
     PASSED = "passed"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     NOT_ASKED = "not asked"
 
 
-EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.UNKNOWN: 2}
+EXIT_CODES = {Judgement.PASSED: 0, Judgement.FAILED: 1, Judgement.UNKNOWN: 2}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Invariant:
 
     number: int
     name: str
-    outcome: Outcome
+    outcome: Judgement
     evaluated: int
     reasons: Sequence[str] = ()
 
@@ -56,10 +56,10 @@ class ProofVerdict:
     sent_per_s: float
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Judgement:
         """Failed beats unknown beats passed."""
         outcomes = {invariant.outcome for invariant in self.invariants}
-        return next((one for one in (Outcome.FAILED, Outcome.UNKNOWN) if one in outcomes), Outcome.PASSED)
+        return next((one for one in (Judgement.FAILED, Judgement.UNKNOWN) if one in outcomes), Judgement.PASSED)
 
     @property
     def sentence(self) -> str:
@@ -84,7 +84,7 @@ class ProofVerdict:
 class _Case:
     """A history with what the ledger makes of it."""
 
-    def __init__(self, recorded: History) -> None:
+    def __init__(self, recorded: ProofHistory) -> None:
         self.recorded, self.plan = recorded, recorded.plan
         self.sends = recorded.owed()
         self.answers = recorded.named_answers()
@@ -98,7 +98,7 @@ class _Case:
         return finding(kind, cases, self.plan.allow)
 
 
-def judge(recorded: History) -> ProofVerdict:
+def judge(recorded: ProofHistory) -> ProofVerdict:
     """Judge what was recorded."""
     case = _Case(recorded)
     parts = [rule(case) for rule in RULES]
@@ -122,12 +122,12 @@ def _judged(number: int, name: str, evaluated: int, *seen: Finding, complete: bo
     reasons = [f"{one.total:,} {one.meaning}" for one in seen if one.total and one.forbidden]
     if not evaluated:
         reasons.append("it was never evaluated, which proves nothing")
-    bad = Outcome.FAILED if complete else Outcome.UNKNOWN
-    return Invariant(number, name, bad if reasons else Outcome.PASSED, evaluated, reasons), seen
+    bad = Judgement.FAILED if complete else Judgement.UNKNOWN
+    return Invariant(number, name, bad if reasons else Judgement.PASSED, evaluated, reasons), seen
 
 
 def _not_asked(number: int, name: str, how: str) -> _Judged:
-    return Invariant(number, name, Outcome.NOT_ASKED, 0, [how]), ()
+    return Invariant(number, name, Judgement.NOT_ASKED, 0, [how]), ()
 
 
 def _answered(case: _Case) -> _Judged:
@@ -138,7 +138,7 @@ def _answered(case: _Case) -> _Judged:
     return _judged(1, name, case.ledger.acked, lost, complete=case.recorded.complete)
 
 
-def _unanswered(recorded: History, send: Send) -> str:
+def _unanswered(recorded: ProofHistory, send: Send) -> str:
     place = f"partition {send.partition}, offset {send.offset}"
     gone = bool(recorded.requests) and not recorded.stands(send.request_id)
     where = (
@@ -236,9 +236,9 @@ def _quiet(case: _Case) -> _Judged:
     recorded, owed = case.recorded, len(case.ledger.missing)
     if not recorded.complete:
         why = "the quiet phase was not reached, or was cut short"
-        return Invariant(8, name, Outcome.UNKNOWN, 0, [why]), ()
+        return Invariant(8, name, Judgement.UNKNOWN, 0, [why]), ()
     reasons = [f"{owed:,} are owed after {case.plan.quiet_s:g} s"] if owed else []
-    return Invariant(8, name, Outcome.FAILED if owed else Outcome.PASSED, 1, reasons), ()
+    return Invariant(8, name, Judgement.FAILED if owed else Judgement.PASSED, 1, reasons), ()
 
 
 def _bounds(case: _Case) -> _Judged:
@@ -269,7 +269,7 @@ def _not_vacuous(case: _Case) -> _Judged:
     name = "the run could have shown a fault"
     cut_short = list(_cut_short(case.recorded))
     reasons = [*_vacuous(case.plan, case.ledger), *_command_faults(case.recorded)]
-    outcome = Outcome.FAILED if reasons else Outcome.UNKNOWN if cut_short else Outcome.PASSED
+    outcome = Judgement.FAILED if reasons else Judgement.UNKNOWN if cut_short else Judgement.PASSED
     return Invariant(10, name, outcome, case.ledger.sent, [*reasons, *cut_short]), ()
 
 
@@ -287,7 +287,7 @@ def _vacuous(plan: Plan, ledger: Verdict) -> Iterator[str]:
         yield f"answers must name at least {plan.min_versions} versions; got {got}; the hand-over did not happen"
 
 
-def _command_faults(recorded: History) -> Iterator[str]:
+def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     """Why the command in the middle counts for nothing: it did not begin, did not end well, or no traffic framed it."""
     if not recorded.plan.command or recorded.at(history.INTERRUPTED) is not None or not recorded.events:
         return
@@ -305,7 +305,7 @@ def _command_faults(recorded: History) -> Iterator[str]:
         yield "requests must be sent before the command, while it runs and after it; they were not"
 
 
-def _cut_short(recorded: History) -> Iterator[str]:
+def _cut_short(recorded: ProofHistory) -> Iterator[str]:
     for event in recorded.events:
         if event.kind == history.BROKEN:
             yield f"the prover's own process ended: {event.note}"

@@ -5,12 +5,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.prover import history, owed_chart
-from loadtest.prover.history import History
-from loadtest.prover.judge import Outcome, ProofVerdict
+from loadtest.prover.history import ProofHistory
+from loadtest.prover.judge import Judgement, ProofVerdict
 from loadtest.prover.owed_chart import Mark
 from loadtest.timing import Latency
 
-MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.UNKNOWN: "?", Outcome.NOT_ASKED: "·"}
+MARKS = {Judgement.PASSED: "✓", Judgement.FAILED: "✗", Judgement.UNKNOWN: "?", Judgement.NOT_ASKED: "·"}
 SHOWN = 5  # of the worst, on the terminal; the page and the JSON have all that were kept
 
 
@@ -42,7 +42,7 @@ def _spread(of: Latency) -> str:
     return f"p50 {of.p50_ms:,.1f} ms, p99 {of.p99_ms:,.1f} ms, worst {of.worst_ms:,.1f} ms"
 
 
-def write(verdict: ProofVerdict, recorded: History, out: Path) -> None:
+def write(verdict: ProofVerdict, recorded: ProofHistory, out: Path) -> None:
     """Write the page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -66,11 +66,11 @@ def write(verdict: ProofVerdict, recorded: History, out: Path) -> None:
     )
 
 
-def _ended(verdict: ProofVerdict, recorded: History) -> float:
+def _ended(verdict: ProofVerdict, recorded: ProofHistory) -> float:
     return max([verdict.ledger.ended, *(event.at for event in recorded.events)])
 
 
-def marks(verdict: ProofVerdict, recorded: History) -> list[Mark]:
+def marks(verdict: ProofVerdict, recorded: ProofHistory) -> list[Mark]:
     """What is marked in the picture: the command, the hand-overs, the quiet phase."""
     end = _ended(verdict, recorded)
     found = [Mark(one.at, one.at, f"release {one.release}", "handover") for one in verdict.ledger.handovers]

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException, Producer
 
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.waiting import pause, wait_until
-from loadtest.ledger import SendJournal
+from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
 from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
@@ -55,8 +55,9 @@ def require_topics(plan: Plan) -> None:
         raise Unavailable(f"Kafka must answer at {plan.bootstrap}; got {error.args[0].str()}; {remedy}") from error
     if lacking := [topic for topic in (plan.requests, plan.answers) if topic not in there]:
         some = ", ".join(sorted(name for name in there if not name.startswith("__"))[:NAMED]) or "none"
+        wanted = " and ".join(lacking)
         raise Unavailable(
-            f"Kafka at {plan.bootstrap} must have the topic {' and '.join(lacking)}; got {some}; make it, or name another"
+            f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
         )
 
 
@@ -82,26 +83,6 @@ class Tally:
         """The figures."""
         owed = len(self._acked - self._answered)
         return f"{len(self._acked):,} acknowledged, {len(self._acked) - owed:,} answered, {owed:,} owed"
-
-
-class LineReader:
-    """The whole lines of a file that is being written."""
-
-    def __init__(self, path: Path) -> None:
-        """The file need not be there yet."""
-        self._path = path
-        self._read = 0  # bytes
-
-    def new(self) -> list[bytes]:
-        """Those since the last time."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._read)
-                whole, end, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return []
-        self._read += len(whole + end)
-        return whole.splitlines()
 
 
 class Proof:

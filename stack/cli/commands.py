@@ -285,11 +285,11 @@ def traffic(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
-def prove(ctx: typer.Context, mode: ModeOption = Mode.EMBEDDED) -> None:
+def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
     """Prove that a restart loses nothing, ours or yours."""
     from stack.cli import prove
 
-    sys.exit(prove.run(ctx.args, mode, ctx.obj))
+    sys.exit(prove.run([*ctx.args, *(["--json"] if as_json else [])], Stack(mode=mode), ctx.obj))
 
 
 @app.command("logs", rich_help_panel=WORK)

@@ -21,7 +21,7 @@ from apps.datasets.source import read_csv
 from loadtest.prover import cli
 from stack.cli.console import err
 from stack.cli.pipeline import Pipeline
-from stack.cli.stack import Mode, Stack
+from stack.cli.stack import Stack
 
 NAME = "./baton prove"
 NOTE = """\
@@ -37,12 +37,12 @@ ACCESS = {
 }
 
 
-def run(given: Sequence[str], mode: Mode, environment: Mapping[str, str] | None) -> int:
-    """Prove what ``given`` names, or the running stack; return the prover's exit code."""
+def run(given: Sequence[str], stack: Stack, environment: Mapping[str, str] | None) -> int:
+    """Prove what ``given`` names, or ``stack``, which must run; return the prover's exit code."""
     if any(word.partition("=")[0] in OWN for word in given):
         return cli.main(given, NAME, environment, note=NOTE)
     try:
-        pipeline = Stack(mode=mode).pipeline()
+        pipeline = stack.pipeline()
         with _payloads(pipeline) as file:
             asked = [*_asked(pipeline), "--payloads", str(file), *given]
             return cli.main(asked, NAME, environment, expect=pipeline.expected)

@@ -26,7 +26,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 PARTITIONS = 3
 
 
-class Rollout:
+class ExampleServer:
     """A server of docs/examples with topics of its own, and the command that kills and restarts it."""
 
     def __init__(self, kafka, name, folder, run=""):
@@ -102,7 +102,7 @@ def seen(verdict):
 
 def test_a_server_that_commits_before_it_answers_is_caught(kafka, prover, tmp_path, request):
     """Killed with requests in its hands, it loses them: the verdict is failed, and judged again it is the same."""
-    with Rollout(kafka, "loses", tmp_path, run_of(request)).running() as rollout:
+    with ExampleServer(kafka, "loses", tmp_path, run_of(request)).running() as rollout:
         code, verdict = rollout.prove(prover)
 
     assert (1, "failed", {1, 8}) == (code, verdict["verdict"], failed(verdict))
@@ -112,7 +112,7 @@ def test_a_server_that_commits_before_it_answers_is_caught(kafka, prover, tmp_pa
 
 def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_path, request):
     """The same kills: nothing is lost; that some was answered twice is seen, and forbidden unless it is allowed."""
-    with Rollout(kafka, "keeps", tmp_path, run_of(request)).running() as rollout:
+    with ExampleServer(kafka, "keeps", tmp_path, run_of(request)).running() as rollout:
         code, verdict = rollout.prove(prover)
 
     assert (0, "passed", set()) == (code, verdict["verdict"], failed(verdict)), verdict
@@ -149,7 +149,7 @@ def started(folder, *arguments):
 def test_ctrl_c_ends_the_traffic_and_judges_what_was_sent(kafka, tmp_path):
     """A verdict all the same: what was asked until then was answered."""
     with (
-        Rollout(kafka, "keeps", tmp_path, "-interrupted").running() as rollout,
+        ExampleServer(kafka, "keeps", tmp_path, "-interrupted").running() as rollout,
         started(tmp_path / "proof", *rollout.asked, "--seconds", "600", "--allow", "repeats") as prover,
     ):
         wait_until(lambda: (tmp_path / "proof" / SENDS).read_bytes().count(b"\n") > 150, 30, "too few are sent")

@@ -10,8 +10,8 @@ from loadtest.prover.history import (
     QUIET,
     SENDING,
     SENT,
-    History,
     ProofEvent,
+    ProofHistory,
     TopicRecord,
 )
 from loadtest.prover.plan import Plan
@@ -64,7 +64,7 @@ def expected():
 
 def proof(answer=echoed, **plan):
     """Right in every way; ``plan`` is what the plan has beside the usual."""
-    return History(
+    return ProofHistory(
         replace(PLAN, **plan),
         sends=[sent(number) for number in range(COUNT)],
         requests=[TopicRecord(PLAN.request_id(n), n % 2, n // 2, BEGAN + n / 100 + 0.002) for n in range(COUNT)],

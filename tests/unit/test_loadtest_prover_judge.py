@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from loadtest.prover.findings import WORST
 from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
-from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Outcome, judge
+from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
 from tests.unit.proof_histories import BEGAN, COUNT, EVENTS, PLAN, echoed, expected, named, proof, sent, without
 
-PASSED, FAILED, UNKNOWN, NOT_ASKED = Outcome.PASSED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ASKED
+PASSED, FAILED, UNKNOWN, NOT_ASKED = Judgement.PASSED, Judgement.FAILED, Judgement.UNKNOWN, Judgement.NOT_ASKED
 picks = st.integers(0, COUNT - 1)
 briefly = settings(max_examples=10, deadline=None)
 
