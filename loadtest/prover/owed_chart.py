@@ -13,7 +13,7 @@ from itertools import accumulate
 from loadtest.timing import RequestWait
 
 COLUMNS = 600
-WIDTH, LEFT, RIGHT = 1000, 92, 8
+WIDTH, LEFT, RIGHT = 1000, 92, 18
 ROW, GAP, TOP, BOTTOM = 56, 12, 26, 22
 MOST = 12  # partitions that are drawn: those that owed most
 TICKS = 6

@@ -18,9 +18,10 @@ def lines(verdict: ProofVerdict) -> list[str]:
     """The verdict on the terminal."""
     text = [f"{verdict.outcome.upper()}: {verdict.sentence}", ""]
     for one in verdict.invariants:
-        evaluated = f"{one.evaluated:,}" if one.evaluated else ""
-        text.append(f"{MARKS[one.outcome]} {one.number:2} {one.name:<48} {one.outcome:<9} {evaluated:>9}".rstrip())
-        text += [f"     {reason}" for reason in one.reasons]
+        asked = one.outcome is not Judgement.NOT_ASKED
+        told = f"{one.evaluated:>9,}" if asked else f"  {'; '.join(one.reasons)}"
+        text.append(f"{MARKS[one.outcome]} {one.number:2} {one.name:<56} {one.outcome:<9}{told}")
+        text += [f"     {reason}" for reason in one.reasons if asked]
     text += [
         "",
         f"latency   {_spread(verdict.ledger.latency)}",
