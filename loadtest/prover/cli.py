@@ -316,7 +316,7 @@ class _Progress:
         """Tell how far it is."""
         phase, now = text.partition(":")[0], time.monotonic()
         if self._terminal:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
         elif phase != self._phase or now - self._at >= LINE_S:
             _tell(text)
             self._at = now

@@ -65,6 +65,11 @@ class ProofHistory:
         kinds = {event.kind for event in self.events}
         return ENDED in kinds and BROKEN not in kinds
 
+    @property
+    def ran_its_time(self) -> bool:
+        """Whether it ended by itself: of what it has not seen then, it would never have seen any."""
+        return self.complete and self.at(INTERRUPTED) is None
+
     def at(self, kind: str) -> float | None:
         """When something happened first."""
         return next((event.at for event in self.events if event.kind == kind), None)

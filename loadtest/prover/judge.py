@@ -117,13 +117,19 @@ def judge(recorded: ProofHistory) -> ProofVerdict:
 _Judged = tuple[Invariant, Sequence[Finding]]
 
 
-def _judged(number: int, name: str, evaluated: int, *seen: Finding, complete: bool = True) -> _Judged:
-    """Failed by what is forbidden or never evaluated; where the evidence is not complete, nobody knows instead."""
+def _judged(case: _Case, number: int, name: str, evaluated: int, *seen: Finding, at_the_end: bool = False) -> _Judged:
+    """
+    Failed by what is forbidden, or when it was never evaluated.
+
+    Nobody knows instead where the run was ended before its time, or where the record lacks the end by which it counts.
+    """
     reasons = [f"{one.total:,} {one.meaning}" for one in seen if one.total and one.forbidden]
+    known = case.recorded.complete or not at_the_end
+    outcome = Judgement.PASSED if not reasons else Judgement.FAILED if known else Judgement.UNKNOWN
     if not evaluated:
         reasons.append("it was never evaluated, which proves nothing")
-    bad = Judgement.FAILED if complete else Judgement.UNKNOWN
-    return Invariant(number, name, bad if reasons else Judgement.PASSED, evaluated, reasons), seen
+        outcome = Judgement.FAILED if case.recorded.ran_its_time else Judgement.UNKNOWN
+    return Invariant(number, name, outcome, evaluated, reasons), seen
 
 
 def _not_asked(number: int, name: str, how: str) -> _Judged:
@@ -135,7 +141,7 @@ def _answered(case: _Case) -> _Judged:
     missing = [_unanswered(case.recorded, at[request_id]) for request_id in case.ledger.missing]
     lost = case.found(findings.LOST, missing)
     name = "each acknowledged request is answered"
-    return _judged(1, name, case.ledger.acked, lost, complete=case.recorded.complete)
+    return _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
 
 
 def _unanswered(recorded: ProofHistory, send: Send) -> str:
@@ -151,7 +157,9 @@ def _kept_once(case: _Case) -> _Judged:
     kept = {id(answer) for answer in case.firsts}
     again = Counter(answer.request_id for answer in case.own if id(answer) not in kept)
     cases = [f"{key} was answered {times + 1} times" for key, times in again.most_common() for _ in range(times)]
-    return _judged(2, "one answer is kept for each request", len(case.firsts), case.found(findings.REPEATS, cases))
+    return _judged(
+        case, 2, "one answer is kept for each request", len(case.firsts), case.found(findings.REPEATS, cases)
+    )
 
 
 def _asked_for(case: _Case) -> _Judged:
@@ -164,7 +172,7 @@ def _asked_for(case: _Case) -> _Judged:
     ]
     wrong = [f"{one.request_id}: {one.reason}" for one in case.ledger.wrong if not one.of_value]
     seen = case.found(findings.UNASKED, unasked), case.found(findings.MISPLACED, wrong)
-    return _judged(3, "no answer without its request", len(case.own) + len(unasked), *seen)
+    return _judged(case, 3, "no answer without its request", len(case.own) + len(unasked), *seen)
 
 
 def _in_order(case: _Case) -> _Judged:
@@ -173,7 +181,7 @@ def _in_order(case: _Case) -> _Judged:
     skipped = [f"process {one.process} in partition {one.partition}: {one.reason}" for one in order.first]
     skipped += ["another"] * (order.broken - len(skipped))
     seen = case.found(findings.REORDERED, broken), case.found(findings.SKIPPED, skipped)
-    return _judged(4, "kept answers are in the order of their requests", len(case.firsts), *seen)
+    return _judged(case, 4, "kept answers are in the order of their requests", len(case.firsts), *seen)
 
 
 def _kept_out_of_order(case: _Case) -> Iterator[str]:
@@ -205,7 +213,7 @@ def _release_grows(case: _Case) -> _Judged:
         elif answer.release < newer.release and answer.seen_at > newer.seen_at + OVERLAP_S:
             after = f"{answer.seen_at - newer.seen_at:.0f} s after release {newer.release}"
             back.append(f"{answer.request_id} was answered by release {answer.release}, {after}")
-    return _judged(5, name, len(case.named), case.found(findings.WENT_BACK, back))
+    return _judged(case, 5, name, len(case.named), case.found(findings.WENT_BACK, back))
 
 
 def _values(case: _Case) -> _Judged:
@@ -214,7 +222,7 @@ def _values(case: _Case) -> _Judged:
     if not case.recorded.expected and not of_value:
         return _not_asked(6, name, "--expected gives the values")
     wrong = case.found(findings.WRONG, [f"{one.request_id}: {one.reason}" for one in of_value])
-    return _judged(6, name, case.ledger.compared if case.recorded.expected else len(of_value), wrong)
+    return _judged(case, 6, name, case.ledger.compared if case.recorded.expected else len(of_value), wrong)
 
 
 def _poisons(case: _Case) -> _Judged:
@@ -228,7 +236,7 @@ def _poisons(case: _Case) -> _Judged:
         for key, reason in asked.items()
         if reason not in (first[key].rejection or "")
     ]
-    return _judged(7, name, len(asked), case.found(findings.POISON, bad))
+    return _judged(case, 7, name, len(asked), case.found(findings.POISON, bad))
 
 
 def _quiet(case: _Case) -> _Judged:
@@ -262,14 +270,16 @@ def _bounds(case: _Case) -> _Judged:
             for s in long
         ]
         seen.append(case.found(findings.SILENCE, at))
-    return _judged(9, name, ledger.answered, *seen)
+    return _judged(case, 9, name, ledger.answered, *seen)
 
 
 def _not_vacuous(case: _Case) -> _Judged:
     name = "the run could have shown a fault"
     cut_short = list(_cut_short(case.recorded))
     reasons = [*_vacuous(case.plan, case.ledger), *_command_faults(case.recorded)]
-    outcome = Judgement.FAILED if reasons else Judgement.UNKNOWN if cut_short else Judgement.PASSED
+    outcome = Judgement.UNKNOWN if reasons or cut_short else Judgement.PASSED
+    if reasons and case.recorded.ran_its_time:
+        outcome = Judgement.FAILED
     return Invariant(10, name, outcome, case.ledger.sent, [*reasons, *cut_short]), ()
 
 

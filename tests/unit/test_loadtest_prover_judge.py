@@ -237,6 +237,14 @@ def test_a_record_that_was_cut_short_is_unknown_unless_it_shows_a_fault(event):
     assert FAILED is judge(replace(right, answers=[*right.answers, right.answers[0]])).outcome
 
 
+@pytest.mark.parametrize("ended", [[], [ProofEvent(ENDED, BEGAN + 5)]])
+def test_a_run_that_was_ended_before_it_could_show_anything_is_unknown(ended):
+    """Nothing was asked yet, and that is nobody's fault."""
+    begun = replace(proof(), sends=[], requests=[], answers=[], events=[ProofEvent(INTERRUPTED, BEGAN), *ended])
+
+    assert UNKNOWN is judge(begun).outcome
+
+
 def test_a_proof_without_a_command_that_is_interrupted_is_judged_as_it_is():
     """Ctrl-C ends the traffic; the quiet phase was reached, so all is known."""
     right = replace(proof(command=""), events=[*EVENTS, ProofEvent(INTERRUPTED, BEGAN + 3)])
