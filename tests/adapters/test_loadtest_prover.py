@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -123,9 +124,9 @@ def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_pa
 
 
 @pytest.fixture
-def topics(kafka, request):
+def topics(kafka):
     """Two topics that nobody serves."""
-    names = [f"{request.node.name[:40]}.{end}" for end in ("asked", "answered")]
+    names = [f"{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
     admin = KafkaAdminClient(bootstrap_servers=kafka)
     admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1} for name in names})
     admin.close()
@@ -189,6 +190,21 @@ def test_the_journals_survive_a_prover_that_is_killed(topics, tmp_path):
     assert not recorded.complete
     invariants = {one.number: one.outcome for one in judge(recorded).invariants}
     assert ("unknown", "unknown") == (invariants[1], invariants[8])
+
+
+@pytest.mark.parametrize("name", ["recording", "sending"])
+def test_a_prover_that_loses_a_process_of_its_own_says_unknown(topics, tmp_path, name):
+    """It ends at once, with 2: no server is blamed for what nobody read or wrote down."""
+    with started(tmp_path / "proof", *topics, "--seconds", "600") as prover:
+        victim = next(
+            one for one in psutil.Process(prover.pid).children() if f"loadtest.prover.{name}" in one.cmdline()[2]
+        )
+        victim.kill()
+        out, err = prover.communicate(timeout=90)
+
+    assert 2 == prover.returncode, out + err
+    assert b"UNKNOWN: " in out
+    assert f"the prover's own process ended: {name}" in out.decode()
 
 
 def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_path, capsys):
