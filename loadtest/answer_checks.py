@@ -18,11 +18,12 @@ _Question = tuple[str, str, int, int]  # manifest, version, and the position of 
 
 @dataclass(frozen=True)
 class Wrong:
-    """An answer that breaks a promise, and which."""
+    """An answer that breaks a promise, and which; ``of_value`` when what it says is not what its version predicts."""
 
     request_id: str
     position: Position
     reason: str
+    of_value: bool = False
 
 
 class AnswerChecks:
@@ -71,12 +72,13 @@ class AnswerChecks:
                 (f"release {release} must be of one manifest", answer.manifest, manifests[release]),
                 ("all requests must be of one topic", answer.topic_id, topic_id),
             )
-            faults = [*self._place_faults(answer), *self._value_faults(answer)]
+            of_value = list(self._value_faults(answer))
+            faults = [*self._place_faults(answer), *of_value]
             faults += [f"{rule}; got {got} and {usual}" for rule, got, usual in alike if got not in (None, usual)]
             if self.model and answer.model != self.model:
                 faults.append(f"it must be of model {self.model}; got {answer.model or 'none'}")
             if faults:
-                yield Wrong(answer.request_id, answer.position, "; ".join(faults))
+                yield Wrong(answer.request_id, answer.position, "; ".join(faults), bool(of_value))
 
     def _place_faults(self, answer: Answer) -> Iterator[str]:
         stood = self.ids_at.get(answer.position, set())

@@ -26,6 +26,7 @@ class Verdict:
 
     sent: int
     acked: int
+    refused: int  # sent by nobody: the client or the broker would not have it
     unknown: int  # sent and not acknowledged: an answer may come or not, and neither is a fault
     answered: int
     missing: tuple[str, ...]
@@ -79,6 +80,7 @@ class Verdict:
         return {
             **self.to_json(),
             "unknown": self.unknown,
+            "refused": self.refused,
             "foreign": self.foreign,
             "second_opinions": self.second_opinions,
             "latency": {name: _rounded(value) for name, value in asdict(self.latency).items()},
@@ -95,24 +97,36 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-class SendJournal:
-    """The sender's journal, read while it is written."""
+class LineReader:
+    """The whole lines of a file that is being written; the file need not be there yet."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet; the file need not be there."""
-        self.path = path
+        """Nothing is read yet."""
+        self._path = path
         self._read = 0  # bytes
 
-    def new(self) -> list[Send]:
-        """What was written since the last time; a last line that is still being written is left for the next time."""
+    def new(self) -> list[bytes]:
+        """Those since the last time; a last line that is still being written is left for the next time."""
         try:
-            with self.path.open("rb") as file:
+            with self._path.open("rb") as file:
                 file.seek(self._read)
                 whole, end, _ = file.read().rpartition(b"\n")
         except FileNotFoundError:
             return []
         self._read += len(whole + end)
-        return [Send.from_json(line) for line in whole.decode().splitlines()]
+        return whole.splitlines()
+
+
+class SendJournal:
+    """The sender's journal, read while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet; the file need not be there."""
+        self._lines = LineReader(path)
+
+    def new(self) -> list[Send]:
+        """What was written since the last time."""
+        return [Send.from_json(line) for line in self._lines.new()]
 
 
 class Unanswered:
@@ -183,12 +197,13 @@ def check(
     return Verdict(
         sent=len(sends),
         acked=len(acked),
-        unknown=len(sends) - len(acked),
+        refused=(refused := sum(1 for send in sends if send.refused and not send.acknowledged)),
+        unknown=len(sends) - len(acked) - refused,
         answered=len(answered),
         missing=tuple(missing(acked, own)),
         rejected=sum(1 for answer in answered if answer.rejection is not None),
         repeats=len(own) - len(firsts),
-        wrong=tuple(checks.wrong(own)),
+        wrong=tuple(checks.wrong([answer for answer in own if answer.named])),
         foreign=len(answers) - len(own) - len(probes),
         compared=sum(1 for answer in own if checks.can_compare(answer)),
         second_opinions=dict(Counter(answer.model_version for answer in own if checks.has_second_opinion(answer))),
@@ -224,9 +239,9 @@ def problems(
         sentences.append("requests must be sent; got none; nothing is proven by an empty run")
     elif not verdict.acked:
         sentences.append(f"requests must be acknowledged; got none of {verdict.sent}; is the broker up?")
-    elif verdict.unknown > may_be_unknown * verdict.sent:
+    elif (unacknowledged := verdict.sent - verdict.acked) > may_be_unknown * verdict.sent:
         sentences.append(
-            f"all but {may_be_unknown:.1%} of the requests must be acknowledged; got {verdict.unknown} of "
+            f"all but {may_be_unknown:.1%} of the requests must be acknowledged; got {unacknowledged} of "
             f"{verdict.sent} that were not; see the sender's log"
         )
     if verdict.missing:

@@ -19,13 +19,14 @@ from pathlib import Path
 from confluent_kafka import KafkaException, Message
 
 from apps import datasets
-from apps.batch_dropper.replay import connect
 from apps.common import starter
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE, UNDECLARED, Writer
+from apps.common.request_sender import connect
 from apps.common.settings import Settings, load
 from apps.common.waiting import wait_until
-from loadtest.reader import ROOT, arriving, positioned
+from loadtest.reader import ROOT
+from loadtest.recorder import arriving, positioned
 
 READY = "ready: "  # what stands behind it in the log is the share of the variance that its model explains
 START_S = 180  # a training among it
@@ -96,7 +97,7 @@ class PeerLoop:
         self.writer = Writer(self.names.model, "1", release=1)
         self.headers = [(name, text.encode()) for name, text in self.writer.headers().items()]
         self.producer = connect(settings.kafka_access, linger_ms=0)
-        self.consumer = positioned(settings.kafka_access, f"{settings.stack}.peer", self.names.requests)
+        self.consumer = positioned(settings.kafka_access, f"{settings.stack}.peer", [self.names.requests])
 
     def turn(self, *, together: bool) -> None:
         """Answer what is there, ``together`` or one by one; waits a little for the first."""

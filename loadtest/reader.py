@@ -11,34 +11,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException
 
 from apps.common import starter
 from apps.common.errors import Unavailable
-from apps.common.kafka_access import KafkaAccess
-from apps.common.messages import Answer, decode_answer
+from apps.common.messages import Answer
 from apps.common.settings import Settings, load
 from apps.common.waiting import wait_until
+from loadtest.recorder import Recorder, arriving
 
 ROOT = Path(__file__).parent.parent
 START_S = 30
 STOP_S = 10
-IDLE_S = 0.2
-ANSWER_S = 10
-AT_ONCE = 500  # records before the journal is written
-READING = {
-    "enable.auto.commit": False,
-    "auto.offset.reset": "error",
-    "isolation.level": "read_uncommitted",
-    "fetch.error.backoff.ms": 50,
-    "reconnect.backoff.max.ms": 500,
-}
 
 
 class AnswerReader:
@@ -148,78 +136,13 @@ class AnswerReader:
             self._temporary.cleanup()
 
 
-class Recorder:
-    """The reading process: a consumer of every partition, and the journal."""
-
-    def __init__(self, settings: Settings, out: TextIO) -> None:
-        """``out`` is the journal; nothing is connected yet."""
-        self.topic = settings.names.answers
-        self.access = settings.kafka_access
-        self.group = f"{settings.stack}.answer-reader"  # the client wants one; none is joined, nothing committed
-        self.out = out
-        self.ignored = 0
-
-    def begin(self, *, from_beginning: bool) -> Consumer:
-        """Fix the first offset of each partition; raises KafkaException."""
-        consumer = positioned(self.access, self.group, self.topic, from_beginning=from_beginning)
-        self._write([{"positions": {place.partition: place.offset for place in consumer.assignment()}}])
-        return consumer
-
-    def keep(self, messages: Iterable[tuple[Message, float]]) -> None:
-        """Write each record, and the moment it was seen, to the journal; raises Unavailable when some are gone."""
-        lines: list[dict[str, Any]] = []
-        for message, seen_at in messages:
-            if error := message.error():
-                if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so it is called
-                    place = f"{message.topic()}-{message.partition()}"
-                    raise Unavailable(f"the answers in {place} must be there to be read; got {error.str()}")
-                print(f"the broker is away, or says: {error.str()}", file=sys.stderr, flush=True)
-                continue
-            headers: Any = message.headers()
-            answer = decode_answer(message.key(), message.value(), headers or [], seen_at)
-            self.ignored += answer is None
-            if answer is None:
-                lines.append({"ignored": self.ignored})
-            else:
-                lines.append(asdict(replace(answer, partition=message.partition())))
-        self._write(lines)
-
-    def _write(self, lines: Iterable[dict[str, Any]]) -> None:
-        self.out.write("".join(json.dumps(line) + "\n" for line in lines))
-        self.out.flush()
-
-
-def positioned(access: KafkaAccess, group: str, topic: str, *, from_beginning: bool = False) -> Consumer:
-    """A consumer of every partition, from its end or its beginning; raises KafkaException."""
-    consumer = Consumer({**access.librdkafka(), **READING, "group.id": group})
-    described = consumer.list_topics(topic, ANSWER_S).topics[topic]
-    if described.error:
-        raise KafkaException(described.error)
-    places = [TopicPartition(topic, partition) for partition in described.partitions]
-    for place in places:
-        earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)
-        place.offset = earliest if from_beginning else latest
-    consumer.assign(places)
-    return consumer
-
-
-def arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
-    """What is there now, and the moment each was seen; waits for the first one, but not for long."""
-    wait = IDLE_S
-    for _ in range(AT_ONCE):
-        message = consumer.poll(wait)
-        if message is None:
-            return
-        yield message, time.time()
-        wait = 0
-
-
 def _main(journal: str, origin: str = "end") -> None:
     settings = load(Settings)
     starter_is_gone = threading.Event()
     starter.when_gone(starter_is_gone.set)
     with Path(journal).open("a") as out:
-        recorder = Recorder(settings, out)
+        group = f"{settings.stack}.answer-reader"
+        recorder = Recorder(settings.kafka_access, settings.names.answers, group, out)
         try:
             consumer = recorder.begin(from_beginning=origin == "beginning")
         except KafkaException as error:

@@ -74,17 +74,20 @@ def for_program(name: str) -> dict[str, str]:
     return _reduced((*SERVICES, *PROGRAMS.get(name, ())))
 
 
-def clean_own_process() -> None:
+def clean_own_process() -> dict[str, str]:
     """
     Take the same out of the environment of this process: the clients in it read it as the services would.
 
-    What is Baton's own, what its programs need and how a person is shown things stays.
+    What is Baton's own, what its programs need and how a person is shown things stays. Return what it was before: a
+    command that a person hands over is to run as in their shell, without what the launcher added to it.
     """
     shell = _shell()
+    before = {name: value for name, value in shell.items() if name != "PYTHONPATH"}
     more = [name for names in PROGRAMS.values() for name in names]
     kept = _reduced((*SERVICES, *more, *PERSON, *(name for name in shell if name.startswith(OWN))))
     shell.clear()
     shell.update(kept)
+    return before
 
 
 def _shell() -> MutableMapping[str, str]:

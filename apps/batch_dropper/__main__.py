@@ -53,8 +53,8 @@ def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
 def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     """Send the test part as requests."""
     from apps.batch_dropper.encoding import encode  # noqa: PLC0415 - dropping needs no Kafka client
-    from apps.batch_dropper.journal import Journal  # noqa: PLC0415
     from apps.batch_dropper.replay import Replay  # noqa: PLC0415
+    from apps.common.send_journal import SendWriter  # noqa: PLC0415
 
     stop = threading.Event()
     if settings.ends_with_stdin:
@@ -67,7 +67,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         names=settings.names,
         run=settings.run or secrets.token_hex(4),
         requests=[encode(dataset, row) for row in read_csv(test.path, dataset)],
-        journal=Journal(settings.journal),
+        journal=SendWriter(settings.journal),
         rate=settings.rate,
         seconds=settings.seconds,
         outcome_delay=settings.outcome_delay_s,
@@ -76,11 +76,11 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     run.go()
-    journal, late = run.journal, run.lateness
+    journal, late = run.journal, run.sender.lateness
     log.info(
         "replayed",
         run=run.run,
-        sent=run.sent,
+        sent=run.sender.sent,
         acknowledged=journal.acknowledged,
         unknown=journal.failed,
         worst_lateness_ms=round(late.worst * 1000, 1),

@@ -24,6 +24,8 @@ RELEASE = "release"
 PROCESS = "process"  # the nonce that a server draws at its start
 UNDECLARED = "undeclared"  # how many fields of a request the dataset does not have
 
+UNNAMED = "unnamed"  # the version of an answer by a server that writes no headers of ours
+
 PROBE_PREFIX = "baton-probe-"  # the key of a request that a starting server sends to itself
 MAX_VALUE_BYTES = 64 * 1024  # a longer request is rejected, so that an answer is always small
 MAX_TEXT = 4096  # characters of a field; a longer one is rejected, and quarantines the row of a batch
@@ -38,7 +40,7 @@ class Send:
     One line of the sender's journal; without ``acked_at`` nobody knows whether the request reached the topic.
 
     ``sent_at`` and ``acked_at`` are the sender's clock in seconds (``time.time``); ``late_s`` is how far behind its
-    schedule the sender was, None of one that did not say so.
+    schedule the sender was, None of one that did not say so. One that was ``refused`` never reached the topic.
     """
 
     request_id: str
@@ -48,6 +50,7 @@ class Send:
     acked_at: float | None
     error: str | None = None
     late_s: float | None = None
+    refused: bool = False
 
     @property
     def acknowledged(self) -> bool:
@@ -64,11 +67,11 @@ class Send:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> "Send":
+    def from_json(cls, line: str | bytes) -> "Send":
         """Read a line; what it leaves out is not known."""
         raw: dict[str, Any] = json.loads(line)
         known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__}
-        return cls(**known)
+        return cls(**{**known, "refused": bool(known["refused"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,11 @@ class Answer:
     def position(self) -> Position:
         """Where the request that this answers stands, or stood: (in_partition, in_offset)."""
         return self.in_partition, self.in_offset
+
+    @property
+    def named(self) -> bool:
+        """Whether its server wrote our headers: what the request, the version and the release are."""
+        return self.model_version != UNNAMED
 
 
 def decode_answer(

@@ -26,8 +26,7 @@ def main() -> int:
 def _run() -> int:
     try:
         interruption.catch()
-        clean_own_process()
-        app(prog_name="./baton")
+        app(prog_name="./baton", obj=clean_own_process())
     except SystemExit as ended:  # how typer ends; a Ctrl-C has no words of its own there
         if ended.code == INTERRUPTED:
             err.print("interrupted")

@@ -282,6 +282,18 @@ def traffic(
     sys.exit(demo.traffic(Stack(mode=mode), rate, seconds, as_json=as_json))
 
 
+@app.command(
+    rich_help_panel=WORK,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
+    """Prove that a restart loses nothing, ours or yours."""
+    from stack.cli import prove
+
+    sys.exit(prove.run([*ctx.args, *(["--json"] if as_json else [])], Stack(mode=mode), ctx.obj))
+
+
 @app.command("logs", rich_help_panel=WORK)
 def logs_command(
     service: Annotated[str, typer.Argument(help="A service; all of them when left out.", show_default=False)] = "",

@@ -12,11 +12,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from apps.batch_dropper import __main__ as dropper
 from apps.batch_dropper.encoding import Request
-from apps.batch_dropper.journal import Journal
 from apps.batch_dropper.replay import Replay
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
+from apps.common.send_journal import SendWriter
 from apps.common.waiting import pause, wait_until
 
 NAMES = StackNames("baton", "used_cars")
@@ -27,7 +27,7 @@ def replay_of(kafka, journal, **settings):
     """A sender with a run of its own."""
     defaults = {"rate": 200.0, "seconds": 2.0, "outcome_delay": 0.5, "requests": BODIES, "names": NAMES}
     run = uuid.uuid4().hex[:8]
-    return Replay(access=KafkaAccess(kafka), run=run, journal=Journal(journal), **{**defaults, **settings})
+    return Replay(access=KafkaAccess(kafka), run=run, journal=SendWriter(journal), **{**defaults, **settings})
 
 
 def records(kafka, topic, run):
@@ -60,12 +60,12 @@ def test_every_request_is_in_the_topic_once_where_the_journal_says(kafka, tmp_pa
 
     found = records(kafka, NAMES.requests, replay.run)
     written = lines(journal)
-    assert 400 == len(found) == len(written) == replay.sent == replay.journal.acknowledged
+    assert 400 == len(found) == len(written) == replay.sender.sent == replay.journal.acknowledged
     assert {(one.key.decode(), one.partition, one.offset) for one in found} == {
         (line["request_id"], line["partition"], line["offset"]) for line in written.values()
     }
     assert all(line["sent_at"] <= line["acked_at"] for line in written.values())
-    assert max(line["late_s"] for line in written.values()) == replay.lateness.worst
+    assert max(line["late_s"] for line in written.values()) == replay.sender.lateness.worst
     assert {f"{replay.run}-{number}": BODIES[number % 7].value for number in range(400)} == {
         one.key.decode(): one.value for one in found
     }
@@ -99,9 +99,9 @@ def test_the_schedule_is_kept_whatever_the_broker_does(broker, tmp_path):
     wait_until(lambda: replay.journal.acknowledged > 200, 30, "nothing was acknowledged")
 
     broker.kill()
-    sent, acknowledged = replay.sent, replay.journal.acknowledged
+    sent, acknowledged = replay.sender.sent, replay.journal.acknowledged
     pause(6)
-    sent_meanwhile, acknowledged_meanwhile = replay.sent - sent, replay.journal.acknowledged - acknowledged
+    sent_meanwhile, acknowledged_meanwhile = replay.sender.sent - sent, replay.journal.acknowledged - acknowledged
     broker.start()
     broker.wait()
     sender.join()
@@ -109,7 +109,7 @@ def test_the_schedule_is_kept_whatever_the_broker_does(broker, tmp_path):
     assert 400 < sent_meanwhile < 800
     assert acknowledged_meanwhile < 100
     found = records(broker.address, NAMES.requests, replay.run)
-    assert 2000 == replay.sent == replay.journal.acknowledged == len(lines(journal))
+    assert 2000 == replay.sender.sent == replay.journal.acknowledged == len(lines(journal))
     assert {1} == set(Counter(one.key for one in found).values())
     assert 2000 == len(found) == len(records(broker.address, NAMES.outcomes, replay.run))
     for partition in {one.partition for one in found}:
@@ -127,8 +127,8 @@ def test_a_sender_that_is_told_to_stop_writes_down_all_it_sent(kafka, tmp_path):
 
     replay.go()
 
-    assert replay.sent > 100
-    assert replay.sent == len(lines(journal)) == len(records(kafka, NAMES.requests, replay.run))
+    assert replay.sender.sent > 100
+    assert replay.sender.sent == len(lines(journal)) == len(records(kafka, NAMES.requests, replay.run))
 
 
 def test_a_request_that_is_too_large_to_be_sent_is_written_down_and_the_rest_goes_on(kafka, tmp_path):
@@ -160,7 +160,7 @@ def test_no_broker_and_no_topic_are_told_apart_and_sent_nothing(kafka, tmp_path,
     """
     The error says which of the two is missing.
     """
-    monkeypatch.setattr("apps.batch_dropper.replay.START_S", 2)
+    monkeypatch.setattr("apps.common.request_sender.START_S", 2)
     with pytest.raises(Unavailable, match=r"Kafka must answer at 127\.0\.0\.1:9"):
         replay_of("127.0.0.1:9", tmp_path / "a").go()
 

@@ -9,7 +9,8 @@ from kafka import KafkaAdminClient, KafkaProducer
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
-from loadtest.reader import AT_ONCE, AnswerReader
+from loadtest.reader import AnswerReader
+from loadtest.recorder import AT_ONCE
 from loadtest.traffic import LiveLedger
 from stack.environment import ROOT, inherited
 from tests.adapters.killed_starter import GONE_S, modules_that_end_with_a_killed_starter

@@ -17,13 +17,13 @@ import structlog
 from kafka import KafkaProducer
 
 from apps.batch_dropper.encoding import Request
-from apps.batch_dropper.journal import Journal
 from apps.batch_dropper.replay import Replay
 from apps.common import registry
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Writer, first_answers
+from apps.common.send_journal import SendWriter
 from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
@@ -467,7 +467,7 @@ def test_every_client_shows_the_broker_what_it_wants_to_see(secure_broker, serve
     told = {**inherited(), **secure_broker.settings, "BATON_DATASET": NAME}
     reader, journal = AnswerReader(told), tmp_path / "journal.jsonl"
     bodies = [Request(request("50"))]
-    replay = Replay(secure_broker.access, NAMES, "secured", bodies, Journal(journal), 100.0, 2.0, 0.0)
+    replay = Replay(secure_broker.access, NAMES, "secured", bodies, SendWriter(journal), 100.0, 2.0, 0.0)
     reader.start()
     try:
         replay.go()

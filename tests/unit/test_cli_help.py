@@ -7,6 +7,7 @@ from typer import TyperException
 from typer.main import get_group
 from typer.testing import CliRunner
 
+from loadtest.prover import cli as prover
 from stack.cli.commands import app
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK
 from tests.unit.texts import DOCUMENTS, SCRIPTS, modules, texts
@@ -95,6 +96,8 @@ def refusal(words):
         if words[0] not in command.commands:
             return f"no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]
+    if command.name == "prove":  # whose options are the prover's own
+        return ", ".join(word for word in words if word.startswith("-") and word not in prover.option_names())
     try:
         command.make_parser(command.context_class(command)).parse_args(args=words)
     except TyperException as error:
@@ -121,7 +124,9 @@ def test_each_command_that_a_message_or_document_names_can_be_typed():
     assert [] == [(str(file), words, why) for file, words in found if (why := refusal(words))]
 
 
-@pytest.mark.parametrize("wrong", ["logz", "cluster made", "drop --watch", "up --set", "bench up --rate 5"])
+@pytest.mark.parametrize(
+    "wrong", ["logz", "cluster made", "drop --watch", "prove --watch", "up --set", "bench up --rate 5"]
+)
 def test_what_cannot_be_typed_is_seen_in_a_text(wrong):
     """A misspelt command, one of no group, an option of none or of another command, and one without its value."""
     assert [True] == [bool(refusal(words)) for words in advised(f"or run ./baton {wrong}; then wait")]
@@ -131,7 +136,7 @@ def test_each_option_that_a_document_names_is_one_of_a_command():
     """An option in backticks, without the command that takes it, is one that some command takes."""
     known = {
         name for command in [ROOT_COMMAND, *commands().values()] for option in command.params for name in option.opts
-    }
+    } | prover.option_names()
     named = {name for file in DOCUMENTS for name in re.findall(r"`(--[a-z-]+)", file.read_text())}
 
     assert {"--json", "--wait", "--mode"} <= named <= known

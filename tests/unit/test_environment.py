@@ -160,13 +160,15 @@ def test_the_process_of_the_cli_is_cleaned_too(shell):
     for name in kept:
         shell.setenv(name, "given")
     shell.setenv("TZ", "Pacific/Auckland")
-    clean_own_process()
+    before = clean_own_process()
     left = os.environ  # noqa: TID251
 
     assert {name for name, value in left.items() if value == "/elsewhere"} == {"BATON_DATASET"}
     assert {name for name, value in left.items() if value == "given"} == {*kept}
     assert "127.0.0.1" in left["no_proxy"]
     assert left["TZ"] == "Pacific/Auckland"  # a person's times are a person's
+    assert {"AWS_PROFILE": "/elsewhere"}.items() <= before.items()  # for a command that the person hands over
+    assert "PYTHONPATH" not in before  # which the launcher sets
 
 
 def test_settings_win_over_what_an_app_is_told_by_default(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 
-from apps.batch_dropper.journal import Journal
+from apps.common.send_journal import SendWriter
 
 
 def test_the_journal_has_one_line_for_each_request(tmp_path):
@@ -10,7 +10,7 @@ def test_the_journal_has_one_line_for_each_request(tmp_path):
     Acknowledged, broken and never answered: each request is written down once, with what is known of it.
     """
     path = tmp_path / "deep" / "journal.jsonl"
-    journal = Journal(path)
+    journal = SendWriter(path)
     for number in range(3):
         journal.sent(f"r-{number}", float(number), number / 1000)
 
@@ -21,7 +21,8 @@ def test_the_journal_has_one_line_for_each_request(tmp_path):
 
     acked, broken, silent = (json.loads(line) for line in path.read_text().splitlines())
     assert acked.pop("acked_at") > 0
-    assert {"request_id": "r-0", "partition": 1, "offset": 42, "sent_at": 0.0, "error": None, "late_s": 0.0} == acked
+    place = {"partition": 1, "offset": 42}
+    assert {"request_id": "r-0", **place, "sent_at": 0.0, "error": None, "late_s": 0.0, "refused": False} == acked
     assert [0.001, 0.002] == [broken["late_s"], silent["late_s"]]
     assert ("r-1", None, "too long") == (broken["request_id"], broken["acked_at"], broken["error"])
     assert ("r-2", None) == (silent["request_id"], silent["acked_at"])
@@ -35,7 +36,7 @@ def test_the_journal_can_be_read_while_it_is_written(tmp_path, monkeypatch):
     """
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    journal = Journal(tmp_path / "j")
+    journal = SendWriter(tmp_path / "j")
     journal.sent("r", 0.0, 0.0)
     journal.acked("r", 0, 0)
 

@@ -8,7 +8,7 @@ from apps.common.messages import Send
 FLUSH_S = 0.25
 
 
-class Journal:
+class SendWriter:
     """Appends lines; the sender flushes them, so that a reader is never far behind."""
 
     def __init__(self, path: Path | None) -> None:
@@ -29,19 +29,26 @@ class Journal:
         """The broker has it."""
         self.acknowledged += self._write(request_id, time.time(), partition, offset, None)
 
-    def broke(self, request_id: str, error: BaseException | str) -> None:
-        """Nobody knows whether the broker has it."""
-        self.failed += self._write(request_id, None, None, None, str(error))
+    def broke(self, request_id: str, error: BaseException | str, *, refused: bool = False) -> None:
+        """Nobody knows whether the broker has it; or surely it has not, when it was ``refused``."""
+        self.failed += self._write(request_id, None, None, None, str(error), refused=refused)
 
     def _write(
-        self, request_id: str, acked_at: float | None, partition: int | None, offset: int | None, error: str | None
+        self,
+        request_id: str,
+        acked_at: float | None,
+        partition: int | None,
+        offset: int | None,
+        error: str | None,
+        *,
+        refused: bool = False,
     ) -> bool:
         """Whether this was the first word on the request; a later one comes too late to count."""
         begun = self._open.pop(request_id, None)
         if begun is None:
             return False
         sent_at, late_s = begun
-        line = Send(request_id, partition, offset, sent_at, acked_at, error, late_s).to_json()
+        line = Send(request_id, partition, offset, sent_at, acked_at, error, late_s, refused).to_json()
         if self._file:
             self._file.write(f"{line}\n")
         return True

@@ -1,0 +1,229 @@
+"""
+A proof as it is run: traffic, the command in the middle of it, a last quiet phase; all that happens goes into a folder.
+
+Every journal is appended to by one process and flushed at once, so that whatever is killed leaves what it knew.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from confluent_kafka import KafkaException, Producer
+
+from apps.common.errors import DeadlineMissed, Unavailable
+from apps.common.waiting import pause, wait_until
+from loadtest.ledger import LineReader, SendJournal
+from loadtest.prover import history
+from loadtest.prover.history import ProofEvent
+from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
+from loadtest.recorder import ANSWER_S
+
+ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
+START_S = 30
+STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
+LINGER_S = 2  # of quiet, when nothing is owed any more: a late repeat is seen
+LOOK_S = 0.2
+
+NEW_S = 3  # after so long every broker knows a topic that was just made
+NAMED = 10  # topics that an error lists
+QUIET_CLIENT = {"log_level": 2}  # what it would say of a broker that is not there, the error says once
+
+Say = Callable[[str], None]
+
+
+def require_topics(plan: Plan) -> None:
+    """Raise Unavailable when Kafka does not answer within ANSWER_S seconds, or lacks one of the plan's topics."""
+    client = Producer({**plan.access.librdkafka(), **QUIET_CLIENT})
+    there: set[str] = set()
+
+    def missing() -> list[str]:
+        there.update(client.list_topics(timeout=ANSWER_S).topics)  # of all: to ask for one may make it
+        return [topic for topic in (plan.requests, plan.answers) if topic not in there]
+
+    try:
+        with suppress(DeadlineMissed):
+            wait_until(lambda: not missing(), NEW_S, "")
+    except KafkaException as error:
+        remedy = "is it up, is --bootstrap right, and does it want --protocol?"
+        raise Unavailable(f"Kafka must answer at {plan.bootstrap}; got {error.args[0].str()}; {remedy}") from error
+    if lacking := [topic for topic in (plan.requests, plan.answers) if topic not in there]:
+        some = ", ".join(sorted(name for name in there if not name.startswith("__"))[:NAMED]) or "none"
+        wanted = " and ".join(lacking)
+        raise Unavailable(
+            f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
+        )
+
+
+class Tally:
+    """How many requests were acknowledged and answered so far, for the line that tells of it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing was read yet."""
+        self._sends = SendJournal(folder / SENDS)
+        self._answers = LineReader(folder / ANSWERS)
+        self._acked: set[str] = set()
+        self._answered: set[str] = set()
+
+    def look(self) -> int:
+        """Take in what is new; return how many acknowledged requests are owed an answer."""
+        self._acked.update(send.request_id for send in self._sends.new() if send.acknowledged)
+        for line in self._answers.new():
+            record = json.loads(line)
+            self._answered.add(record.get("request_id") or record.get("key") or "")
+        return len(self._acked - self._answered)
+
+    def __str__(self) -> str:
+        """The figures."""
+        owed = len(self._acked - self._answered)
+        return f"{len(self._acked):,} acknowledged, {len(self._acked) - owed:,} answered, {owed:,} owed"
+
+
+class Proof:
+    """One proof; ``environment`` is the command's, None for that of this process."""
+
+    def __init__(self, plan: Plan, folder: Path, say: Say, environment: Mapping[str, str] | None = None) -> None:
+        """``say`` is told, again and again, how far the proof is; ``folder`` holds the plan."""
+        self.plan = plan
+        self.folder = folder
+        self._say = say
+        self._environment = environment
+        self._tally = Tally(folder)
+        self._watched: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self) -> None:
+        """
+        Do it all; raises Unavailable when it cannot begin.
+
+        What goes wrong later, and a KeyboardInterrupt, ends the traffic and becomes an event: the judge says what is
+        proven all the same. A second KeyboardInterrupt ends the quiet phase too.
+        """
+        try:
+            with self._process("recording") as reader:
+                self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
+                self._send_and_do()
+                self._be_quiet()
+                _end(reader)
+            self._note(history.BROKEN if reader.returncode else history.ENDED, self._tail("recording"))
+        except KeyboardInterrupt:
+            self._note(history.INTERRUPTED, "before the quiet phase was over")
+
+    def _send_and_do(self) -> None:
+        with self._process("sending") as sender:
+            self._await(lambda: (self.folder / SENDS).exists() and (self.folder / SENDS).stat().st_size > 0, "sending")
+            self._note(history.SENDING)
+            try:
+                self._do()
+            except KeyboardInterrupt:
+                self._note(history.INTERRUPTED, "while requests were sent")
+            self._say("waiting for the last acknowledgements")
+            _end(sender)
+        self._note(history.BROKEN if sender.returncode else history.SENT, self._tail("sending"))
+
+    def _do(self) -> None:
+        plan = self.plan
+        if not plan.command:
+            self._watch(plan.seconds, f"{plan.rate:g} requests/s")
+            return
+        self._watch(plan.before_s, "before the command")
+        with (self.folder / "command.log").open("wb") as log:
+            self._note(history.COMMAND, plan.command)
+            command = subprocess.Popen(
+                ["/bin/sh", "-c", plan.command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+            try:
+                self._watch(plan.command_limit_s, "while the command runs", lambda: command.poll() is not None)
+            finally:
+                in_time = command.poll() is not None
+                _end_group(command)
+                note = "" if in_time else "ended by the prover"
+                self._note(history.COMMAND_ENDED, note, exit_code=command.returncode if in_time else None)
+        self._watch(plan.after_s, "after the command")
+
+    def _be_quiet(self) -> None:
+        """Wait until nothing is owed, at most as long as the plan says, and a moment longer."""
+        self._note(history.QUIET)
+        self._watch(self.plan.quiet_s, "quiet", lambda: not self._tally.look())
+        self._watch(LINGER_S, "quiet")
+
+    def _watch(self, seconds: float, what: str, over: Callable[[], bool] = lambda: False) -> None:
+        """Tell how far it is until ``seconds`` are gone or it is ``over``; raises Unavailable when nobody reads."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not over():
+            for name, process in self._watched.items():
+                if process.poll() is not None:
+                    self._note(history.BROKEN, f"{name}: {self._tail(name)}")
+                    return
+            self._tally.look()
+            self._say(f"{what}: {self._tally}")
+            pause(min(LOOK_S, max(0.0, end - time.monotonic())))
+
+    def _note(self, kind: str, note: str = "", exit_code: int | None = None) -> None:
+        with (self.folder / EVENTS).open("a") as file:
+            file.write(json.dumps(asdict(ProofEvent(kind, time.time(), note, exit_code))) + "\n")
+
+    @contextmanager
+    def _process(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A module of the prover as a process that ends when its standard input does, so with this one too."""
+        start = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = {name!r}; "
+        start += f"runpy.run_module('loadtest.prover.{name}', run_name='__main__', alter_sys=False)"
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", start, str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._watched[name] = process
+        try:
+            yield process
+        finally:
+            _end(process)
+            del self._watched[name]
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _tail(self, name: str) -> str:
+        return self._log(name).read_text(errors="replace").strip()[-1500:]
+
+    def _await(self, condition: Callable[[], bool], name: str) -> None:
+        end = time.monotonic() + START_S
+        while not condition():
+            if self._watched[name].poll() is not None or time.monotonic() > end:
+                raise Unavailable(f"{name} must begin within {START_S} s; got:\n{self._tail(name)}\nsee {self.folder}")
+            pause(0.02)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a process of the prover end by itself, and kill it when it does not."""
+    if process.stdin:
+        process.stdin.close()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _end_group(command: subprocess.Popen[bytes]) -> None:
+    """End a command that runs still, and all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if command.poll() is None:
+            os.killpg(command.pid, number)
+            try:
+                command.wait(5)
+            except subprocess.TimeoutExpired:
+                continue

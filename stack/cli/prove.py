@@ -1,0 +1,76 @@
+"""
+``./baton prove``: the prover of loadtest/prover, with the stack that runs here where no other Kafka is named.
+
+The prover is a program of its own with a command line and exit codes of its own; this only fills in what it is to ask.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from apps import datasets
+from apps.batch_dropper.encoding import encode
+from apps.batch_dropper.settings import DropperSettings
+from apps.batch_dropper.slice_store import SliceStore
+from apps.common.errors import BatonError
+from apps.common.settings import PREFIX
+from apps.datasets.source import read_csv
+from loadtest.prover import cli
+from stack.cli.console import err
+from stack.cli.pipeline import Pipeline
+from stack.cli.stack import Stack
+
+NAME = "./baton prove"
+NOTE = """\
+Without --bootstrap it proves the stack that runs here: its topics, rows of its
+dataset, and what its versions must say, computed afresh. --mode is as elsewhere."""
+OWN = ("--bootstrap", "--requests", "--answers", "check", "-h", "--help")  # with one of these no stack is asked
+ACCESS = {
+    "KAFKA_PROTOCOL": "--protocol",
+    "KAFKA_CA": "--ca",
+    "KAFKA_MECHANISM": "--mechanism",
+    "KAFKA_USER": "--user",
+    "KAFKA_PASSWORD_FILE": "--password-file",
+}
+
+
+def run(given: Sequence[str], stack: Stack, environment: Mapping[str, str] | None) -> int:
+    """Prove what ``given`` names, or ``stack``, which must run; return the prover's exit code."""
+    if any(word.partition("=")[0] in OWN for word in given):
+        return cli.main(given, NAME, environment, note=NOTE)
+    try:
+        pipeline = stack.pipeline()
+        with _payloads(pipeline) as file:
+            asked = [*_asked(pipeline), "--payloads", str(file), *given]
+            return cli.main(asked, NAME, environment, expect=pipeline.expected)
+    except BatonError as error:
+        err.print(f"error: {error}\nor name another Kafka: see {NAME} --help")
+        return cli.OWN_FAILURE
+
+
+def _asked(pipeline: Pipeline) -> list[str]:
+    """What the prover must be told of a stack; that a reader may see an answer twice is its promise."""
+    told, names = pipeline.environment, pipeline.names
+    topics = ["--bootstrap", told[f"{PREFIX}KAFKA"], "--requests", names.requests, "--answers", names.answers]
+    access = [word for key, option in ACCESS.items() if (value := told.get(PREFIX + key)) for word in (option, value)]
+    return [*topics, *access, "--model", names.model, "--min-versions", "1", "--allow", "repeats"]
+
+
+@contextmanager
+def _payloads(pipeline: Pipeline) -> Iterator[Path]:
+    """A file with the requests that ``./baton traffic`` would send."""
+    if pipeline.served_version() is None:
+        raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+    dataset = datasets.get(pipeline.dataset)
+    told = {name: pipeline.environment.get(f"{PREFIX}{name.upper()}") for name in DropperSettings.model_fields}
+    settings = DropperSettings.model_validate({**{k: v for k, v in told.items() if v}, "job": "replay"})
+    test = SliceStore(settings, dataset, structlog.get_logger()).take(0)
+    if test is None:
+        raise BatonError("a test part must be there; got none; bring more rows")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "requests.jsonl"
+        file.write_bytes(b"\n".join(encode(dataset, row).value for row in read_csv(test.path, dataset)))
+        yield file

@@ -1,0 +1,234 @@
+"""The prover against two servers that know nothing of Baton, on a real broker, through a kill -9 and a restart."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from kafka import KafkaAdminClient
+
+from apps.common.waiting import wait_until
+from loadtest.prover import cli
+from loadtest.prover.history import read
+from loadtest.prover.judge import judge
+from loadtest.prover.plan import EVENTS, SENDS, VERDICT
+from stack.environment import ROOT, for_program, inherited
+from tests.adapters.conftest import with_topics
+from tests.adapters.secure_broker import PASSWORD, SecureBroker
+
+EXAMPLES = ROOT / "docs" / "examples"
+PARTITIONS = 3
+
+
+class ExampleServer:
+    """A server of docs/examples with topics of its own, and the command that kills and restarts it."""
+
+    def __init__(self, kafka, name, folder, run=""):
+        """The topics are made, and nothing runs yet; ``run`` tells those of one test from those of another."""
+        self.folder = folder
+        self.topics = f"{name}{run}.asked", f"{name}{run}.answered"
+        admin = KafkaAdminClient(bootstrap_servers=kafka)
+        admin.create_topics({one: {"num_partitions": PARTITIONS, "replication_factor": 1} for one in self.topics})
+        admin.close()
+        server = str(EXAMPLES / f"server_that_{name}.py")
+        restart = [str(EXAMPLES / "kill-and-restart"), server, kafka, *self.topics]
+        self.restart = f"cd {shlex.quote(str(folder))} && PYTHON={shlex.quote(sys.executable)} {shlex.join(restart)}"
+        self.asked = ["--bootstrap", kafka, "--requests", self.topics[0], "--answers", self.topics[1]]
+
+    @contextmanager
+    def running(self):
+        """The server while the block runs."""
+        subprocess.run(self.restart, shell=True, env=inherited(), check=True)  # noqa: S602 - as the prover does
+        try:
+            yield self
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(int((self.folder / "server.pid").read_text()), signal.SIGKILL)
+
+    def prove(self, prover):
+        """The exit code of a proof through three kills, and its verdict; ``prover`` runs a command line."""
+        proof = self.folder / "proof"
+        command = f"{self.restart} && sleep 3 && {self.restart} && sleep 3 && {self.restart}"
+        how = ("--rate", "180", "--before", "3", "--after", "4", "--quiet", "12", "--allow", "repeats")
+        code = prover([*self.asked, *how, "--during", command, "--folder", str(proof)])
+        return code, json.loads((proof / VERDICT).read_text())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The prover's console script, of its wheel in an environment with nothing else."""
+    folder = tmp_path_factory.factory.mktemp("installed")  # no console script begins with the suite's odd name
+    wheels, environment = folder / "wheels", folder / "environment"
+    uv = [str(Path(sys.executable).parent / "uv")]
+    build = ["build", "-q", "--wheel", "--no-build-isolation", "--python", sys.executable, "-o", str(wheels)]
+    for command in (
+        [*uv, *build, str(ROOT / "loadtest")],
+        [*uv, "venv", "-q", "--python", sys.executable, str(environment)],
+        [*uv, "pip", "install", "-q", "--python", str(environment), "--find-links", str(wheels), "baton-prove"],
+    ):
+        subprocess.run(command, env=for_program("uv"), check=True)
+    return environment / "bin" / "baton-prove"
+
+
+@pytest.fixture(params=["ours", "installed"])
+def prover(request):
+    """Runs a command line of the prover, in this checkout or where only its wheel is, and returns its exit code."""
+    if request.param == "ours":
+        return lambda arguments: cli.main(arguments, environment=inherited())
+    script = request.getfixturevalue("installed")
+    return lambda arguments: subprocess.run([script, *arguments], env=inherited(), cwd="/", check=False).returncode
+
+
+def run_of(request):
+    """What tells the topics of this test from those of another."""
+    return "-installed" if "installed" in request.node.name else ""
+
+
+def failed(verdict):
+    """The numbers of the invariants that failed."""
+    return {one["number"] for one in verdict["invariants"] if one["outcome"] == "failed"}
+
+
+def seen(verdict):
+    """How many there were of each kind."""
+    return {one["kind"]: one["total"] for one in verdict["seen"]}
+
+
+def test_a_server_that_commits_before_it_answers_is_caught(kafka, prover, tmp_path, request):
+    """Killed with requests in its hands, it loses them: the verdict is failed, and judged again it is the same."""
+    with ExampleServer(kafka, "loses", tmp_path, run_of(request)).running() as rollout:
+        code, verdict = rollout.prove(prover)
+
+    assert (1, "failed", {1, 8}) == (code, verdict["verdict"], failed(verdict))
+    assert 0 < seen(verdict)["lost"] < verdict["ledger"]["acked"]
+    assert 1 == prover(["check", str(tmp_path / "proof")])
+
+
+def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_path, request):
+    """The same kills: nothing is lost; that some was answered twice is seen, and forbidden unless it is allowed."""
+    with ExampleServer(kafka, "keeps", tmp_path, run_of(request)).running() as rollout:
+        code, verdict = rollout.prove(prover)
+
+    assert (0, "passed", set()) == (code, verdict["verdict"], failed(verdict)), verdict
+    assert "with 95 % confidence fewer than 1 in" in verdict["sentence"]
+    assert verdict["ledger"]["acked"] > 1500
+    assert "lost" not in seen(verdict)
+    assert 0 == prover(["check", str(tmp_path / "proof")])
+
+
+@pytest.fixture
+def topics(kafka):
+    """Two topics that nobody serves."""
+    names = [f"{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1} for name in names})
+    admin.close()
+    return ["--bootstrap", kafka, "--requests", names[0], "--answers", names[1]]
+
+
+@contextmanager
+def started(folder, *arguments):
+    """The prover as a process of its own, once it sends."""
+    command = [sys.executable, "-m", "loadtest.prover", *arguments, "--folder", str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, env=inherited(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        sends = folder / SENDS
+        wait_until(lambda: sends.exists() and sends.read_bytes().count(b"\n") > 50, 30, "nothing is sent")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_ctrl_c_ends_the_traffic_and_judges_what_was_sent(kafka, tmp_path):
+    """A verdict all the same: what was asked until then was answered."""
+    with (
+        ExampleServer(kafka, "keeps", tmp_path, "-interrupted").running() as rollout,
+        started(tmp_path / "proof", *rollout.asked, "--seconds", "600", "--allow", "repeats") as prover,
+    ):
+        wait_until(lambda: (tmp_path / "proof" / SENDS).read_bytes().count(b"\n") > 150, 30, "too few are sent")
+        prover.send_signal(signal.SIGINT)
+        out, err = prover.communicate(timeout=60)
+
+    assert (0, True) == (prover.returncode, out.startswith(b"PASSED: 0 of ")), out + err
+
+
+def test_ctrl_c_in_the_middle_of_the_command_is_unknown(topics, tmp_path):
+    """The command is ended with what it started, and nobody knows what it would have shown."""
+    command = "touch begun; sleep 600 & wait"
+    with started(
+        tmp_path / "proof", *topics, "--before", "1", "--quiet", "1", "--allow", "lost", "--during", command
+    ) as prover:
+        events = tmp_path / "proof" / EVENTS
+        wait_until(lambda: "touch begun" in events.read_text(), 30, "the command does not run")
+        prover.send_signal(signal.SIGINT)
+        prover.communicate(timeout=60)
+
+    interrupted = {one.kind for one in read(tmp_path / "proof").events}
+    assert {"interrupted", "command-ended", "ended"} <= interrupted
+    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "600"]]
+
+
+def test_the_journals_survive_a_prover_that_is_killed(topics, tmp_path):
+    """Kill -9: its processes end with it, and what they knew is judged: unknown, with what was sent."""
+    with started(tmp_path / "proof", *topics, "--seconds", "600", "--rate", "200") as prover:
+        children = psutil.Process(prover.pid).children()
+        prover.kill()
+        wait_until(lambda: not [one for one in children if one.is_running()], 60, lambda: str(children))
+
+    recorded = read(tmp_path / "proof")
+    assert len(children) == 2
+    assert len(recorded.sends) == len(recorded.owed()) > 50
+    assert {send.request_id for send in recorded.sends if send.acknowledged} == {r.key for r in recorded.requests}
+    assert not recorded.complete
+    invariants = {one.number: one.outcome for one in judge(recorded).invariants}
+    assert ("unknown", "unknown") == (invariants[1], invariants[8])
+
+
+@pytest.mark.parametrize("name", ["recording", "sending"])
+def test_a_prover_that_loses_a_process_of_its_own_says_unknown(topics, tmp_path, name):
+    """It ends at once, with 2: no server is blamed for what nobody read or wrote down."""
+    with started(tmp_path / "proof", *topics, "--seconds", "600") as prover:
+        victim = next(
+            one for one in psutil.Process(prover.pid).children() if f"loadtest.prover.{name}" in one.cmdline()[2]
+        )
+        victim.kill()
+        out, err = prover.communicate(timeout=90)
+
+    assert 2 == prover.returncode, out + err
+    assert b"UNKNOWN: " in out
+    assert f"the prover's own process ended: {name}" in out.decode()
+
+
+def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_path, capsys):
+    """And none is made."""
+    asked = ["--bootstrap", kafka, "--requests", "never-made", "--answers", "baton.predictions"]
+
+    assert cli.OWN_FAILURE == cli.main([*asked, "--folder", str(tmp_path / "proof")])
+    told = capsys.readouterr().err
+    assert f"Kafka at {kafka} must have the topic never-made; got " in told
+    assert "baton.prediction-requests" in told
+    assert not (tmp_path / "proof").exists()
+
+
+def test_a_broker_that_asks_for_tls_and_a_password_gets_them(tmp_path, capsys):
+    """Requests are sent and acknowledged; the password is in no file of the proof."""
+    with with_topics(SecureBroker(tmp_path)) as broker:
+        broker.add_user()
+        access = broker.access
+        asked = ["--bootstrap", broker.secure, "--requests", "baton.outcomes", "--answers", "baton.predictions"]
+        login = ["--protocol", "SASL_SSL", "--ca", str(access.ca), "--user", access.user]
+        proof = tmp_path / "proof"
+        rest = ["--password-file", str(access.password_file), "--seconds", "2", "--quiet", "1", "--folder", str(proof)]
+        assert 1 == cli.main([*asked, *login, *rest])  # nobody answers
+
+    told = json.loads((proof / VERDICT).read_text())
+    assert told["ledger"]["acked"] > 90
+    assert PASSWORD not in "".join(file.read_text() for file in proof.iterdir())

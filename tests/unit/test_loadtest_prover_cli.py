@@ -1,0 +1,158 @@
+"""The prover's command line without Kafka: what it refuses, what it judges again, and its exit codes."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from apps.common.messages import Answer
+from loadtest.prover import cli
+from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, PAGE, REQUESTS, SENDS, VERDICT
+from tests.unit.proof_histories import EVENTS as USUAL
+from tests.unit.proof_histories import expected, named, proof
+
+ASKED = ["--bootstrap", "127.0.0.1:9", "--requests", "asked", "--answers", "answered"]
+
+
+def keep(recorded, folder):
+    """Write a history as the prover's processes do."""
+    folder.mkdir(exist_ok=True)
+    recorded.plan.write(folder)
+    (folder / SENDS).write_text("".join(f"{send.to_json()}\n" for send in recorded.sends))
+    for name, lines in ((REQUESTS, recorded.requests), (ANSWERS, recorded.answers), (EVENTS, recorded.events)):
+        (folder / name).write_text("".join(f"{json.dumps(asdict(line))}\n" for line in lines))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--rate", "0"], "--rate must be from 0.1 to 50,000; got 0"),
+        (["--answers", "asked"], "--requests and --answers must be two topics"),
+        (["--payloads", "nowhere.txt"], "--payloads must be a file; got nowhere.txt"),
+        (["--quiet", "-1"], "--quiet must be 0 or more seconds; got -1"),
+        (["--allow", "everything"], "--allow must be of lost, repeats"),
+        (["--protocol", "SASL_SSL"], "--user and --password-file must be given with SASL_SSL"),
+        (["--protocol", "TLS"], "invalid choice: 'TLS'"),
+        (["--whatever"], "unrecognized arguments: --whatever"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_refused_with_64(more, why, capsys, tmp_path, monkeypatch):
+    """Nothing is asked of Kafka, and no folder is made."""
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.WRONG_COMMAND_LINE == cli.main([*ASKED, *more])
+    assert why in capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_all_problems_are_reported_together(capsys):
+    """A person mends them in one go."""
+    cli.main([*ASKED, "--rate", "0", "--quiet", "-1", "--ca", "nowhere.pem"])
+
+    assert ["--rate", "--quiet", "--ca"] == [
+        line.removeprefix("error:").split()[0] for line in capsys.readouterr().err.splitlines()[:3]
+    ]
+
+
+def test_a_poison_is_a_reason_and_a_payload(tmp_path, capsys):
+    """A file with anything else is refused."""
+    file = tmp_path / "poison.txt"
+    for text in ("no tab\n", "reason\t\n", ""):
+        file.write_text(text)
+        assert cli.WRONG_COMMAND_LINE == cli.main([*ASKED, "--poison", str(file)])
+    assert 3 == capsys.readouterr().err.count("--poison must have lines of REASON<TAB>PAYLOAD")
+
+
+def test_no_broker_is_said_in_one_sentence_and_leaves_no_folder(monkeypatch, tmp_path, capsys):
+    """An exit code of its own: nothing was proven, and nothing was disproven."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("loadtest.prover.run.ANSWER_S", 0.5)
+
+    assert cli.OWN_FAILURE == cli.main(ASKED)
+    assert 1 == len(capsys.readouterr().err.splitlines())
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_help_names_the_exit_codes_and_what_calls_it(capsys):
+    """Help is no error."""
+    assert 0 == cli.main(["--help"], "./baton prove", note="More.")
+
+    text = capsys.readouterr().out
+    assert "Exit codes: 0 passed, 1 failed, 2 unknown, 64" in text
+    assert "  ./baton prove --bootstrap" in text
+    assert text.endswith("More.\n")
+
+
+def test_check_judges_again_by_other_rules(tmp_path, capsys):
+    """What was forbidden may be allowed, and a bound be stated that was not; verdict and page are written anew."""
+    right = proof()
+    folder = keep(replace(right, answers=[*right.answers, right.answers[3]]), tmp_path)
+
+    assert [1, 0, 1] == [
+        cli.main(["check", str(folder), *more])
+        for more in ([], ["--allow", "repeats"], ["--allow", "repeats", "--max-latency", "0.001"])
+    ]
+    assert "PASSED: 0 of 400 lost: with 95 % confidence fewer than 1 in 133" in capsys.readouterr().out
+    assert "failed" == json.loads((folder / VERDICT).read_text())["verdict"]
+    assert '<rect class="command"' in (folder / PAGE).read_text()
+
+
+def test_check_compares_values_that_are_known_later(tmp_path):
+    """--expected is kept with the proof, so that the next check compares them too."""
+    right = proof(named)
+    altered = replace(right.answers[7], prediction=1.0)
+    folder = keep(replace(right, answers=[*right.answers[:7], altered, *right.answers[8:]]), tmp_path / "proof")
+    lines = tmp_path / "expected.jsonl"
+    lines.write_text("".join(f"{line.to_json()}\n" for line in expected()))
+
+    assert [0, 1, 1] == [cli.main(["check", str(folder), *more]) for more in ([], ["--expected", str(lines)], [])]
+    assert (folder / EXPECTED).read_text() == lines.read_text()
+
+
+def test_check_of_a_folder_that_was_cut_short_is_unknown(tmp_path):
+    """A last line that was being written counts for nothing, nor does what would have followed."""
+    folder = keep(replace(proof(), events=USUAL[:-2]), tmp_path)
+    for name in (SENDS, ANSWERS, REQUESTS, EVENTS):
+        with (folder / name).open("a") as file:
+            file.write('{"torn')
+
+    assert 2 == cli.main(["check", str(folder), "--json"])
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[]", '{"run": "x"}', "torn"])
+def test_check_refuses_what_is_no_proof(tmp_path, content, capsys):
+    """With 64, and what it should be."""
+    if content is not None:
+        (tmp_path / "plan.json").write_text(content)
+
+    assert cli.WRONG_COMMAND_LINE == cli.main(["check", str(tmp_path)])
+    assert "FOLDER must be one that a proof wrote" in capsys.readouterr().err
+
+
+def test_json_is_one_line_for_a_program(tmp_path, capsys):
+    """All of the verdict, and where the rest lies."""
+    assert 0 == cli.main(["check", str(keep(proof(named), tmp_path)), "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert ("passed", str(tmp_path), 10) == (told["verdict"], told["folder"], len(told["invariants"]))
+
+
+def test_a_fault_of_the_prover_is_no_verdict(tmp_path, monkeypatch, capsys):
+    """70, with its traceback and that it is the prover's."""
+    monkeypatch.setattr(cli, "judge", lambda _: 1 / 0)
+
+    assert cli.OWN_FAILURE == cli.main(["check", str(keep(proof(), tmp_path))])
+    assert "this is a fault of the prover: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_what_stands_in_an_answer_stays_text_in_the_page(tmp_path):
+    """A server may say anything."""
+    right = proof(named)
+    evil = replace(right.answers[5], model_version="<script>alert(1)</script>")
+    assert isinstance(evil, Answer)
+    folder = keep(replace(right, answers=[*right.answers[:5], evil, *right.answers[6:]]), tmp_path)
+
+    assert 1 == cli.main(["check", str(folder)])
+    assert "<script>" not in (folder / PAGE).read_text()

@@ -1,0 +1,291 @@
+"""The judge of a proof is judged: each of the ten invariants is red when its fault is planted, and green without it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.prover.findings import WORST
+from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
+from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
+from tests.unit.proof_histories import BEGAN, COUNT, EVENTS, PLAN, echoed, expected, named, proof, sent, without
+
+PASSED, FAILED, UNKNOWN, NOT_ASKED = Judgement.PASSED, Judgement.FAILED, Judgement.UNKNOWN, Judgement.NOT_ASKED
+picks = st.integers(0, COUNT - 1)
+briefly = settings(max_examples=10, deadline=None)
+
+
+def outcomes(verdict):
+    """The numbers of the invariants that came out so."""
+    return {one.number: one.outcome for one in verdict.invariants}
+
+
+def not_passed(verdict):
+    """The invariants that were asked for and did not pass."""
+    return {number for number, outcome in outcomes(verdict).items() if outcome in (FAILED, UNKNOWN)}
+
+
+def seen(verdict):
+    """Kind -> how many."""
+    return {one.kind: one.total for one in verdict.seen}
+
+
+def test_a_right_proof_passes_and_says_of_how_many():
+    """Nothing is lost; that 0 of 400 is not never is said, and what was not asked for does not pass."""
+    verdict = judge(proof())
+
+    assert (PASSED, set(), {}) == (verdict.outcome, not_passed(verdict), seen(verdict))
+    assert {5, 6, 7, 9} == {number for number, outcome in outcomes(verdict).items() if outcome is NOT_ASKED}
+    assert "0 of 400 lost: with 95 % confidence fewer than 1 in 133" == verdict.sentence
+    assert verdict.sent_per_s == pytest.approx(100)
+
+
+def test_a_right_proof_of_a_server_with_our_headers_passes_in_all_it_was_asked_for():
+    """Release, values and bounds are judged too, and the hand-over is seen."""
+    right = proof(named, min_versions=2, max_silence_s=1, max_latency_s=1)
+    verdict = judge(replace(right, expected=expected()))
+
+    assert (PASSED, {7}) == (verdict.outcome, {n for n, o in outcomes(verdict).items() if o is NOT_ASKED})
+    assert [2] == [handover.release for handover in verdict.ledger.handovers]
+    assert COUNT == next(one for one in verdict.invariants if one.number == 6).evaluated
+
+
+@pytest.mark.parametrize("answer", [echoed, named])
+@briefly
+@given(pick=picks)
+def test_1_and_8_a_request_without_an_answer_is_lost_and_owed(answer, pick):
+    """The verdict names it, whether the server writes our headers or not."""
+    right = proof(answer)
+    verdict = judge(replace(right, answers=without(right.answers, pick)))
+
+    assert FAILED is verdict.outcome
+    assert {1, 8} <= not_passed(verdict)
+    assert verdict.seen[0].worst[0].startswith(f"{PLAN.request_id(pick)} ")
+    assert "1 of 400 lost" == verdict.sentence
+
+
+@briefly
+@given(pick=picks)
+def test_2_a_repeat_is_forbidden_unless_it_is_allowed(pick):
+    """It is counted either way, and is the only thing that is."""
+    right = proof()
+    twice = [*right.answers, echoed(pick)]
+
+    strict = judge(replace(right, answers=twice))
+    assert (FAILED, {2}, {"repeats": 1}) == (strict.outcome, not_passed(strict), seen(strict))
+    lenient = judge(replace(right, answers=twice, plan=replace(PLAN, allow=("repeats",))))
+    assert (PASSED, {"repeats": 1}) == (lenient.outcome, seen(lenient))
+
+
+def test_3_an_answer_to_what_was_never_sent_or_was_refused_is_unasked():
+    """An id of this run that no journal and no topic has; those of others are nobody's here."""
+    right = proof()
+    refused = replace(sent(COUNT), acked_at=None, partition=None, offset=None, refused=True, error="too large")
+    invented = TopicRecord(PLAN.request_id(9_999), 0, 900, BEGAN + 5)
+    answered = replace(invented, key=refused.request_id)
+    verdict = judge(replace(right, sends=[*right.sends, refused], answers=[*right.answers, invented, answered]))
+
+    assert ({3}, {"unasked": 2, "refused": 1}) == (not_passed(verdict), seen(verdict))
+    assert judge(replace(right, answers=[*right.answers, replace(invented, key="another-7")])).outcome is PASSED
+
+
+def test_3_an_answer_that_names_another_place_is_misplaced():
+    """With our headers an answer says which request it means."""
+    right = proof(named)
+    elsewhere = replace(right.answers[10], request_id=right.answers[12].request_id)
+    verdict = judge(replace(right, answers=[*right.answers, elsewhere]))
+
+    assert 3 in not_passed(verdict)
+    assert 1 == seen(verdict)["misplaced"]
+
+
+@briefly
+@given(pick=st.integers(0, COUNT - 3))
+def test_4_answers_that_change_places_are_reordered(pick):
+    """Nothing is lost, and the order of a partition is broken."""
+    right = proof()
+    swapped = list(right.answers)
+    swapped[pick], swapped[pick + 2] = swapped[pick + 2], swapped[pick]
+    verdict = judge(replace(right, answers=swapped))
+
+    assert ({4}, {"reordered": 1}) == (not_passed(verdict), seen(verdict))
+
+
+def test_4_a_writer_that_leaves_a_request_to_another_has_broken_its_order():
+    """Its answers must be a prefix of its requests."""
+    right = proof(named)
+    by_another = replace(right.answers[20], process="another")
+    verdict = judge(replace(right, answers=[*right.answers[:20], by_another, *right.answers[21:]]))
+
+    assert ({4}, 1) == (not_passed(verdict), seen(verdict)["skipped"])
+
+
+def test_5_a_release_that_comes_back_is_seen():
+    """Side by side with the new one it may answer for a while, and no longer."""
+    right = proof(named)
+    last = right.answers[-1]
+
+    def with_late_answer_of_release_1(seconds):
+        seen_at = right.answers[COUNT // 2 + 1].seen_at + seconds
+        late = replace(last, release=1, model_version="4", process="an old one", seen_at=seen_at)
+        return judge(replace(right, answers=[*right.answers[:-1], late]))
+
+    assert {5} == not_passed(with_late_answer_of_release_1(OVERLAP_S + 1))
+    assert set() == not_passed(with_late_answer_of_release_1(OVERLAP_S - 1))
+
+
+def test_6_a_value_that_its_version_does_not_predict_is_wrong():
+    """One altered price."""
+    right = replace(proof(named), expected=expected())
+    altered = replace(right.answers[7], prediction=101.0)
+    verdict = judge(replace(right, answers=[*right.answers[:7], altered, *right.answers[8:]]))
+
+    assert ({6}, {"wrong": 1}) == (not_passed(verdict), seen(verdict))
+
+
+def test_7_a_poison_must_be_rejected_with_its_reason():
+    """Answered with a price, or rejected for another reason, it is red; unasked for it is not judged."""
+    right = proof(named, poison=(("mileage must be a number", "{}"),))
+    poisons = [n for n in range(COUNT) if right.plan.reason_of(PLAN.request_id(n))]
+    rejected = [
+        replace(one, prediction=None, rejection="mileage must be a number; got 'x'") if at in poisons else one
+        for at, one in enumerate(right.answers)
+    ]
+    green = judge(replace(right, answers=rejected))
+    other = replace(rejected[poisons[1]], rejection="price must be a number")
+    red = judge(replace(right, answers=[other if one is rejected[poisons[1]] else one for one in rejected]))
+
+    assert (4, PASSED, set()) == (len(poisons), outcomes(green)[7], not_passed(green))
+    assert ({7}, 1) == (not_passed(red), seen(red)["poison"])
+    assert 4 == seen(judge(right))["poison"]
+
+
+def test_9_silence_and_latency_beyond_what_was_stated_are_red():
+    """One answer that takes 2 s; its partition's others go on."""
+    slow = [replace(one, seen_at=one.seen_at + 2) if at == COUNT - 1 else one for at, one in enumerate(proof().answers)]
+
+    verdict = judge(replace(proof(max_latency_s=1, max_silence_s=1), answers=slow))
+    assert ({9}, {"latency": 1, "silence": 1}) == (not_passed(verdict), seen(verdict))
+    assert set() == not_passed(judge(replace(proof(max_latency_s=3, max_silence_s=3), answers=slow)))
+
+
+def events_without(*kinds, more=()):
+    """The usual ones but for those."""
+    return [*(event for event in EVENTS if event.kind not in kinds), *more]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"plan": replace(PLAN, min_requests=401)}, "at least 401 requests must be acknowledged; got 400"),
+        ({"plan": replace(PLAN, min_versions=1)}, "at least 1 versions; got none"),
+        ({"events": events_without(COMMAND, COMMAND_ENDED)}, "the command must run; it did not"),
+        (
+            {"events": events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 2, exit_code=3)])},
+            "the command must end well; got exit code 3",
+        ),
+        (
+            {"events": events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 2)])},
+            "the command must end well; got none in its time",
+        ),
+        (
+            {"events": events_without(COMMAND, more=[ProofEvent(COMMAND, BEGAN - 1)])},
+            "requests must be sent before the command",
+        ),
+    ],
+    ids=["few requests", "no hand-over", "no command", "bad command", "endless command", "no traffic before it"],
+)
+def test_10_a_run_that_could_not_have_shown_a_fault_fails(change, why):
+    """However right all the rest is."""
+    verdict = judge(replace(proof(), **change))
+
+    assert FAILED is verdict.outcome
+    assert any(why in reason for one in verdict.invariants if one.number == 10 for reason in one.reasons)
+
+
+def test_10_too_many_unknown_requests_prove_nothing():
+    """One that nobody knows of is neither lost nor answered; many of them are no proof."""
+    right = proof()
+    unknown = [
+        replace(sent(COUNT + n), acked_at=None, partition=None, offset=None, error="timed out") for n in range(9)
+    ]
+    verdict = judge(replace(right, sends=[*right.sends, *unknown]))
+
+    assert ({10}, {"unknown": 9}) == (not_passed(verdict), seen(verdict))
+    assert PASSED is judge(replace(right, sends=[*right.sends, *unknown], plan=replace(PLAN, max_unknown=0.05))).outcome
+
+
+def test_an_invariant_that_was_asked_for_and_never_evaluated_fails():
+    """No request at all: nothing is lost, and nothing is proven."""
+    verdict = judge(replace(proof(max_latency_s=1), sends=[], requests=[], answers=[]))
+
+    assert FAILED is verdict.outcome
+    assert {1, 2, 3, 4, 9, 10} == not_passed(verdict)
+    asked_in_vain = judge(replace(proof(named), expected=[replace(expected()[0], model_version="another")]))
+    assert 6 in not_passed(asked_in_vain)
+
+
+@pytest.mark.parametrize("event", [INTERRUPTED, BROKEN])
+def test_a_record_that_was_cut_short_is_unknown_unless_it_shows_a_fault(event):
+    """What has no answer yet may have been on its way; what was repeated was repeated."""
+    right = replace(proof(), events=events_without(ENDED, more=[ProofEvent(event, BEGAN + 5)]))
+    owing = replace(right, answers=without(right.answers, 5))
+
+    assert (UNKNOWN, {8, 10}) == (judge(right).outcome, not_passed(judge(right)))
+    assert (UNKNOWN, {1, 8, 10}) == (judge(owing).outcome, not_passed(judge(owing)))
+    assert FAILED is judge(replace(right, answers=[*right.answers, right.answers[0]])).outcome
+
+
+@pytest.mark.parametrize("ended", [[], [ProofEvent(ENDED, BEGAN + 5)]])
+def test_a_run_that_was_ended_before_it_could_show_anything_is_unknown(ended):
+    """Nothing was asked yet, and that is nobody's fault."""
+    begun = replace(proof(), sends=[], requests=[], answers=[], events=[ProofEvent(INTERRUPTED, BEGAN), *ended])
+
+    assert UNKNOWN is judge(begun).outcome
+
+
+def test_a_proof_without_a_command_that_is_interrupted_is_judged_as_it_is():
+    """Ctrl-C ends the traffic; the quiet phase was reached, so all is known."""
+    right = replace(proof(command=""), events=[*EVENTS, ProofEvent(INTERRUPTED, BEGAN + 3)])
+
+    assert PASSED is judge(right).outcome
+    during = [one for one in EVENTS if one.kind != COMMAND_ENDED]
+    during += [ProofEvent(INTERRUPTED, BEGAN + 1.5), ProofEvent(COMMAND_ENDED, BEGAN + 1.5, "ended by the prover")]
+    assert UNKNOWN is judge(replace(proof(), events=during)).outcome
+
+
+def test_a_request_that_stands_twice_is_the_clients_doing():
+    """Both are owed an answer, two answers are no repeat, and no invariant of the server fails."""
+    right = proof()
+    again = replace(right.requests[8], offset=900)
+    twice = replace(right, requests=[*right.requests, again], answers=[*right.answers, echoed(8)])
+    verdict = judge(replace(twice, plan=replace(PLAN, allow=("reordered",))))
+
+    assert (PASSED, {"sent-twice": 1}) == (verdict.outcome, seen(verdict))
+    assert {1, 8} <= not_passed(judge(replace(twice, answers=right.answers)))
+
+
+def test_an_unknown_request_that_stands_in_the_topic_is_owed_an_answer():
+    """Its acknowledgement was lost; a sender that was killed did not even write it down."""
+    right = proof()
+    unknown = replace(sent(5), acked_at=None, partition=None, offset=None, error="timed out")
+    sends = [*right.sends[:5], unknown, *right.sends[6:-1]]
+    verdict = judge(replace(right, sends=sends))
+
+    assert (PASSED, COUNT) == (verdict.outcome, verdict.ledger.acked)
+    assert "1 of 400 lost" == judge(replace(right, sends=sends, answers=without(right.answers, 5))).sentence
+    assert "1 of 400 lost" == judge(replace(right, sends=sends, answers=right.answers[:-1])).sentence
+
+
+def test_the_worst_of_a_kind_are_told_and_the_rest_counted():
+    """A hundred lost: twenty by name."""
+    right = proof()
+    lost = next(one for one in judge(replace(right, answers=right.answers[100:])).seen if one.kind == "lost")
+
+    assert (100, WORST, True) == (lost.total, len(lost.worst), lost.forbidden)
+
+
+def test_failed_beats_unknown_and_each_has_its_exit_code():
+    """Of whatever a program asks, the exit code tells."""
+    assert {PASSED: 0, FAILED: 1, UNKNOWN: 2} == EXIT_CODES
