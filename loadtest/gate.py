@@ -1,6 +1,7 @@
 """The gate of a load (its service level objective): what was measured against what was asked for, as sentences."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Measured:
         """In a line."""
         times = f"p50 {self.p50_ms:.3g} ms, p99 {self.p99_ms:.3g} ms"
         return f"{self.requests:,} requests, {self.failures:,} without an answer in time, {times}"
+
+
+def verdict(measured: Measured, broken: list[str]) -> dict[str, Any]:
+    """Both for a program."""
+    return {**asdict(measured), "fail_ratio": measured.fail_ratio, "breaches": broken}
 
 
 def breaches(measured: Measured, limits: Limits) -> list[str]:

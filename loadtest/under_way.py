@@ -9,9 +9,8 @@ class UnderWay:
     request counts for nothing, and what is kept is never more than what is due within a deadline.
     """
 
-    def __init__(self, deadline_s: float) -> None:
-        """A request without an answer is overdue after ``deadline_s`` seconds."""
-        self.deadline_s = deadline_s
+    def __init__(self) -> None:
+        """None yet."""
         self._due: dict[bytes, float] = {}
 
     def __len__(self) -> int:
@@ -27,11 +26,11 @@ class UnderWay:
         due = self._due.pop(key or b"", None)
         return None if due is None else now - due
 
-    def overdue(self, now: float) -> list[float]:
-        """Take out what has waited too long: the seconds that each did."""
+    def overdue(self, now: float, deadline: float) -> list[float]:
+        """Take out what has waited for ``deadline`` seconds: the seconds that each did."""
         late = []
         for key, due in self._due.items():
-            if now - due < self.deadline_s:
+            if now - due < deadline:
                 break
             late.append(key)
         return [now - self._due.pop(key) for key in late]

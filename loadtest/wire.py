@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
@@ -24,6 +25,7 @@ from loadtest.under_way import UnderWay
 IDLE_S = 0.01
 SWEEP_S = 0.1
 POLL_MS = 200
+START_MS = 20_000
 CLOSE_S = 5
 
 
@@ -41,36 +43,50 @@ class Wire:
     """
     Sends ``rate()`` requests a second and reports each twice: PRODUCE, and PREDICT for its answer or its want of one.
 
-    Its keys begin with a name that no other process has, so that any number of them share the topics.
+    A request without an answer for ``deadline()`` seconds is one that failed. Its keys begin with a name that no other
+    process has, so that any number of them share the topics.
     """
 
     def __init__(
-        self, access: KafkaAccess, names: StackNames, values: Sequence[bytes], rate: Callable[[], int], report: Report
+        self,
+        access: KafkaAccess,
+        names: StackNames,
+        values: Sequence[bytes],
+        rate: Callable[[], int],
+        deadline: Callable[[], float],
+        report: Report,
     ) -> None:
-        """Connects, and fixes where the reading begins; raises KafkaError, or Unavailable without the topics."""
-        self.names, self.rate, self.report = names, rate, report
+        """Connects, and fixes where the reading begins; raises Unavailable."""
+        self.names, self.rate, self.deadline, self.report = names, rate, deadline, report
         self.name = f"load-{secrets.token_hex(6)}"
-        self.under_way = UnderWay(deadline_s=0)
+        self.under_way = UnderWay()
         self.worst_late_s = 0.0
         self._ended = threading.Event()
         self._values = itertools.cycle(values)
         self._numbers = itertools.count()
-        self._producer = KafkaProducer(**access.python())
-        self._consumer = KafkaConsumer(**access.python(), group_id=None, enable_auto_commit=False)
-        places = [self._places(topic) for topic in names.pair]  # asking the producer's too: a send never waits for it
-        self._consumer.assign(places[1])
-        self._consumer.seek_to_end()
-        for place in places[1]:
-            self._consumer.position(place)
+        try:
+            self._connect(access)
+        except KafkaError as error:
+            raise Unavailable(f"Kafka must answer at {access.brokers}; got {error}; is the stack up?") from error
         self._threads = [
             threading.Thread(target=part, daemon=True) for part in (self._send_on_schedule, self._read, self._sweep)
         ]
 
-    def _places(self, topic: str) -> list[TopicPartition]:
-        found = self._consumer.partitions_for_topic(topic) and self._producer.partitions_for(topic)
-        if not found:
-            raise Unavailable(f"Kafka must have the topic {topic}; got none; is the stack up?")
-        return [TopicPartition(topic, partition) for partition in sorted(found)]
+    def _connect(self, access: KafkaAccess) -> None:
+        told = {**access.python(), "bootstrap_timeout_ms": START_MS}
+        self._producer = KafkaProducer(**told)
+        self._consumer = KafkaConsumer(**told, group_id=None, enable_auto_commit=False)
+        there = self._consumer.topics()  # of all: to ask for one may make it
+        for topic in self.names.pair:
+            if topic not in there:
+                raise Unavailable(f"Kafka at {access.brokers} must have the topic {topic}; got none; is the stack up?")
+        self._producer.partitions_for(self.names.requests)  # so that no send waits for them
+        partitions = self._consumer.partitions_for_topic(self.names.answers)
+        places = [TopicPartition(self.names.answers, number) for number in partitions]
+        self._consumer.assign(places)
+        self._consumer.seek_to_end()
+        for place in places:
+            self._consumer.position(place)  # asks for the end now, and not when first polled
 
     def start(self) -> None:
         """Begin to send and to read."""
@@ -120,9 +136,9 @@ class Wire:
 
     def _sweep(self) -> None:
         while not self._ended.wait(SWEEP_S):
-            for waited in self.under_way.overdue(time.perf_counter()):
-                missing = TimeoutError(f"no answer within {self.under_way.deadline_s:g} s")
-                self.report(Row.PREDICT, waited * 1000, 0, missing)
+            deadline = self.deadline()
+            for waited in self.under_way.overdue(time.perf_counter(), deadline):
+                self.report(Row.PREDICT, waited * 1000, 0, TimeoutError(f"no answer within {deadline:g} s"))
 
 
 def _ms_since(moment: float) -> float:
