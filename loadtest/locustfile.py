@@ -49,7 +49,7 @@ class LoadSettings(DropperSettings):
     job: Literal["drop", "replay"] = "replay"
 
 
-class Request(User):
+class RequestPerSecond(User):
     """One request a second."""
 
     @task
