@@ -25,7 +25,7 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 from apps import datasets
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
-from apps.common.errors import BatonError, SettingsError
+from apps.common.errors import BatonError
 from apps.common.logs import configure
 from apps.common.settings import load
 from apps.common.waiting import pause
@@ -138,7 +138,7 @@ def begin(environment: Environment, **_: Any) -> None:
             environment.events.worker_report.add_listener(_note_connected(environment.shape_class))
         elif runner:
             _connect(environment, runner, settings)
-    except (BatonError, SettingsError) as error:
+    except BatonError as error:
         sys.exit(f"error: {error}")
 
 

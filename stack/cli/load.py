@@ -103,6 +103,8 @@ def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json
                 process.wait(load.seconds + load.deadline + START_S)
             except KeyboardInterrupt:
                 line.update("interrupted")
+            except subprocess.TimeoutExpired as error:
+                raise Unavailable(f"locust must end in {error.timeout:g} s; it runs on; see {log}") from error
     found = _read(verdict, log)
     figures = {"load": {"shape": load.shape, "rate": load.rate, **found, "folder": str(folder)}}
     broken: list[str] = found["breaches"]

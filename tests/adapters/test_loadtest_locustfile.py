@@ -7,11 +7,13 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from apps.common import topics
 from apps.common.settings import Settings
+from apps.common.waiting import wait_until
 from loadtest.gate import Limits
 from loadtest.load_shapes import LoadShape
 from loadtest.peer import Peer, PeerLoop, pass_through, running
@@ -135,6 +137,25 @@ def test_two_workers_do_not_take_each_others_answers(environment, tmp_path):
     names = [key.rpartition("-")[0] for key in keys]
     assert 2 == len(set(names))
     assert all(names.count(name) > len(names) / 3 for name in set(names))
+
+
+def test_a_worker_that_dies_fails_the_gate(environment, tmp_path):
+    """What it had counted last is not known, whatever the others counted."""
+    flags = ["--headless", "--rate", "40", "--seconds", "15", "--deadline", "1"]
+    flags += ["--processes", "2", "--master-bind-host", "127.0.0.1", "--verdict", str(tmp_path / "verdict.json")]
+    log = tmp_path / "log"
+    with (
+        running(Peer.THROUGH, environment, tmp_path),
+        log.open("wb") as told,
+        load.locust(environment, flags, told.fileno()) as master,
+    ):
+        wait_until(lambda: "updating to 40 users" in log.read_text(), 60, "no load")
+        psutil.Process(master.pid).children()[0].kill()
+        code = master.wait(60)
+
+    assert 1 == code, log.read_text()
+    (problem,) = json.loads((tmp_path / "verdict.json").read_text())["breaches"]
+    assert "got 1 that died" in problem
 
 
 def test_a_load_ends_with_a_starter_that_is_killed(environment, tmp_path):
