@@ -133,7 +133,7 @@ def begin(environment: Environment, **_: Any) -> None:
     try:
         settings = load(LoadSettings)
         if settings.ends_with_stdin and not isinstance(runner, WorkerRunner):  # a worker ends with its master
-            gevent.spawn(_end_with_stdin, runner)
+            gevent.spawn(_end_with_stdin, environment)
         if isinstance(runner, MasterRunner):
             environment.events.worker_report.add_listener(_note_connected(environment.shape_class))
         elif runner:
@@ -150,11 +150,13 @@ def _note_connected(course: Course) -> Callable[..., None]:
     return note
 
 
-def _end_with_stdin(runner: Runner) -> None:
+def _end_with_stdin(environment: Environment) -> None:
     """As ``apps.common.starter``, whose thread would be a greenlet here, and hold up all others."""
     while tp_read(0, 1):
         pass
-    runner.quit()
+    environment.runner.quit()
+    if environment.web_ui:
+        environment.web_ui.stop()
 
 
 def _connect(environment: Environment, runner: Runner, settings: LoadSettings) -> None:

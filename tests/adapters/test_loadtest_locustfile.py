@@ -22,12 +22,13 @@ from stack.cli import load
 from stack.cli.load import Load
 from stack.embedded.services.kafka import topic_settings
 from stack.environment import ROOT, inherited
+from tests.adapters.conftest import free_port
 from tests.adapters.killed_starter import modules_that_end_with_a_killed_starter
 
 STARTER = """
 import os, sys, time
 from stack.cli.load import locust
-flags = ["--headless", "--seconds", "300", "--processes", "2", "--master-bind-host", "127.0.0.1"]
+flags = FLAGS
 with open(f"{sys.argv[1]}/locust.log", "wb") as log, locust(dict(os.environ), flags, log.fileno()):
     time.sleep(8)
     print("started", flush=True)
@@ -158,9 +159,14 @@ def test_a_worker_that_dies_fails_the_gate(environment, tmp_path):
     assert "got 1 that died" in problem
 
 
-def test_a_load_ends_with_a_starter_that_is_killed(environment, tmp_path):
-    """Kill -9 of ``./baton load``: within seconds locust and its workers are gone."""
-    assert "locust" in modules_that_end_with_a_killed_starter(STARTER, environment, tmp_path)
+@pytest.mark.parametrize("how", ["workers", "page"])
+def test_a_load_ends_with_a_starter_that_is_killed(how, environment, tmp_path):
+    """Kill -9 of ``./baton load``: within seconds locust and its workers, or its page, are gone."""
+    workers = ["--headless", "--seconds", "300", "--processes", "2", "--master-bind-host", "127.0.0.1"]
+    flags = workers if how == "workers" else ["--web-host", "127.0.0.1", "--web-port", str(free_port())]
+    program = STARTER.replace("FLAGS", str(flags))
+
+    assert "locust" in modules_that_end_with_a_killed_starter(program, environment, tmp_path)
 
 
 def test_the_command_tells_the_figures_and_fails_with_the_gate(environment, tmp_path, capsys):
