@@ -1,6 +1,7 @@
 """``./baton load``: locust with ``loadtest/locustfile.py`` against a running stack, its files, and its verdict."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -51,12 +52,20 @@ class Load:
         }
         flags = [part for name, value in told.items() for part in (f"--{name}", str(value))]
         if self.processes > 1:
-            flags += ["--processes", str(self.processes), "--master-bind-host", HOST]
+            port = str(_free_port())  # at locust's own the workers of another load would find this master
+            flags += ["--processes", str(self.processes)]
+            flags += ["--master-bind-host", HOST, "--master-bind-port", port, "--master-port", port]
         return flags
 
     def __str__(self) -> str:
         """In a few words."""
         return f"{self.rate} requests/s for {self.seconds:g} s, {self.shape}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def run(stack: Stack, load: Load, *, through: bool, web: bool, as_json: bool) -> int:
@@ -105,7 +114,7 @@ def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json
                 line.update("interrupted")
             except subprocess.TimeoutExpired as error:
                 raise Unavailable(f"locust must end in {error.timeout:g} s; it runs on; see {log}") from error
-    found = _read(verdict, log)
+    found = read_verdict(verdict, log)
     figures = {"load": {"shape": load.shape, "rate": load.rate, **found, "folder": str(folder)}}
     broken: list[str] = found["breaches"]
     times = f"p50 {found['p50_ms']:.3g} ms, p99 {found['p99_ms']:.3g} ms"
@@ -116,7 +125,8 @@ def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json
     return GATE_FAILED if broken else 0
 
 
-def _read(verdict: Path, log: Path) -> dict[str, Any]:
+def read_verdict(verdict: Path, log: Path) -> dict[str, Any]:
+    """What the gate wrote down; raises Unavailable with the end of the log when it wrote nothing."""
     try:
         return dict(json.loads(verdict.read_text()))
     except FileNotFoundError as error:

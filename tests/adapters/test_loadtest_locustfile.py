@@ -52,6 +52,11 @@ def locust(environment, *flags):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=90)
 
 
+def workers():
+    """The flags for two of them, and for a master of their own."""
+    return Load(1, 1, LoadShape.STEADY, 1, Limits(), processes=2).flags()[-8:]
+
+
 class Forgetful(PeerLoop):
     """Answers all but each fiftieth request."""
 
@@ -128,8 +133,7 @@ def test_requests_without_an_answer_become_failures_and_the_gate_fails(environme
 def test_two_workers_do_not_take_each_others_answers(environment, tmp_path):
     """On the same topics each counts its own: their keys bear two names, and each key has one answer that counts."""
     with running(Peer.THROUGH, environment, tmp_path):
-        flags = ["--processes", "2", "--master-bind-host", "127.0.0.1"]
-        ended = locust(environment, *flags, "--verdict", str(tmp_path / "verdict.json"))
+        ended = locust(environment, *workers(), "--verdict", str(tmp_path / "verdict.json"))
     verdict = json.loads((tmp_path / "verdict.json").read_text())
     keys = requests_keys(environment)
 
@@ -143,7 +147,7 @@ def test_two_workers_do_not_take_each_others_answers(environment, tmp_path):
 def test_a_worker_that_dies_fails_the_gate(environment, tmp_path):
     """What it had counted last is not known, whatever the others counted."""
     flags = ["--headless", "--rate", "40", "--seconds", "15", "--deadline", "1"]
-    flags += ["--processes", "2", "--master-bind-host", "127.0.0.1", "--verdict", str(tmp_path / "verdict.json")]
+    flags += [*workers(), "--verdict", str(tmp_path / "verdict.json")]
     log = tmp_path / "log"
     with (
         running(Peer.THROUGH, environment, tmp_path),
@@ -162,8 +166,8 @@ def test_a_worker_that_dies_fails_the_gate(environment, tmp_path):
 @pytest.mark.parametrize("how", ["workers", "page"])
 def test_a_load_ends_with_a_starter_that_is_killed(how, environment, tmp_path):
     """Kill -9 of ``./baton load``: within seconds locust and its workers, or its page, are gone."""
-    workers = ["--headless", "--seconds", "300", "--processes", "2", "--master-bind-host", "127.0.0.1"]
-    flags = workers if how == "workers" else ["--web-host", "127.0.0.1", "--web-port", str(free_port())]
+    headless = ["--headless", "--seconds", "300", *workers()]
+    flags = headless if how == "workers" else ["--web-host", "127.0.0.1", "--web-port", str(free_port())]
     program = STARTER.replace("FLAGS", str(flags))
 
     assert "locust" in modules_that_end_with_a_killed_starter(program, environment, tmp_path)
