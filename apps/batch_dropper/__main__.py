@@ -13,10 +13,8 @@ from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
 from apps.common import entry, starter, ticking
 from apps.common.batches import BatchStore
-from apps.common.errors import SettingsError
 from apps.common.exit_codes import DONE, NOTHING_LEFT
 from apps.datasets.declaration import Dataset
-from apps.datasets.source import read_csv
 
 
 def main() -> int:
@@ -52,21 +50,17 @@ def drop(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
 
 def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int:
     """Send the test part as requests."""
-    from apps.batch_dropper.encoding import encode  # noqa: PLC0415 - dropping needs no Kafka client
-    from apps.batch_dropper.replay import Replay  # noqa: PLC0415
+    from apps.batch_dropper.replay import Replay  # noqa: PLC0415 - dropping needs no Kafka client
     from apps.common.send_journal import SendWriter  # noqa: PLC0415
 
     stop = threading.Event()
     if settings.ends_with_stdin:
         starter.when_gone(stop.set)
-    test = SliceStore(settings, dataset, log).take(0)
-    if test is None:
-        raise SettingsError("a test part must be there; got none; bring more rows")
     run = Replay(
         access=settings.kafka_access,
         names=settings.names,
         run=settings.run or secrets.token_hex(4),
-        requests=[encode(dataset, row) for row in read_csv(test.path, dataset)],
+        requests=SliceStore(settings, dataset, log).requests(),
         journal=SendWriter(settings.journal),
         rate=settings.rate,
         seconds=settings.seconds,

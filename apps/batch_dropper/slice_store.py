@@ -10,6 +10,7 @@ from pathlib import Path
 
 from structlog.stdlib import BoundLogger
 
+from apps.batch_dropper.encoding import Request, encode
 from apps.batch_dropper.settings import MOST_DRIFT, DropperSettings
 from apps.batch_dropper.slices import Source, described, file_name, plan, split, write
 from apps.common.errors import SettingsError
@@ -48,6 +49,13 @@ class SliceStore:
         path = folder / file_name(number)
         manifest = described(path)
         return Slice(path, manifest) if manifest else None
+
+    def requests(self) -> list[Request]:
+        """The test part as requests; raises SettingsError when the source has none."""
+        test = self.take(0)
+        if test is None:
+            raise SettingsError("a test part must be there; got none; bring more rows")
+        return [encode(self.dataset, row) for row in read_csv(test.path, self.dataset)]
 
     def advice(self) -> str:
         """What to do when no slice is left; a source that is split anew would give rows that were trained on before."""

@@ -11,12 +11,15 @@ from rich.table import Table
 
 from apps.common.errors import BatonError
 from apps.common.files import remove_folder
+from loadtest.gate import Limits
+from loadtest.load_shapes import LoadShape
 from stack import cache
 from stack.cli import checks, cluster, settings, settings_page, shell
 from stack.cli.bench import commands as bench
 from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
 from stack.cli.options import (
+    HIGHEST_RATE,
     DatasetOption,
     JsonOption,
     ModeOption,
@@ -292,6 +295,50 @@ def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mo
     from stack.cli import prove
 
     sys.exit(prove.run([*ctx.args, *(["--json"] if as_json else [])], Stack(mode=mode), ctx.obj))
+
+
+@app.command(
+    "load",
+    rich_help_panel=WORK,
+    epilog=examples(
+        "./baton load --rate 300 --seconds 60",
+        "./baton load --shape spike --rate 500 --slo-p99 200",
+        "./baton load --pass-through --rate 100",
+        "./baton load --web",
+    )
+    + "\n\nExit code: 0 when every limit holds, 1 when one does not.",
+)
+def load_command(
+    rate: Annotated[int, typer.Option(min=1, max=HIGHEST_RATE, help="Requests per second at the most.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long requests are sent.")] = 60,
+    shape: Annotated[
+        LoadShape, typer.Option(help="Steps rise by fifths; a spike is the middle fifth of the time.")
+    ] = LoadShape.STEADY,
+    deadline: Annotated[
+        float, typer.Option(min=0.1, max=600, help="Seconds until a request without an answer is a failure.")
+    ] = 10,
+    slo_p50: Annotated[float, typer.Option(min=0, help="Milliseconds; 0 is no limit.")] = 0,
+    slo_p99: Annotated[float, typer.Option(min=0, help="Milliseconds; 0 is no limit.")] = 0,
+    slo_fail_ratio: Annotated[float, typer.Option(min=0, max=1, help="The most of the requests that may fail.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Load processes; one sends some 500 a second.")] = 1,
+    through: Annotated[
+        bool, typer.Option("--pass-through", help="Measure the client: a loop that answers at once is the server.")
+    ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Locust's page instead, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    Put load on the stack by locust, with limits as a gate.
+
+    Open loop: a request is due when the clock says, whatever became of those before it, and its latency counts from
+    then. After the last one it waits for what is owed until the deadline; what has no answer by then is a failure. The
+    report (HTML, CSV) lies in the stack's state folder.
+    """
+    from stack.cli import load
+
+    wanted = load.Load(rate, seconds, shape, deadline, Limits(slo_p50, slo_p99, slo_fail_ratio), processes)
+    sys.exit(load.run(Stack(mode=mode), wanted, through=through, web=web, as_json=as_json))
 
 
 @app.command("logs", rich_help_panel=WORK)

@@ -190,8 +190,7 @@ def _print_outcome(verdict: Verdict, story: Timeline) -> None:
 def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:
     """Send requests to a running stack until Ctrl-C (or for ``seconds``); return the exit code."""
     pipeline = stack.pipeline()
-    if pipeline.served_version() is None:
-        raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+    pipeline.require_served()
     ledgers = stack.state / "ledger"
     keep_newest(ledgers, LEDGERS_KEPT - 1)
     ledger = LiveLedger(pipeline.environment, ledgers / time.strftime("%Y%m%d-%H%M%S"))

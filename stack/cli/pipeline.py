@@ -59,6 +59,11 @@ class Pipeline:
         serving = self.served().serving
         return serving.version if serving else None
 
+    def require_served(self) -> None:
+        """Raise BatonError when no version answers yet."""
+        if self.served_version() is None:
+            raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+
     def versions(self) -> list[Version]:
         """Every registered version, oldest first."""
         return registry.versions(self.environment["BATON_MLFLOW"], self.names.model)

