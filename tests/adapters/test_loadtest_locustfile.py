@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from apps.common import topics
+from apps.common.kafka_access import KafkaAccess
 from apps.common.settings import Settings
 from apps.common.waiting import wait_until
 from loadtest.gate import Limits
@@ -40,7 +41,7 @@ with open(f"{sys.argv[1]}/locust.log", "wb") as log, locust(dict(os.environ), fl
 def environment(kafka, request, tmp_path_factory):
     """What load and answerer are told; each test has topics of its own."""
     told = {"BATON_STACK": f"load-{abs(hash(request.node.name))}", "BATON_DATASET": "used_cars", "BATON_KAFKA": kafka}
-    topics.wait_until_made(topic_settings(told["BATON_STACK"], services.load().delivery, kafka=kafka))
+    topics.wait_until_made(KafkaAccess(kafka), topic_settings(told["BATON_STACK"], services.load().delivery))
     rows = {"BATON_WORK": str(tmp_path_factory.mktemp("slices")), "BATON_TEST_ROWS": "100"}
     return inherited() | told | rows | {"PYTHONPATH": str(ROOT)}
 

@@ -21,7 +21,7 @@ from loadtest.prover.judge import judge
 from loadtest.prover.plan import EVENTS, SENDS, VERDICT
 from stack.environment import ROOT, for_program, inherited
 from tests.adapters.conftest import with_topics
-from tests.adapters.secure_broker import PASSWORD, SecureBroker
+from tests.secure_broker import PASSWORD, SecureBroker
 
 EXAMPLES = ROOT / "docs" / "examples"
 PARTITIONS = 3
