@@ -32,7 +32,7 @@ def pytest_ignore_collect(collection_path, config):
     if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
         return True
     if (
-        collection_path.name in ("test_5_two_stacks.py", "test_7_standby.py", "test_8_secure_kafka.py")
+        collection_path.name in ("test_5_two_stacks.py", "test_7_standby.py", "test_9_secure_kafka.py")
         and mode != Mode.EMBEDDED
     ):
         return True
