@@ -69,7 +69,12 @@ def empty(folder):
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(header_only, "rows"), (empty, "rows"), (column_missing, "column"), (text_in_price, "price")],
+    [
+        pytest.param(header_only, "rows", marks=pytest.mark.once),
+        pytest.param(empty, "rows", marks=pytest.mark.once),
+        pytest.param(column_missing, "column", marks=pytest.mark.once),
+        (text_in_price, "price"),
+    ],
 )
 def test_a_batch_that_breaks_its_contract_is_refused_with_the_reason(pipeline, first_version, tmp_path, make, reason):
     """
@@ -86,6 +91,7 @@ def test_a_batch_that_breaks_its_contract_is_refused_with_the_reason(pipeline, f
     assert versions == len(pipeline.versions())
 
 
+@pytest.mark.once
 def test_a_batch_that_never_becomes_whole_is_refused_after_the_grace_time(pipeline, first_version, tmp_path):
     """
     No manifest, or a part that differs from it, is waited for and then refused.
@@ -102,6 +108,7 @@ def test_a_batch_that_never_becomes_whole_is_refused_after_the_grace_time(pipeli
     assert "sha256" in lies
 
 
+@pytest.mark.once
 def test_the_same_content_twice_is_trained_once(pipeline, first_version, tmp_path):
     """
     A batch whose content was used already is refused and names the first.
