@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 
-from apps.common.messages import decode_answer, first_answers
+from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, Writer, decode_answer, first_answers
 from apps.common.waiting import wait_until
 from stack.embedded.process import Child
 from stack.environment import inherited
@@ -87,6 +87,14 @@ class Asked:
         """Every answer to these requests that is there now, repeats too."""
         mine = set(self.positions.values())
         return [answer for answer in all_answers(self.brokers, self.names) if answer.position in mine]
+
+    def answer_as_another(self, partition, value):
+        """Ask, and answer in another server's place."""
+        stands = self.producer.send(self.names.requests, value, key=b"answered", partition=partition).get(10)
+        place = {IN_PARTITION: partition, IN_OFFSET: stands.offset, IN_TIMESTAMP: stands.timestamp}
+        headers = Writer(self.names.model, "1", 1).headers() | {name: str(said) for name, said in place.items()}
+        coded = [(name, text.encode()) for name, text in headers.items()]
+        self.producer.send(self.names.answers, b"{}", key=b"answered", partition=partition, headers=coded).get(10)
 
     def answered_again(self, process):
         """Where requests stand that ``process`` answered although another one had."""

@@ -317,8 +317,10 @@ def test_sigterm_ends_the_server_and_its_jvm_at_once(serve, asked):
 
 def test_the_classic_trigger_answers_too(serve, asked):
     """
-    With micro-batches the server proves itself and answers the same way.
+    With micro-batches the server proves itself and answers the same way, from the first unanswered request on.
     """
+    for partition in PARTITIONS:
+        asked.answer_as_another(partition, request("50"))
     server = serve(5, "double", BATON_TRIGGER="micro-batch")
     server.wait_ready()
     for number in range(50):
