@@ -187,8 +187,11 @@ def _in_order(case: _Case) -> _Judged:
 def _kept_out_of_order(case: _Case) -> Iterator[str]:
     """Where answers stand in other partitions than their requests, each pair of partitions has an order of its own."""
     stood = Counter(send.position for send in case.sends if send.acknowledged)
+    twice = set(case.recorded.twice)
     furthest: dict[tuple[int, int | None], Answer] = {}
     for answer in case.firsts:
+        if answer.request_id in twice and not answer.named:
+            continue  # nobody knows which of the two it answers
         way = answer.in_partition, answer.partition
         before = furthest.get(way)
         if before is None or answer.in_offset > before.in_offset:
