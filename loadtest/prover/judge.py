@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from apps.common.messages import Answer, Send, first_answers
 from loadtest.ledger import Verdict, check
@@ -20,6 +21,7 @@ from loadtest.timing import Latency, lateness, silences
 
 OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
+GAP_S = 1  # without a request while the command runs, and what it did then was not seen
 
 
 class Judgement(StrEnum):
@@ -313,9 +315,15 @@ def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     if ended.exit_code != 0:
         got = f"exit code {ended.exit_code}" if ended.exit_code is not None else "none in its time"
         yield f"the command must end well; got {got}; see command.log"
-    times = [send.sent_at for send in recorded.sends if send.acknowledged]
-    if not times or min(times) > began or max(times) < ended.at:
+    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged)
+    during = [at for at in times if began <= at <= ended.at]
+    usual = 2 / recorded.plan.rate  # so long nothing need be sent
+    if not times or times[0] > began or times[-1] < ended.at or (not during and ended.at - began > usual):
         yield "requests must be sent before the command, while it runs and after it; they were not"
+        return
+    gap = max(after - before for before, after in pairwise([began, *during, ended.at]))
+    if gap > max(GAP_S, usual):
+        yield f"requests must be sent all the time that the command runs; got none for {gap:.1f} s; see sending.log"
 
 
 def _cut_short(recorded: ProofHistory) -> Iterator[str]:

@@ -204,6 +204,28 @@ def test_10_a_run_that_could_not_have_shown_a_fault_fails(change, why):
     assert any(why in reason for one in verdict.invariants if one.number == 10 for reason in one.reasons)
 
 
+def without_sends_of(began, ended):
+    """The usual proof with nothing sent between these seconds of it."""
+    right = proof()
+    kept = [n for n, send in enumerate(right.sends) if not began <= send.sent_at - BEGAN <= ended]
+    parts = {name: [getattr(right, name)[n] for n in kept] for name in ("sends", "requests", "answers")}
+    return replace(right, **parts)
+
+
+def test_10_requests_must_be_sent_while_the_command_runs():
+    """A sender that paused just then would have seen nothing of what it did."""
+    during = "requests must be sent before the command, while it runs and after it"
+    paused = judge(without_sends_of(0.99, 2.01))
+    longer = events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 3.5, exit_code=0)])
+    gap = judge(replace(without_sends_of(1.5, 2.6), events=longer))
+    moment = events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 1.015, exit_code=0)])
+
+    assert [during in str(one.invariants[9].reasons) for one in (paused, gap)] == [True, False]
+    assert "requests must be sent all the time that the command runs; got none for 1.1 s" in str(gap.invariants[9])
+    assert PASSED is judge(replace(without_sends_of(1.0, 1.018), events=moment)).outcome
+    assert PASSED is judge(without_sends_of(1.1, 1.9)).outcome
+
+
 def test_10_too_many_unknown_requests_prove_nothing():
     """One that nobody knows of is neither lost nor answered; many of them are no proof."""
     right = proof()
