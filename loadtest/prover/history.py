@@ -51,6 +51,7 @@ class ProofHistory:
     events: Sequence[ProofEvent] = ()
     expected: Sequence[Expected] = ()
     others: int = 0  # records of the answers topic that are nobody's here
+    other_key: str | None = None  # that the last of those had
     _standing: dict[str, list[TopicRecord]] = field(init=False, repr=False)
     _by_key_alone: bool = field(init=False, repr=False)  # whether no answer to this run has our headers
 
@@ -142,16 +143,16 @@ def _answer(record: TopicRecord, places: Sequence[Position], times: dict[str, in
 def read(folder: Path) -> ProofHistory:
     """The history in a folder; a last line that was being written when its process was killed does not count."""
     lines = list(_lines(folder / ANSWERS))
+    others: dict[str, Any] = next((line for line in reversed(lines) if "others" in line), {"others": 0})
     return ProofHistory(
         plan=Plan.read(folder),
         sends=SendJournal(folder / SENDS).new(),
         requests=[TopicRecord(**line) for line in _lines(folder / REQUESTS)],
-        answers=[
-            Answer(**line) if "request_id" in line else TopicRecord(**line) for line in lines if "others" not in line
-        ],
+        answers=[_kept(line) for line in lines if "others" not in line],
         events=[ProofEvent(**line) for line in _lines(folder / EVENTS)],
         expected=[Expected(**line) for line in _lines(folder / EXPECTED)],
-        others=max((line["others"] for line in lines if "others" in line), default=0),
+        others=others["others"],
+        other_key=others.get("last_key"),
     )
 
 

@@ -7,7 +7,7 @@ invariant that was asked for and never evaluated fails: what could not have been
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -56,6 +56,7 @@ class ProofVerdict:
     ledger: Verdict
     lateness: Latency
     sent_per_s: float
+    others: int  # records of the answers topic that are nobody's here
 
     @property
     def outcome(self) -> Judgement:
@@ -67,6 +68,8 @@ class ProofVerdict:
     def sentence(self) -> str:
         """What was lost of how many, and what that says of the requests that were not sent."""
         lost, of = len(self.ledger.missing), self.ledger.acked
+        if lost and self.invariants[0].outcome is Judgement.UNKNOWN:
+            return f"{lost:,} of {of:,} not seen answered"
         text = f"{lost:,} of {of:,} lost"
         return text if lost or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
 
@@ -78,6 +81,7 @@ class ProofVerdict:
             "invariants": [asdict(invariant) for invariant in self.invariants],
             "seen": [asdict(one) for one in self.seen],
             "sent_per_s": round(self.sent_per_s, 3),
+            "others": self.others,
             "lateness_ms": asdict(self.lateness),
             "ledger": self.ledger.details(),
         }
@@ -113,6 +117,7 @@ def judge(recorded: ProofHistory) -> ProofVerdict:
         ledger=case.ledger,
         lateness=lateness(recorded.sends),
         sent_per_s=(len(times) - 1) / span if span else 0.0,
+        others=recorded.others,
     )
 
 
@@ -143,7 +148,17 @@ def _answered(case: _Case) -> _Judged:
     missing = [_unanswered(case.recorded, at[request_id]) for request_id in case.ledger.missing]
     lost = case.found(findings.LOST, missing)
     name = "each acknowledged request is answered"
-    return _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    return replace(invariant, reasons=[*invariant.reasons, *_other_keys(case)]), seen
+
+
+def _other_keys(case: _Case) -> Iterator[str]:
+    """Why a server that answers may seem to answer nothing."""
+    recorded = case.recorded
+    if case.ledger.acked and not case.ledger.answered and recorded.others:
+        last = "none" if recorded.other_key is None else repr(recorded.other_key)
+        came = f"{recorded.others:,} records came to {case.plan.answers} with other keys"
+        yield f"{came}; an answer needs the key of its request; the last had {last}"
 
 
 def _unanswered(recorded: ProofHistory, send: Send) -> str:

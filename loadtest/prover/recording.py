@@ -24,6 +24,7 @@ from loadtest.prover.plan import ANSWERS, REQUESTS, Plan
 from loadtest.recorder import answer_in, arriving, positioned, sound
 
 BEGUN = {"others": 0}  # the first line of the answers' journal: from here on nothing is missed
+TOLD = 80  # characters of a key that is nobody's here
 
 
 class PairRecorder:
@@ -51,7 +52,9 @@ class PairRecorder:
         record = answer_in(message, seen_at) or self._own(message, seen_at)
         if record is None:
             self._others += 1
-            _write(self._answers, {"others": self._others})
+            key = message.key()
+            told = None if key is None else key.decode(errors="replace")[:TOLD]
+            _write(self._answers, {"others": self._others, "last_key": told})
         else:
             _write(self._answers, asdict(record))
 

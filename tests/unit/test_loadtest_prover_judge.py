@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.prover import page
 from loadtest.prover.findings import WORST
 from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
 from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
@@ -63,6 +64,21 @@ def test_1_and_8_a_request_without_an_answer_is_lost_and_owed(answer, pick):
     assert {1, 8} <= not_passed(verdict)
     assert verdict.seen[0].worst[0].startswith(f"{PLAN.request_id(pick)} ")
     assert "1 of 400 lost" == verdict.sentence
+
+
+def test_1_a_server_that_gives_its_answers_other_keys_is_told_so():
+    """All are lost, and the reason is the one thing that the server must do; where some have theirs it is none."""
+    right = proof()
+    others = replace(right, answers=[], others=400, other_key="7")
+    verdict = judge(others)
+
+    assert {1, 8} <= not_passed(verdict)
+    why = "400 records came to answered with other keys; an answer needs the key of its request; the last had '7'"
+    assert why in verdict.invariants[0].reasons
+    assert "others    400 records of others were passed over" in page.lines(verdict)
+    assert "the last had none" in str(judge(replace(others, other_key=None)).invariants[0].reasons)
+    assert "other keys" not in str(judge(replace(others, answers=right.answers[1:])).invariants[0].reasons)
+    assert "passed over" not in "".join(page.lines(judge(right)))
 
 
 @briefly
@@ -256,6 +272,7 @@ def test_a_record_that_was_cut_short_is_unknown_unless_it_shows_a_fault(event):
 
     assert (UNKNOWN, {8, 10}) == (judge(right).outcome, not_passed(judge(right)))
     assert (UNKNOWN, {1, 8, 10}) == (judge(owing).outcome, not_passed(judge(owing)))
+    assert "1 of 400 not seen answered" == judge(owing).sentence
     assert FAILED is judge(replace(right, answers=[*right.answers, right.answers[0]])).outcome
 
 
