@@ -6,6 +6,7 @@ Exit codes: 0 passed, 1 failed, 2 unknown, 64 a wrong command line, 70 the prove
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -80,6 +82,7 @@ def main(
     ``environment`` is what the command of --during gets, None for that of this process. ``expect`` is given the
     versions that answered and says what they must answer.
     """
+    _mend_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given[:1] == ["check"]:
@@ -113,6 +116,16 @@ def console() -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it so
             signal.signal(number, signal.default_int_handler)
     return main()
+
+
+def _mend_streams() -> None:
+    """What a stream cannot show is replaced, and one that the shell closed leads nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until this process ends
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _check(given: Sequence[str], name: str) -> int:
@@ -162,7 +175,8 @@ def _judged(folder: Path, expect: Expect | None) -> ProofVerdict:
     verdict = judge(read(folder))
     if expect and verdict.ledger.versions:
         _tell("computing what each version must answer")
-        (folder / EXPECTED).write_text("".join(f"{line.to_json()}\n" for line in expect(list(verdict.ledger.versions))))
+        lines = "".join(f"{line.to_json()}\n" for line in expect(list(verdict.ledger.versions)))
+        (folder / EXPECTED).write_text(lines, encoding="utf-8")
         verdict = judge(read(folder))
     return verdict
 
@@ -313,20 +327,20 @@ def _poison_problems(file: Path) -> Iterator[str]:
 def _expected_problems(file: Path) -> Iterator[str]:
     """Before it is copied: a proof that has none, or others, keeps what it has."""
     try:
-        if not [Expected.from_json(line) for line in file.read_text().splitlines()]:
+        if not [Expected.from_json(line) for line in file.read_text(encoding="utf-8").splitlines()]:
             yield f"--expected must be a file with lines of Baton's rescorer; got the empty {file}"
     except (OSError, ValueError, TypeError) as error:
         yield f"--expected must be a file with lines of Baton's rescorer; got {file}: {error}"
 
 
 def _poison(file: Path) -> list[tuple[str, str]]:
-    rows = [line.partition("\t") for line in file.read_text().splitlines()]
+    rows = [line.partition("\t") for line in file.read_text(encoding="utf-8").splitlines()]
     return [(reason, payload) for reason, _, payload in rows] or [("", "")]
 
 
 def _tell_verdict(verdict: ProofVerdict, folder: Path, *, as_json: bool) -> int:
     recorded = read(folder)
-    (folder / VERDICT).write_text(json.dumps(verdict.to_json(), indent=1) + "\n")
+    (folder / VERDICT).write_text(json.dumps(verdict.to_json(), indent=1) + "\n", encoding="utf-8")
     page.write(verdict, recorded, folder / PAGE)
     if as_json:
         print(json.dumps({**verdict.to_json(), "folder": str(folder)}))

@@ -64,7 +64,8 @@ def write(verdict: ProofVerdict, recorded: ProofHistory, out: Path) -> None:
             symbols={str(outcome): symbol for outcome, symbol in MARKS.items()},
             latency=_spread(ledger.latency),
             lateness=_spread(verdict.lateness),
-        )
+        ),
+        encoding="utf-8",
     )
 
 

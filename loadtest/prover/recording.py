@@ -75,7 +75,7 @@ def main(place: str) -> None:
     ending = threading.Event()
     starter.when_gone(ending.set)
     with ExitStack() as files:
-        requests, answers = (files.enter_context((folder / name).open("a")) for name in (REQUESTS, ANSWERS))
+        requests, answers = (files.enter_context((folder / name).open("a", encoding="utf-8")) for name in (REQUESTS, ANSWERS))
         try:
             consumer = positioned(plan.access, f"{plan.run}.reader", [plan.requests, plan.answers], committed=True)
         except KafkaException as error:

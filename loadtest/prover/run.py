@@ -170,7 +170,7 @@ class Proof:
             pause(min(LOOK_S, max(0.0, end - time.monotonic())))
 
     def _note(self, kind: str, note: str = "", exit_code: int | None = None) -> None:
-        with (self.folder / EVENTS).open("a") as file:
+        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(ProofEvent(kind, time.time(), note, exit_code))) + "\n")
 
     @contextmanager
@@ -197,7 +197,7 @@ class Proof:
         return self.folder / f"{name}.log"
 
     def _tail(self, name: str) -> str:
-        return self._log(name).read_text(errors="replace").strip()[-1500:]
+        return self._log(name).read_text(encoding="utf-8", errors="replace").strip()[-1500:]
 
     def _await(self, condition: Callable[[], bool], name: str) -> None:
         end = time.monotonic() + START_S

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from apps.common.messages import Answer
 from loadtest.prover import cli
 from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, PAGE, REQUESTS, SENDS, VERDICT
+from stack.environment import ROOT, inherited
 from tests.unit.proof_histories import EVENTS as USUAL
 from tests.unit.proof_histories import expected, named, proof
 
@@ -203,6 +206,33 @@ def test_json_is_one_line_for_a_program(tmp_path, capsys):
 
     told = json.loads(capsys.readouterr().out)
     assert ("passed", str(tmp_path), 10) == (told["verdict"], told["folder"], len(told["invariants"]))
+
+
+def run_alone(shell, *arguments):
+    """The prover as a process of a shell whose locale knows ASCII only."""
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = ["/bin/sh", "-c", f'"$0" -m loadtest.prover "$@" {shell}', sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**inherited(), **locale}, capture_output=True, check=False)
+
+
+def test_a_locale_of_ascii_alone_is_enough(tmp_path):
+    """Files are UTF-8 all the same, and what a terminal cannot show is shown as a question mark."""
+    folder = keep(proof(command="echo größer"), tmp_path)
+
+    ended = run_alone("", "check", str(folder))
+    assert (0, b"") == (ended.returncode, ended.stderr)
+    assert b"? 10 the run could have shown a fault" in ended.stdout
+    assert "echo größer" in (folder / PAGE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_verdict(tmp_path, closed):
+    """As a service that starts it may have them."""
+    folder = keep(proof(), tmp_path)
+
+    assert 0 == run_alone(closed, "check", str(folder)).returncode
+    assert "passed" == json.loads((folder / VERDICT).read_text())["verdict"]
+    assert cli.WRONG_COMMAND_LINE == run_alone(closed, "check", str(folder / "none")).returncode
 
 
 def test_a_fault_of_the_prover_is_no_verdict(tmp_path, monkeypatch, capsys):
