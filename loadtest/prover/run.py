@@ -175,12 +175,12 @@ class Proof:
 
     @contextmanager
     def _process(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A module of the prover as a process that ends when its standard input does, so with this one too."""
+        """A module of the prover, never of the folder we are in, as a process that ends when its standard input does."""
         start = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = {name!r}; "
         start += f"runpy.run_module('loadtest.prover.{name}', run_name='__main__', alter_sys=False)"
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", start, str(self.folder)],
+                [sys.executable, "-P", "-c", start, str(self.folder)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
