@@ -96,6 +96,7 @@ class Proof:
         self._environment = environment
         self._tally = Tally(folder)
         self._watched: dict[str, subprocess.Popen[bytes]] = {}
+        self._broken = False  # whether one of those was lost
 
     def run(self) -> None:
         """
@@ -132,6 +133,8 @@ class Proof:
             self._watch(plan.seconds, f"{plan.rate:g} requests/s")
             return
         self._watch(plan.before_s, "before the command")
+        if self._broken:  # nobody would see what the command does
+            return
         with (self.folder / "command.log").open("wb") as log:
             self._note(history.COMMAND, plan.command)
             command = subprocess.Popen(
@@ -143,7 +146,9 @@ class Proof:
                 start_new_session=True,
             )
             try:
-                self._watch(plan.command_limit_s, "while the command runs", lambda: command.poll() is not None)
+                self._watch(
+                    plan.command_limit_s, "while the command runs", lambda: command.poll() is not None, to_the_end=True
+                )
             finally:
                 in_time = command.poll() is not None
                 _end_group(command)
@@ -157,17 +162,28 @@ class Proof:
         self._watch(self.plan.quiet_s, "quiet", lambda: not self._tally.look())
         self._watch(LINGER_S, "quiet")
 
-    def _watch(self, seconds: float, what: str, over: Callable[[], bool] = lambda: False) -> None:
-        """Tell how far it is until ``seconds`` are gone or it is ``over``; raises Unavailable when nobody reads."""
+    def _watch(
+        self, seconds: float, what: str, over: Callable[[], bool] = lambda: False, *, to_the_end: bool = False
+    ) -> None:
+        """
+        Tell how far it is until ``seconds`` are gone or it is ``over``.
+
+        Without a process of its own it ends at once, but ``to_the_end``: a command may be somebody's deployment.
+        """
         end = time.monotonic() + seconds
         while time.monotonic() < end and not over():
-            for name, process in self._watched.items():
-                if process.poll() is not None:
-                    self._note(history.BROKEN, f"{name}: {self._tail(name)}")
-                    return
+            self._see_to_its_own()
+            if self._broken and not to_the_end:
+                return
             self._tally.look()
             self._say(f"{what}: {self._tally}")
             pause(min(LOOK_S, max(0.0, end - time.monotonic())))
+
+    def _see_to_its_own(self) -> None:
+        for name, process in self._watched.items():
+            if not self._broken and process.poll() is not None:
+                self._broken = True
+                self._note(history.BROKEN, f"{name}: {self._tail(name)}")
 
     def _note(self, kind: str, note: str = "", exit_code: int | None = None) -> None:
         with (self.folder / EVENTS).open("a", encoding="utf-8") as file:

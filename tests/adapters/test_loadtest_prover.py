@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 
 from apps.common.waiting import wait_until
 from loadtest.prover import cli
-from loadtest.prover.history import read
+from loadtest.prover.history import COMMAND, COMMAND_ENDED, read
 from loadtest.prover.judge import judge
 from loadtest.prover.plan import SENDS, VERDICT
 from stack.environment import ROOT, for_program, inherited
@@ -192,19 +192,47 @@ def test_the_journals_survive_a_prover_that_is_killed(topics, tmp_path):
     assert ("unknown", "unknown") == (invariants[1], invariants[8])
 
 
+def own_process(prover, name):
+    """The prover's recording or sending process."""
+    children = psutil.Process(prover.pid).children()
+    return next(one for one in children if f"loadtest.prover.{name}" in str(one.cmdline()))
+
+
 @pytest.mark.parametrize("name", ["recording", "sending"])
 def test_a_prover_that_loses_a_process_of_its_own_says_unknown(topics, tmp_path, name):
     """It ends at once, with 2: no server is blamed for what nobody read or wrote down."""
     with started(tmp_path / "proof", *topics, "--seconds", "600") as prover:
-        victim = next(
-            one for one in psutil.Process(prover.pid).children() if f"loadtest.prover.{name}" in str(one.cmdline())
-        )
-        victim.kill()
+        own_process(prover, name).kill()
         out, err = prover.communicate(timeout=90)
 
     assert 2 == prover.returncode, out + err
     assert b"UNKNOWN: " in out
     assert f"the prover's own process ended: {name}" in out.decode()
+
+
+def test_a_command_is_not_started_once_a_process_of_the_prover_is_gone(topics, tmp_path):
+    """Nobody would see what it does."""
+    begun = tmp_path / "begun"
+    command = f"touch {shlex.quote(str(begun))}"
+    with started(tmp_path / "proof", *topics, "--before", "30", "--during", command) as prover:
+        own_process(prover, "recording").kill()
+        out, err = prover.communicate(timeout=90)
+
+    assert (2, False) == (prover.returncode, begun.exists()), out + err
+    assert COMMAND not in {one.kind for one in read(tmp_path / "proof").events}
+
+
+def test_a_command_that_runs_is_left_to_end_when_a_process_of_the_prover_is_gone(topics, tmp_path):
+    """It may be somebody's deployment."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    command = f"touch {shlex.quote(str(begun))}; sleep 4; touch {shlex.quote(str(done))}"
+    with started(tmp_path / "proof", *topics, "--before", "0.1", "--during", command) as prover:
+        wait_until(begun.exists, 30, "the command does not run")
+        own_process(prover, "sending").kill()
+        out, err = prover.communicate(timeout=90)
+
+    ended = next(one for one in read(tmp_path / "proof").events if one.kind == COMMAND_ENDED)
+    assert (2, True, 0) == (prover.returncode, done.exists(), ended.exit_code), out + err
 
 
 def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_path, capsys):
