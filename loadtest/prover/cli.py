@@ -140,18 +140,16 @@ def _check(given: Sequence[str], name: str) -> int:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _Refused(f"FOLDER must be one that a proof wrote, with {PLAN}; got {folder}: {error}") from error
     changes = {key: value for key, value in _judging(options).items() if value is not None}
+    if problems := list(_expected_problems(options.expected)):
+        raise _Refused(*problems)
     if options.expected:
-        if problems := list(_expected_problems(options.expected)):
-            raise _Refused(*problems)
         with suppress(shutil.SameFileError):
             shutil.copyfile(options.expected, folder / EXPECTED)
         recorded = read(folder)
     return _tell_verdict(judge(replace(recorded, plan=replace(recorded.plan, **changes))), folder, as_json=options.json)
 
 
-def _prove(
-    options: argparse.Namespace, name: str, environment: Mapping[str, str] | None, expect: Expect | None
-) -> int:
+def _prove(options: argparse.Namespace, name: str, environment: Mapping[str, str] | None, expect: Expect | None) -> int:
     plan = _plan(options)
     folder = (options.folder or Path("proofs") / time.strftime("%Y%m%d-%H%M%S")).absolute()
     if folder.exists() and any(folder.iterdir()):
@@ -308,26 +306,24 @@ def _problems(options: argparse.Namespace) -> Any:
             yield f"--{name.replace('_', '-')} must be a file; got {file}"
     if options.payloads and options.payloads.is_file() and not options.payloads.read_bytes().strip():
         yield f"--payloads must have a line; got the empty {options.payloads}"
-    if options.poison and options.poison.is_file():
-        yield from _poison_problems(options.poison)
-    if options.expected:
-        yield from _expected_problems(options.expected)
+    yield from _poison_problems(options.poison)
+    yield from _expected_problems(options.expected)
     if options.protocol.startswith(SASL) and not (options.user and options.password_file):
         yield f"--user and --password-file must be given with {options.protocol}"
 
 
-def _poison_problems(file: Path) -> Iterator[str]:
+def _poison_problems(file: Path | None) -> Iterator[str]:
     try:
-        if not all(map(all, _poison(file))):
+        if file and file.is_file() and not all(map(all, _poison(file))):
             yield f"--poison must have lines of REASON<TAB>PAYLOAD; got others in {file}"
     except UnicodeDecodeError as error:
         yield f"--poison must be UTF-8; got {file}: {error}"
 
 
-def _expected_problems(file: Path) -> Iterator[str]:
+def _expected_problems(file: Path | None) -> Iterator[str]:
     """Before it is copied: a proof that has none, or others, keeps what it has."""
     try:
-        if not [Expected.from_json(line) for line in file.read_text(encoding="utf-8").splitlines()]:
+        if file and not [Expected.from_json(line) for line in file.read_text(encoding="utf-8").splitlines()]:
             yield f"--expected must be a file with lines of Baton's rescorer; got the empty {file}"
     except (OSError, ValueError, TypeError) as error:
         yield f"--expected must be a file with lines of Baton's rescorer; got {file}: {error}"

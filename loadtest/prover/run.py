@@ -23,6 +23,7 @@ from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
 from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
+from loadtest.prover.recording import PairReader
 from loadtest.recorder import ANSWER_S
 
 ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
@@ -39,7 +40,7 @@ Say = Callable[[str], None]
 
 
 def require_topics(plan: Plan) -> None:
-    """Raise Unavailable when Kafka does not answer within ANSWER_S seconds, or lacks one of the plan's topics."""
+    """Raise BatonError when Kafka does not answer in ANSWER_S seconds, or lacks one of the topics or hides it."""
     client = Producer({**plan.access.librdkafka(), **QUIET_CLIENT})
     there: set[str] = set()
 
@@ -59,6 +60,9 @@ def require_topics(plan: Plan) -> None:
         raise Unavailable(
             f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
         )
+    reader = PairReader(plan, "preflight")
+    reader.require_readable()  # else every answer would look lost
+    reader.close()
 
 
 class Tally:
@@ -191,7 +195,7 @@ class Proof:
 
     @contextmanager
     def _process(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A module of the prover, never of the folder we are in, as a process that ends when its standard input does."""
+        """A module of the prover, none of the folder we are in, as a process that ends with its standard input."""
         start = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = {name!r}; "
         start += f"runpy.run_module('loadtest.prover.{name}', run_name='__main__', alter_sys=False)"
         with self._log(name).open("wb") as log:

@@ -335,7 +335,9 @@ def test_answers_to_requests_that_stand_nowhere_known_are_no_repeats_of_each_oth
     """The sender was killed before the acknowledgement, and the topic was not read so far."""
     right = proof()
     unknown = [replace(sent(n), acked_at=None, partition=None, offset=None, error="?") for n in (COUNT, COUNT + 1)]
-    answered = replace(right, sends=[*right.sends, *unknown], answers=[*right.answers, echoed(COUNT), echoed(COUNT + 1)])
+    answered = replace(
+        right, sends=[*right.sends, *unknown], answers=[*right.answers, echoed(COUNT), echoed(COUNT + 1)]
+    )
     verdict = judge(replace(answered, plan=replace(PLAN, max_unknown=0.05)))
 
     assert (PASSED, {"unknown": 2}) == (verdict.outcome, seen(verdict))
