@@ -135,7 +135,7 @@ def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_pa
 @pytest.fixture
 def topics(kafka):
     """Two topics that nobody serves."""
-    names = [f"{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
+    names = [f"prover-{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
     admin = KafkaAdminClient(bootstrap_servers=kafka)
     admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1} for name in names})
     admin.close()

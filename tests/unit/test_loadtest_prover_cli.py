@@ -93,7 +93,7 @@ def proven(monkeypatch, tmp_path):
     """Arguments of a proof whose traffic is that of a right one, and its folder."""
     folder = tmp_path / "proofs" / "proof"
     monkeypatch.setattr(cli, "require_topics", lambda _: None)
-    monkeypatch.setattr(cli.Proof, "run", lambda self: keep(proof(named), self.folder))
+    monkeypatch.setattr("loadtest.prover.cli.Proof.run", lambda self: keep(proof(named), self.folder))
     return [*ASKED, "--folder", str(folder)], folder
 
 
