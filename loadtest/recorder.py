@@ -27,6 +27,8 @@ READING = {
     "fetch.error.backoff.ms": 50,
     "reconnect.backoff.max.ms": 500,
 }
+FOR_GOOD = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)  # what no waiting mends
+NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED  # the client asks after its group, of which nothing here has need
 
 
 class Recorder:
@@ -73,9 +75,9 @@ def positioned(
     """
     A consumer of every partition, from its end or its beginning; raises KafkaException.
 
-    Of transactions it sees all, or only what was ``committed``.
+    Of transactions it sees all, or only what was ``committed``; then it is told of the end of each partition, too.
     """
-    level = {"isolation.level": "read_committed"} if committed else {}
+    level = {"isolation.level": "read_committed", "enable.partition.eof": True} if committed else {}
     consumer = Consumer({**access.librdkafka(), **READING, **level, "group.id": group})
     places = [place for topic in topics for place in _places(consumer, topic)]
     for place in places:
@@ -104,11 +106,19 @@ def arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:
 
 
 def sound(messages: Iterable[tuple[Message, float]]) -> Iterator[tuple[Message, float]]:
-    """Those that are records; what else the client says is printed. Raises Unavailable when records are gone."""
+    """
+    Those that are records; what else the client says is printed, but for the end of a partition.
+
+    Raises Unavailable when records are gone, or may not be read.
+    """
     for message, seen_at in messages:
         error = message.error()
         if error is None:
             yield message, seen_at
+        elif error.code() in (KafkaError._PARTITION_EOF, NO_GROUP):  # noqa: SLF001 - so it is called
+            continue
+        elif error.fatal() or error.code() in FOR_GOOD:
+            raise Unavailable(f"the topic {message.topic() or ''} must be readable; got {error.str()}")
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so it is called
             place = f"{message.topic()}-{message.partition()}"
             raise Unavailable(f"the answers in {place} must be there to be read; got {error.str()}")

@@ -6,13 +6,17 @@ Exit codes: 0 passed, 1 failed, 2 unknown, 64 a wrong command line, 70 the prove
 
 import argparse
 import json
+import os
+import shlex
 import shutil
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -41,7 +45,7 @@ answer the key of its request."""
 EXAMPLES = """\
 Examples:
   {name} --bootstrap localhost:9092 --requests asked --answers answered \\
-      --rate 100 --during "kubectl rollout restart deployment/server --wait"
+      --during "kubectl rollout restart deployment/server && kubectl rollout status deployment/server"
   {name} --bootstrap localhost:9092 --requests asked --answers answered --seconds 30
   {name} check proofs/20261126-101500     judges again what was recorded, without Kafka
 
@@ -78,11 +82,12 @@ def main(
     ``environment`` is what the command of --during gets, None for that of this process. ``expect`` is given the
     versions that answered and says what they must answer.
     """
+    _mend_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given[:1] == ["check"]:
             return _check(given[1:], name)
-        return _prove(_parser(name, note).parse_args(given), environment, expect)
+        return _prove(_parser(name, note).parse_args(given), name, environment, expect)
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     except KeyboardInterrupt:
@@ -108,8 +113,19 @@ def _explained(error: Exception, name: str) -> int:
 def console() -> int:
     """The console script: SIGTERM and a closed terminal end it as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it so
+            signal.signal(number, signal.default_int_handler)
     return main()
+
+
+def _mend_streams() -> None:
+    """What a stream cannot show is replaced, and one that the shell closed leads nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until this process ends
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _check(given: Sequence[str], name: str) -> int:
@@ -124,31 +140,43 @@ def _check(given: Sequence[str], name: str) -> int:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _Refused(f"FOLDER must be one that a proof wrote, with {PLAN}; got {folder}: {error}") from error
     changes = {key: value for key, value in _judging(options).items() if value is not None}
+    if problems := list(_expected_problems(options.expected)):
+        raise _Refused(*problems)
     if options.expected:
-        shutil.copyfile(options.expected, folder / EXPECTED)
+        with suppress(shutil.SameFileError):
+            shutil.copyfile(options.expected, folder / EXPECTED)
         recorded = read(folder)
     return _tell_verdict(judge(replace(recorded, plan=replace(recorded.plan, **changes))), folder, as_json=options.json)
 
 
-def _prove(options: argparse.Namespace, environment: Mapping[str, str] | None, expect: Expect | None) -> int:
+def _prove(options: argparse.Namespace, name: str, environment: Mapping[str, str] | None, expect: Expect | None) -> int:
     plan = _plan(options)
     folder = (options.folder or Path("proofs") / time.strftime("%Y%m%d-%H%M%S")).absolute()
     if folder.exists() and any(folder.iterdir()):
         raise _Refused(f"--folder must be new or empty; got {folder}")
     require_topics(plan)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     plan.write(folder)
     for given_file, own in ((options.payloads, PAYLOADS), (options.expected, EXPECTED)):
         if given_file:
             shutil.copyfile(given_file, folder / own)
     with _Progress() as progress:
         Proof(plan, folder, progress.show, environment).run()
+    try:
+        return _tell_verdict(_judged(folder, None if options.expected else expect), folder, as_json=options.json)
+    except KeyboardInterrupt:
+        _tell(f"interrupted; what was recorded can be judged: {name} check {shlex.quote(str(folder))}")
+        return INTERRUPTED
+
+
+def _judged(folder: Path, expect: Expect | None) -> ProofVerdict:
     verdict = judge(read(folder))
-    if expect and not options.expected and verdict.ledger.versions:
+    if expect and verdict.ledger.versions:
         _tell("computing what each version must answer")
-        (folder / EXPECTED).write_text("".join(f"{line.to_json()}\n" for line in expect(list(verdict.ledger.versions))))
+        lines = "".join(f"{line.to_json()}\n" for line in expect(list(verdict.ledger.versions)))
+        (folder / EXPECTED).write_text(lines, encoding="utf-8")
         verdict = judge(read(folder))
-    return _tell_verdict(verdict, folder, as_json=options.json)
+    return verdict
 
 
 def _parser(name: str, note: str) -> _Parser:
@@ -272,26 +300,43 @@ def _problems(options: argparse.Namespace) -> Any:
             yield f"--{name} must be 0 or more seconds; got {value:g}"
     if options.requests == options.answers:
         yield f"--requests and --answers must be two topics; got {options.requests} twice"
-    for name in ("payloads", "poison", "expected", "ca", "password_file"):
+    for name in ("payloads", "poison", "ca", "password_file"):
         file = getattr(options, name)
         if file and not file.is_file():
             yield f"--{name.replace('_', '-')} must be a file; got {file}"
     if options.payloads and options.payloads.is_file() and not options.payloads.read_bytes().strip():
         yield f"--payloads must have a line; got the empty {options.payloads}"
-    if options.poison and options.poison.is_file() and not all(map(all, _poison(options.poison))):
-        yield f"--poison must have lines of REASON<TAB>PAYLOAD; got others in {options.poison}"
+    yield from _poison_problems(options.poison)
+    yield from _expected_problems(options.expected)
     if options.protocol.startswith(SASL) and not (options.user and options.password_file):
         yield f"--user and --password-file must be given with {options.protocol}"
 
 
+def _poison_problems(file: Path | None) -> Iterator[str]:
+    try:
+        if file and file.is_file() and not all(map(all, _poison(file))):
+            yield f"--poison must have lines of REASON<TAB>PAYLOAD; got others in {file}"
+    except UnicodeDecodeError as error:
+        yield f"--poison must be UTF-8; got {file}: {error}"
+
+
+def _expected_problems(file: Path | None) -> Iterator[str]:
+    """Before it is copied: a proof that has none, or others, keeps what it has."""
+    try:
+        if file and not [Expected.from_json(line) for line in file.read_text(encoding="utf-8").splitlines()]:
+            yield f"--expected must be a file with lines of Baton's rescorer; got the empty {file}"
+    except (OSError, ValueError, TypeError) as error:
+        yield f"--expected must be a file with lines of Baton's rescorer; got {file}: {error}"
+
+
 def _poison(file: Path) -> list[tuple[str, str]]:
-    rows = [line.partition("\t") for line in file.read_text().splitlines()]
+    rows = [line.partition("\t") for line in file.read_text(encoding="utf-8").splitlines()]
     return [(reason, payload) for reason, _, payload in rows] or [("", "")]
 
 
 def _tell_verdict(verdict: ProofVerdict, folder: Path, *, as_json: bool) -> int:
     recorded = read(folder)
-    (folder / VERDICT).write_text(json.dumps(verdict.to_json(), indent=1) + "\n")
+    (folder / VERDICT).write_text(json.dumps(verdict.to_json(), indent=1) + "\n", encoding="utf-8")
     page.write(verdict, recorded, folder / PAGE)
     if as_json:
         print(json.dumps({**verdict.to_json(), "folder": str(folder)}))

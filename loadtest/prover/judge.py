@@ -7,8 +7,9 @@ invariant that was asked for and never evaluated fails: what could not have been
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from apps.common.messages import Answer, Send, first_answers
 from loadtest.ledger import Verdict, check
@@ -20,6 +21,7 @@ from loadtest.timing import Latency, lateness, silences
 
 OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
+GAP_S = 1  # without a request while the command runs, and what it did then was not seen
 
 
 class Judgement(StrEnum):
@@ -54,6 +56,7 @@ class ProofVerdict:
     ledger: Verdict
     lateness: Latency
     sent_per_s: float
+    others: int  # records of the answers topic that are nobody's here
 
     @property
     def outcome(self) -> Judgement:
@@ -65,6 +68,8 @@ class ProofVerdict:
     def sentence(self) -> str:
         """What was lost of how many, and what that says of the requests that were not sent."""
         lost, of = len(self.ledger.missing), self.ledger.acked
+        if lost and self.invariants[0].outcome is Judgement.UNKNOWN:
+            return f"{lost:,} of {of:,} not seen answered"
         text = f"{lost:,} of {of:,} lost"
         return text if lost or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
 
@@ -76,6 +81,7 @@ class ProofVerdict:
             "invariants": [asdict(invariant) for invariant in self.invariants],
             "seen": [asdict(one) for one in self.seen],
             "sent_per_s": round(self.sent_per_s, 3),
+            "others": self.others,
             "lateness_ms": asdict(self.lateness),
             "ledger": self.ledger.details(),
         }
@@ -111,6 +117,7 @@ def judge(recorded: ProofHistory) -> ProofVerdict:
         ledger=case.ledger,
         lateness=lateness(recorded.sends),
         sent_per_s=(len(times) - 1) / span if span else 0.0,
+        others=recorded.others,
     )
 
 
@@ -141,7 +148,17 @@ def _answered(case: _Case) -> _Judged:
     missing = [_unanswered(case.recorded, at[request_id]) for request_id in case.ledger.missing]
     lost = case.found(findings.LOST, missing)
     name = "each acknowledged request is answered"
-    return _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    return replace(invariant, reasons=[*invariant.reasons, *_other_keys(case)]), seen
+
+
+def _other_keys(case: _Case) -> Iterator[str]:
+    """Why a server that answers may seem to answer nothing."""
+    recorded = case.recorded
+    if case.ledger.acked and not case.ledger.answered and recorded.others:
+        last = "none" if recorded.other_key is None else repr(recorded.other_key)
+        came = f"{recorded.others:,} records came to {case.plan.answers} with other keys"
+        yield f"{came}; an answer needs the key of its request; the last had {last}"
 
 
 def _unanswered(recorded: ProofHistory, send: Send) -> str:
@@ -187,8 +204,11 @@ def _in_order(case: _Case) -> _Judged:
 def _kept_out_of_order(case: _Case) -> Iterator[str]:
     """Where answers stand in other partitions than their requests, each pair of partitions has an order of its own."""
     stood = Counter(send.position for send in case.sends if send.acknowledged)
+    twice = set(case.recorded.twice)
     furthest: dict[tuple[int, int | None], Answer] = {}
     for answer in case.firsts:
+        if answer.request_id in twice and not answer.named:
+            continue  # nobody knows which of the two it answers
         way = answer.in_partition, answer.partition
         before = furthest.get(way)
         if before is None or answer.in_offset > before.in_offset:
@@ -310,9 +330,15 @@ def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     if ended.exit_code != 0:
         got = f"exit code {ended.exit_code}" if ended.exit_code is not None else "none in its time"
         yield f"the command must end well; got {got}; see command.log"
-    times = [send.sent_at for send in recorded.sends if send.acknowledged]
-    if not times or min(times) > began or max(times) < ended.at:
+    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged)
+    during = [at for at in times if began <= at <= ended.at]
+    usual = 2 / recorded.plan.rate  # so long nothing need be sent
+    if not times or times[0] > began or times[-1] < ended.at or (not during and ended.at - began > usual):
         yield "requests must be sent before the command, while it runs and after it; they were not"
+        return
+    gap = max(after - before for before, after in pairwise([began, *during, ended.at]))
+    if gap > max(GAP_S, usual):
+        yield f"requests must be sent all the time that the command runs; got none for {gap:.1f} s; see sending.log"
 
 
 def _cut_short(recorded: ProofHistory) -> Iterator[str]:

@@ -28,6 +28,8 @@ def lines(verdict: ProofVerdict) -> list[str]:
         f"silence   {verdict.ledger.longest_silence_ms:,.0f} ms at most",
     ]
     text.append(f"sent      {verdict.sent_per_s:,.1f} a second; behind the schedule: {_spread(verdict.lateness)}")
+    if verdict.others:
+        text.append(f"others    {verdict.others:,} records of others were passed over")
     for title, forbidden in (("forbidden", True), ("seen", False)):
         for found in (found for found in verdict.seen if found.forbidden is forbidden):
             text.append(f"{title:<9} {found.kind}: {found.total:,} {found.meaning}")
@@ -58,12 +60,12 @@ def write(verdict: ProofVerdict, recorded: ProofHistory, out: Path) -> None:
             verdict=verdict,
             plan=recorded.plan,
             events=recorded.events,
-            others=recorded.others,
             chart=owed_chart.draw(ledger.waits, ledger.began, _ended(verdict, recorded), marks(verdict, recorded)),
             symbols={str(outcome): symbol for outcome, symbol in MARKS.items()},
             latency=_spread(ledger.latency),
             lateness=_spread(verdict.lateness),
-        )
+        ),
+        encoding="utf-8",
     )
 
 

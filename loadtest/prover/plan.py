@@ -69,11 +69,11 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         """Make it the folder's."""
-        (folder / PLAN).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        (folder / PLAN).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
         """That of a folder; raises OSError, ValueError, TypeError where it is none of a proof."""
-        raw = json.loads((folder / PLAN).read_text())
+        raw = json.loads((folder / PLAN).read_text(encoding="utf-8"))
         pairs = tuple((reason, payload) for reason, payload in raw.pop("poison"))
         return cls(**{**raw, "allow": tuple(raw["allow"]), "poison": pairs})

@@ -9,21 +9,24 @@ one that stands there is owed an answer, whether or not the client came to know 
 import json
 import sys
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from apps.common import starter
 from apps.common.errors import BatonError, Unavailable
+from apps.common.waiting import wait_until
 from loadtest.prover.history import TopicRecord
 from loadtest.prover.plan import ANSWERS, REQUESTS, Plan
-from loadtest.recorder import answer_in, arriving, positioned, sound
+from loadtest.recorder import ANSWER_S, answer_in, arriving, positioned, sound
 
 BEGUN = {"others": 0}  # the first line of the answers' journal: from here on nothing is missed
+END_S = 20
+TOLD = 80  # characters of a key that is nobody's here
 
 
 class PairRecorder:
@@ -51,7 +54,9 @@ class PairRecorder:
         record = answer_in(message, seen_at) or self._own(message, seen_at)
         if record is None:
             self._others += 1
-            _write(self._answers, {"others": self._others})
+            key = message.key()
+            told = None if key is None else key.decode(errors="replace")[:TOLD]
+            _write(self._answers, {"others": self._others, "last_key": told})
         else:
             _write(self._answers, asdict(record))
 
@@ -59,6 +64,72 @@ class PairRecorder:
         key = (message.key() or b"").decode(errors="replace")
         own = key.startswith(f"{self._plan.run}-")
         return TopicRecord(key, message.partition() or 0, message.offset() or 0, seen_at) if own else None
+
+
+class PairReader:
+    """
+    The two topics from their ends on, and how far each partition was read.
+
+    The client tells of the end of a partition, because there a transaction's marks may stand, which are no records.
+    """
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        """Fix the ends; raises Unavailable."""
+        topics = [plan.requests, plan.answers]
+        try:
+            self._consumer = positioned(plan.access, f"{plan.run}.{name}", topics, committed=True)
+        except KafkaException as error:
+            raise Unavailable(f"the topics must be there to be read; got {error}") from error
+        self._read = {(place.topic, place.partition): place.offset for place in self._consumer.assignment()}
+        self._silent = set(self._read)
+
+    def arriving(self) -> Iterator[tuple[Message, float]]:
+        """What is there now; waits for the first one, but not for long."""
+        for message, seen_at in arriving(self._consumer):
+            error = message.error()
+            if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - so it is called
+                place = message.topic() or "", message.partition() or 0
+                self._read[place] = (message.offset() or 0) + (error is None)
+                self._silent.discard(place)
+            yield message, seen_at
+
+    def require_readable(self) -> None:
+        """Return once something was read of each partition, be it its end; raises BatonError."""
+
+        def read() -> bool:
+            for _ in sound(self.arriving()):
+                pass
+            return not self._silent
+
+        wait_until(read, ANSWER_S, lambda: f"nothing can be read of {_named(self._silent)}", every=0)
+
+    def read_to_the_end(self, keep: Callable[[Iterable[tuple[Message, float]]], None]) -> None:
+        """Give ``keep`` all that stands in the topics now; raises BatonError when that cannot be done in time."""
+        ends = wait_until(self._ends, END_S, "Kafka does not say where its topics end")
+
+        def unread() -> list[tuple[str, int]]:
+            return [place for place, end in ends.items() if self._read[place] < end]
+
+        def read() -> bool:
+            keep(self.arriving())
+            return not unread()
+
+        wait_until(read, END_S, lambda: f"not read to the end: {_named(unread())}", every=0)
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        with suppress(KafkaException):  # a broker may be away for a while
+            return {
+                place: self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_S)[1] for place in self._read
+            }
+        return {}
+
+    def close(self) -> None:
+        """Read no more."""
+        self._consumer.close()
+
+
+def _named(places: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{topic}-{partition}" for topic, partition in sorted(places))
 
 
 def _write(file: TextIO, line: Mapping[str, object]) -> None:
@@ -72,18 +143,17 @@ def main(place: str) -> None:
     ending = threading.Event()
     starter.when_gone(ending.set)
     with ExitStack() as files:
-        requests, answers = (files.enter_context((folder / name).open("a")) for name in (REQUESTS, ANSWERS))
-        try:
-            consumer = positioned(plan.access, f"{plan.run}.reader", [plan.requests, plan.answers], committed=True)
-        except KafkaException as error:
-            raise Unavailable(f"the topics must be there to be read; got {error}") from error
+        requests, answers = (
+            files.enter_context((folder / name).open("a", encoding="utf-8")) for name in (REQUESTS, ANSWERS)
+        )
+        reader = PairReader(plan, "reader")
         _write(answers, BEGUN)
         answers.flush()
         recorder = PairRecorder(plan, requests, answers)
         while not ending.is_set():
-            recorder.keep(arriving(consumer))
-        recorder.keep(arriving(consumer))
-        consumer.close()
+            recorder.keep(reader.arriving())
+        reader.read_to_the_end(recorder.keep)
+        reader.close()
 
 
 if __name__ == "__main__":

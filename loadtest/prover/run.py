@@ -23,6 +23,7 @@ from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
 from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
+from loadtest.prover.recording import PairReader
 from loadtest.recorder import ANSWER_S
 
 ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
@@ -39,7 +40,7 @@ Say = Callable[[str], None]
 
 
 def require_topics(plan: Plan) -> None:
-    """Raise Unavailable when Kafka does not answer within ANSWER_S seconds, or lacks one of the plan's topics."""
+    """Raise BatonError when Kafka does not answer in ANSWER_S seconds, or lacks one of the topics or hides it."""
     client = Producer({**plan.access.librdkafka(), **QUIET_CLIENT})
     there: set[str] = set()
 
@@ -59,6 +60,9 @@ def require_topics(plan: Plan) -> None:
         raise Unavailable(
             f"Kafka at {plan.bootstrap} must have the topic {wanted}; got {some}; make it, or name another"
         )
+    reader = PairReader(plan, "preflight")
+    reader.require_readable()  # else every answer would look lost
+    reader.close()
 
 
 class Tally:
@@ -96,6 +100,7 @@ class Proof:
         self._environment = environment
         self._tally = Tally(folder)
         self._watched: dict[str, subprocess.Popen[bytes]] = {}
+        self._broken = False  # whether one of those was lost
 
     def run(self) -> None:
         """
@@ -132,6 +137,8 @@ class Proof:
             self._watch(plan.seconds, f"{plan.rate:g} requests/s")
             return
         self._watch(plan.before_s, "before the command")
+        if self._broken:  # nobody would see what the command does
+            return
         with (self.folder / "command.log").open("wb") as log:
             self._note(history.COMMAND, plan.command)
             command = subprocess.Popen(
@@ -143,7 +150,9 @@ class Proof:
                 start_new_session=True,
             )
             try:
-                self._watch(plan.command_limit_s, "while the command runs", lambda: command.poll() is not None)
+                self._watch(
+                    plan.command_limit_s, "while the command runs", lambda: command.poll() is not None, to_the_end=True
+                )
             finally:
                 in_time = command.poll() is not None
                 _end_group(command)
@@ -157,30 +166,41 @@ class Proof:
         self._watch(self.plan.quiet_s, "quiet", lambda: not self._tally.look())
         self._watch(LINGER_S, "quiet")
 
-    def _watch(self, seconds: float, what: str, over: Callable[[], bool] = lambda: False) -> None:
-        """Tell how far it is until ``seconds`` are gone or it is ``over``; raises Unavailable when nobody reads."""
+    def _watch(
+        self, seconds: float, what: str, over: Callable[[], bool] = lambda: False, *, to_the_end: bool = False
+    ) -> None:
+        """
+        Tell how far it is until ``seconds`` are gone or it is ``over``.
+
+        Without a process of its own it ends at once, but ``to_the_end``: a command may be somebody's deployment.
+        """
         end = time.monotonic() + seconds
         while time.monotonic() < end and not over():
-            for name, process in self._watched.items():
-                if process.poll() is not None:
-                    self._note(history.BROKEN, f"{name}: {self._tail(name)}")
-                    return
+            self._see_to_its_own()
+            if self._broken and not to_the_end:
+                return
             self._tally.look()
             self._say(f"{what}: {self._tally}")
             pause(min(LOOK_S, max(0.0, end - time.monotonic())))
 
+    def _see_to_its_own(self) -> None:
+        for name, process in self._watched.items():
+            if not self._broken and process.poll() is not None:
+                self._broken = True
+                self._note(history.BROKEN, f"{name}: {self._tail(name)}")
+
     def _note(self, kind: str, note: str = "", exit_code: int | None = None) -> None:
-        with (self.folder / EVENTS).open("a") as file:
+        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(ProofEvent(kind, time.time(), note, exit_code))) + "\n")
 
     @contextmanager
     def _process(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A module of the prover as a process that ends when its standard input does, so with this one too."""
+        """A module of the prover, none of the folder we are in, as a process that ends with its standard input."""
         start = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = {name!r}; "
         start += f"runpy.run_module('loadtest.prover.{name}', run_name='__main__', alter_sys=False)"
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", start, str(self.folder)],
+                [sys.executable, "-P", "-c", start, str(self.folder)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -197,7 +217,7 @@ class Proof:
         return self.folder / f"{name}.log"
 
     def _tail(self, name: str) -> str:
-        return self._log(name).read_text(errors="replace").strip()[-1500:]
+        return self._log(name).read_text(encoding="utf-8", errors="replace").strip()[-1500:]
 
     def _await(self, condition: Callable[[], bool], name: str) -> None:
         end = time.monotonic() + START_S

@@ -12,16 +12,25 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from kafka import KafkaAdminClient
 
 from apps.common.waiting import wait_until
 from loadtest.prover import cli
-from loadtest.prover.history import read
+from loadtest.prover.history import COMMAND, COMMAND_ENDED, read
 from loadtest.prover.judge import judge
-from loadtest.prover.plan import EVENTS, SENDS, VERDICT
+from loadtest.prover.plan import ANSWERS, SENDS, VERDICT, Plan
 from stack.environment import ROOT, for_program, inherited
 from tests.adapters.conftest import with_topics
-from tests.secure_broker import PASSWORD, SecureBroker
+from tests.secure_broker import PASSWORD, USER, SecureBroker
 
 EXAMPLES = ROOT / "docs" / "examples"
 PARTITIONS = 3
@@ -126,7 +135,7 @@ def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_pa
 @pytest.fixture
 def topics(kafka):
     """Two topics that nobody serves."""
-    names = [f"{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
+    names = [f"prover-{uuid.uuid4()}.{end}" for end in ("asked", "answered")]
     admin = KafkaAdminClient(bootstrap_servers=kafka)
     admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1} for name in names})
     admin.close()
@@ -162,12 +171,12 @@ def test_ctrl_c_ends_the_traffic_and_judges_what_was_sent(kafka, tmp_path):
 
 def test_ctrl_c_in_the_middle_of_the_command_is_unknown(topics, tmp_path):
     """The command is ended with what it started, and nobody knows what it would have shown."""
-    command = "touch begun; sleep 600 & wait"
+    begun = tmp_path / "begun"
+    command = f"touch {shlex.quote(str(begun))}; sleep 600 & wait"
     with started(
         tmp_path / "proof", *topics, "--before", "1", "--quiet", "1", "--allow", "lost", "--during", command
     ) as prover:
-        events = tmp_path / "proof" / EVENTS
-        wait_until(lambda: "touch begun" in events.read_text(), 30, "the command does not run")
+        wait_until(begun.exists, 30, "the command does not run")
         prover.send_signal(signal.SIGINT)
         prover.communicate(timeout=60)
 
@@ -192,19 +201,47 @@ def test_the_journals_survive_a_prover_that_is_killed(topics, tmp_path):
     assert ("unknown", "unknown") == (invariants[1], invariants[8])
 
 
+def own_process(prover, name):
+    """The prover's recording or sending process."""
+    children = psutil.Process(prover.pid).children()
+    return next(one for one in children if f"loadtest.prover.{name}" in str(one.cmdline()))
+
+
 @pytest.mark.parametrize("name", ["recording", "sending"])
 def test_a_prover_that_loses_a_process_of_its_own_says_unknown(topics, tmp_path, name):
     """It ends at once, with 2: no server is blamed for what nobody read or wrote down."""
     with started(tmp_path / "proof", *topics, "--seconds", "600") as prover:
-        victim = next(
-            one for one in psutil.Process(prover.pid).children() if f"loadtest.prover.{name}" in one.cmdline()[2]
-        )
-        victim.kill()
+        own_process(prover, name).kill()
         out, err = prover.communicate(timeout=90)
 
     assert 2 == prover.returncode, out + err
     assert b"UNKNOWN: " in out
     assert f"the prover's own process ended: {name}" in out.decode()
+
+
+def test_a_command_is_not_started_once_a_process_of_the_prover_is_gone(topics, tmp_path):
+    """Nobody would see what it does."""
+    begun = tmp_path / "begun"
+    command = f"touch {shlex.quote(str(begun))}"
+    with started(tmp_path / "proof", *topics, "--before", "30", "--during", command) as prover:
+        own_process(prover, "recording").kill()
+        out, err = prover.communicate(timeout=90)
+
+    assert (2, False) == (prover.returncode, begun.exists()), out + err
+    assert COMMAND not in {one.kind for one in read(tmp_path / "proof").events}
+
+
+def test_a_command_that_runs_is_left_to_end_when_a_process_of_the_prover_is_gone(topics, tmp_path):
+    """It may be somebody's deployment."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    command = f"touch {shlex.quote(str(begun))}; sleep 4; touch {shlex.quote(str(done))}"
+    with started(tmp_path / "proof", *topics, "--before", "0.1", "--during", command) as prover:
+        wait_until(begun.exists, 30, "the command does not run")
+        own_process(prover, "sending").kill()
+        out, err = prover.communicate(timeout=90)
+
+    ended = next(one for one in read(tmp_path / "proof").events if one.kind == COMMAND_ENDED)
+    assert (2, True, 0) == (prover.returncode, done.exists(), ended.exit_code), out + err
 
 
 def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_path, capsys):
@@ -216,6 +253,81 @@ def test_a_topic_that_is_missing_is_named_with_those_that_are_there(kafka, tmp_p
     assert f"Kafka at {kafka} must have the topic never-made; got " in told
     assert "baton.prediction-requests" in told
     assert not (tmp_path / "proof").exists()
+
+
+class ForbiddingBroker(SecureBroker):
+    """It lets its user do only what is allowed, and its own everything."""
+
+    def prepare(self):
+        """Write its configuration with an authorizer."""
+        super().prepare()
+        with (self.spec.folder / "server.properties").open("a") as file:
+            file.write("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n")
+            file.write("super.users=User:ANONYMOUS\n")
+
+    def allow(self, topic, *operations):
+        """Let its user do that with a topic."""
+        rights = [
+            AclBinding(
+                ResourceType.TOPIC,
+                topic,
+                ResourcePatternType.LITERAL,
+                f"User:{USER}",
+                "*",
+                one,
+                AclPermissionType.ALLOW,
+            )
+            for one in operations
+        ]
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for done in admin.create_acls(rights).values():
+            done.result(20)
+
+
+def test_a_topic_that_may_not_be_read_is_named_before_anything_is_sent(tmp_path, capsys):
+    """Unread answers would look lost; with the right to read both topics, and no group, all of a proof is done."""
+    with with_topics(ForbiddingBroker(tmp_path)) as broker:
+        broker.add_user()
+        broker.allow("baton.outcomes", AclOperation.READ, AclOperation.WRITE)
+        broker.allow("baton.predictions", AclOperation.DESCRIBE)
+        access, proof = broker.access, tmp_path / "proof"
+        asked = ["--bootstrap", broker.secure, "--requests", "baton.outcomes", "--answers", "baton.predictions"]
+        login = ["--protocol", "SASL_SSL", "--ca", str(access.ca), "--user", access.user]
+        rest = ["--password-file", str(access.password_file), "--folder", str(proof), "--seconds", "3", "--quiet", "1"]
+
+        assert cli.OWN_FAILURE == cli.main([*asked, *login, *rest])
+        assert "the topic baton.predictions must be readable; got " in capsys.readouterr().err
+        assert not proof.exists()
+        broker.allow("baton.predictions", AclOperation.READ)
+        assert 1 == cli.main([*asked, *login, *rest])  # nobody answers
+        assert read(proof).complete
+        assert len(read(proof).requests) > 90
+
+
+def test_what_stands_in_the_topics_at_the_end_is_read_to_the_end(topics, tmp_path):
+    """However much the reader has still before it; what a transaction took back, and its marks, are no answers."""
+    plan = Plan("prove-end", *topics[1::2])
+    plan.write(tmp_path)
+    client = {"bootstrap.servers": plan.bootstrap, "linger.ms": 5}
+    taken_back = Producer({**client, "transactional.id": topics[3]})
+    taken_back.init_transactions(30)
+    command = [sys.executable, "-m", "loadtest.prover.recording", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, env=inherited()) as reader:
+        wait_until(lambda: (tmp_path / ANSWERS).exists() and (tmp_path / ANSWERS).read_bytes(), 30, "nothing is read")
+        os.kill(reader.pid, signal.SIGSTOP)
+        producer = Producer(client)
+        for number in range(5_000):
+            producer.produce(plan.answers, b"", plan.request_id(number).encode())
+        producer.flush(30)
+        taken_back.begin_transaction()
+        taken_back.produce(plan.answers, b"", plan.request_id(7).encode())
+        taken_back.flush(30)
+        taken_back.abort_transaction(30)
+        reader.stdin.close()
+        os.kill(reader.pid, signal.SIGCONT)
+        reader.wait(30)
+
+    assert (0, 5_000) == (reader.returncode, len(read(tmp_path).answers))
 
 
 def test_a_broker_that_asks_for_tls_and_a_password_gets_them(tmp_path, capsys):

@@ -1,6 +1,9 @@
 """The prover's command line without Kafka: what it refuses, what it judges again, and its exit codes."""
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from apps.common.messages import Answer
 from loadtest.prover import cli
 from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, PAGE, REQUESTS, SENDS, VERDICT
+from stack.environment import ROOT, inherited
 from tests.unit.proof_histories import EVENTS as USUAL
 from tests.unit.proof_histories import expected, named, proof
 
@@ -63,6 +67,70 @@ def test_a_poison_is_a_reason_and_a_payload(tmp_path, capsys):
         file.write_text(text)
         assert cli.WRONG_COMMAND_LINE == cli.main([*ASKED, "--poison", str(file)])
     assert 3 == capsys.readouterr().err.count("--poison must have lines of REASON<TAB>PAYLOAD")
+    file.write_bytes(b"r\xe9ason\tpayload\n")
+    assert cli.WRONG_COMMAND_LINE == cli.main([*ASKED, "--poison", str(file)])
+    assert "--poison must be UTF-8; got " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, "", "torn\n", "[]\n", "{}\n", b"\xff\n"], ids=str)
+@pytest.mark.parametrize("command", ["prove", "check"])
+def test_expected_values_that_are_none_are_a_wrong_command_line(tmp_path, content, command, capsys):
+    """They are read before they are kept: those that are there already stay."""
+    folder = keep(proof(named), tmp_path / "proof")
+    (folder / EXPECTED).write_text(expected()[0].to_json() + "\n")
+    file = tmp_path / "given.jsonl"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    start = ASKED if command == "prove" else ["check", str(folder)]
+    assert cli.WRONG_COMMAND_LINE == cli.main([*start, "--expected", str(file)])
+    assert "--expected must be a file" in capsys.readouterr().err
+    assert expected()[0].to_json() + "\n" == (folder / EXPECTED).read_text()
+
+
+@pytest.fixture
+def proven(monkeypatch, tmp_path):
+    """Arguments of a proof whose traffic is that of a right one, and its folder."""
+    folder = tmp_path / "proofs" / "proof"
+    monkeypatch.setattr(cli, "require_topics", lambda _: None)
+    monkeypatch.setattr("loadtest.prover.cli.Proof.run", lambda self: keep(proof(named), self.folder))
+    return [*ASKED, "--folder", str(folder)], folder
+
+
+def test_a_proof_is_its_makers_alone(proven):
+    """The command and what it printed may tell what is nobody's business."""
+    arguments, folder = proven
+
+    assert 0 == cli.main(arguments)
+    assert 0o700 == folder.stat().st_mode & 0o777
+
+
+def test_ctrl_c_while_the_values_are_computed_says_what_can_still_be_judged(proven, capsys):
+    """All was recorded by then."""
+    arguments, folder = proven
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    assert cli.INTERRUPTED == cli.main(arguments, expect=interrupted)
+    told = capsys.readouterr().err
+    assert f"interrupted; what was recorded can be judged: baton-prove check {folder}" in told
+    assert "before anything was sent" not in told
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_closed_terminal_ends_it_unless_that_is_ignored(monkeypatch, ignored):
+    """As nohup has it."""
+    usual = signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("sys.argv", ["baton-prove", "--help"])
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        assert 0 == cli.console()
+        assert (signal.SIG_IGN if ignored else signal.default_int_handler) is signal.getsignal(signal.SIGHUP)
+        assert signal.default_int_handler is signal.getsignal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, usual[0])
+        signal.signal(signal.SIGTERM, usual[1])
 
 
 def test_no_broker_is_said_in_one_sentence_and_leaves_no_folder(monkeypatch, tmp_path, capsys):
@@ -82,6 +150,7 @@ def test_the_help_names_the_exit_codes_and_what_calls_it(capsys):
     text = capsys.readouterr().out
     assert "Exit codes: 0 passed, 1 failed, 2 unknown, 64" in text
     assert "  ./baton prove --bootstrap" in text
+    assert '--during "kubectl rollout restart deployment/server && kubectl rollout status deployment/server"' in text
     assert text.endswith("More.\n")
 
 
@@ -137,6 +206,33 @@ def test_json_is_one_line_for_a_program(tmp_path, capsys):
 
     told = json.loads(capsys.readouterr().out)
     assert ("passed", str(tmp_path), 10) == (told["verdict"], told["folder"], len(told["invariants"]))
+
+
+def run_alone(shell, *arguments):
+    """The prover as a process of a shell whose locale knows ASCII only."""
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = ["/bin/sh", "-c", f'"$0" -m loadtest.prover "$@" {shell}', sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**inherited(), **locale}, capture_output=True, check=False)
+
+
+def test_a_locale_of_ascii_alone_is_enough(tmp_path):
+    """Files are UTF-8 all the same, and what a terminal cannot show is shown as a question mark."""
+    folder = keep(proof(command="echo größer"), tmp_path)
+
+    ended = run_alone("", "check", str(folder))
+    assert (0, b"") == (ended.returncode, ended.stderr)
+    assert b"? 10 the run could have shown a fault" in ended.stdout
+    assert "echo größer" in (folder / PAGE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_verdict(tmp_path, closed):
+    """As a service that starts it may have them."""
+    folder = keep(proof(), tmp_path)
+
+    assert 0 == run_alone(closed, "check", str(folder)).returncode
+    assert "passed" == json.loads((folder / VERDICT).read_text())["verdict"]
+    assert cli.WRONG_COMMAND_LINE == run_alone(closed, "check", str(folder / "none")).returncode
 
 
 def test_a_fault_of_the_prover_is_no_verdict(tmp_path, monkeypatch, capsys):

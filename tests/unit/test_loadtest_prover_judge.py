@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.prover import page
 from loadtest.prover.findings import WORST
 from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
 from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
@@ -63,6 +64,21 @@ def test_1_and_8_a_request_without_an_answer_is_lost_and_owed(answer, pick):
     assert {1, 8} <= not_passed(verdict)
     assert verdict.seen[0].worst[0].startswith(f"{PLAN.request_id(pick)} ")
     assert "1 of 400 lost" == verdict.sentence
+
+
+def test_1_a_server_that_gives_its_answers_other_keys_is_told_so():
+    """All are lost, and the reason is the one thing that the server must do; where some have theirs it is none."""
+    right = proof()
+    others = replace(right, answers=[], others=400, other_key="7")
+    verdict = judge(others)
+
+    assert {1, 8} <= not_passed(verdict)
+    why = "400 records came to answered with other keys; an answer needs the key of its request; the last had '7'"
+    assert why in verdict.invariants[0].reasons
+    assert "others    400 records of others were passed over" in page.lines(verdict)
+    assert "the last had none" in str(judge(replace(others, other_key=None)).invariants[0].reasons)
+    assert "other keys" not in str(judge(replace(others, answers=right.answers[1:])).invariants[0].reasons)
+    assert "passed over" not in "".join(page.lines(judge(right)))
 
 
 @briefly
@@ -204,6 +220,28 @@ def test_10_a_run_that_could_not_have_shown_a_fault_fails(change, why):
     assert any(why in reason for one in verdict.invariants if one.number == 10 for reason in one.reasons)
 
 
+def without_sends_of(began, ended):
+    """The usual proof with nothing sent between these seconds of it."""
+    right = proof()
+    kept = [n for n, send in enumerate(right.sends) if not began <= send.sent_at - BEGAN <= ended]
+    parts = {name: [getattr(right, name)[n] for n in kept] for name in ("sends", "requests", "answers")}
+    return replace(right, **parts)
+
+
+def test_10_requests_must_be_sent_while_the_command_runs():
+    """A sender that paused just then would have seen nothing of what it did."""
+    during = "requests must be sent before the command, while it runs and after it"
+    paused = judge(without_sends_of(0.99, 2.01))
+    longer = events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 3.5, exit_code=0)])
+    gap = judge(replace(without_sends_of(1.5, 2.6), events=longer))
+    moment = events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 1.015, exit_code=0)])
+
+    assert [during in str(one.invariants[9].reasons) for one in (paused, gap)] == [True, False]
+    assert "requests must be sent all the time that the command runs; got none for 1.1 s" in str(gap.invariants[9])
+    assert PASSED is judge(replace(without_sends_of(1.0, 1.018), events=moment)).outcome
+    assert PASSED is judge(without_sends_of(1.1, 1.9)).outcome
+
+
 def test_10_too_many_unknown_requests_prove_nothing():
     """One that nobody knows of is neither lost nor answered; many of them are no proof."""
     right = proof()
@@ -234,6 +272,7 @@ def test_a_record_that_was_cut_short_is_unknown_unless_it_shows_a_fault(event):
 
     assert (UNKNOWN, {8, 10}) == (judge(right).outcome, not_passed(judge(right)))
     assert (UNKNOWN, {1, 8, 10}) == (judge(owing).outcome, not_passed(judge(owing)))
+    assert "1 of 400 not seen answered" == judge(owing).sentence
     assert FAILED is judge(replace(right, answers=[*right.answers, right.answers[0]])).outcome
 
 
@@ -256,14 +295,28 @@ def test_a_proof_without_a_command_that_is_interrupted_is_judged_as_it_is():
 
 
 def test_a_request_that_stands_twice_is_the_clients_doing():
-    """Both are owed an answer, two answers are no repeat, and no invariant of the server fails."""
+    """Two answers are no repeat, and no invariant of the server fails; with our headers both are owed an answer."""
     right = proof()
     again = replace(right.requests[8], offset=900)
     twice = replace(right, requests=[*right.requests, again], answers=[*right.answers, echoed(8)])
-    verdict = judge(replace(twice, plan=replace(PLAN, allow=("reordered",))))
 
-    assert (PASSED, {"sent-twice": 1}) == (verdict.outcome, seen(verdict))
-    assert {1, 8} <= not_passed(judge(replace(twice, answers=right.answers)))
+    assert (PASSED, {"sent-twice": 1}) == (judge(twice).outcome, seen(judge(twice)))
+    assert {1, 8} == not_passed(judge(replace(twice, answers=proof(named).answers)))
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1], ids=["the first", "the second"])
+def test_a_server_that_knows_keys_alone_owes_one_answer_to_each(acknowledged):
+    """Whichever of the two the client was told of: to such a server they are one request."""
+    right = proof()
+    at, again = right.requests[8], replace(right.requests[8], offset=900)
+    requests = [*right.requests[:9], again, *right.requests[9:]]
+    told = replace(right.sends[8], offset=(at, again)[acknowledged].offset)
+    once = replace(right, requests=requests, sends=[*right.sends[:8], told, *right.sends[9:]])
+
+    for recorded in (once, replace(once, sends=without(right.sends, 8))):  # a killed sender did not write it down
+        verdict = judge(recorded)
+        assert (PASSED, {"sent-twice": 1}, COUNT) == (verdict.outcome, seen(verdict), verdict.ledger.acked)
+        assert {1, 8} == not_passed(judge(replace(recorded, answers=without(right.answers, 8))))
 
 
 def test_an_unknown_request_that_stands_in_the_topic_is_owed_an_answer():
@@ -276,6 +329,18 @@ def test_an_unknown_request_that_stands_in_the_topic_is_owed_an_answer():
     assert (PASSED, COUNT) == (verdict.outcome, verdict.ledger.acked)
     assert "1 of 400 lost" == judge(replace(right, sends=sends, answers=without(right.answers, 5))).sentence
     assert "1 of 400 lost" == judge(replace(right, sends=sends, answers=right.answers[:-1])).sentence
+
+
+def test_answers_to_requests_that_stand_nowhere_known_are_no_repeats_of_each_other():
+    """The sender was killed before the acknowledgement, and the topic was not read so far."""
+    right = proof()
+    unknown = [replace(sent(n), acked_at=None, partition=None, offset=None, error="?") for n in (COUNT, COUNT + 1)]
+    answered = replace(
+        right, sends=[*right.sends, *unknown], answers=[*right.answers, echoed(COUNT), echoed(COUNT + 1)]
+    )
+    verdict = judge(replace(answered, plan=replace(PLAN, max_unknown=0.05)))
+
+    assert (PASSED, {"unknown": 2}) == (verdict.outcome, seen(verdict))
 
 
 def test_the_worst_of_a_kind_are_told_and_the_rest_counted():

@@ -70,6 +70,28 @@ def test_a_broker_that_is_away_for_a_while_is_said_and_waited_for(recorder, caps
     assert "the broker is away" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
+        KafkaError(KafkaError._TRANSPORT, "broken for good", True),  # noqa: SLF001 - so they are called
+    ],
+    ids=str,
+)
+def test_an_error_that_no_waiting_mends_ends_the_reading(recorder, error):
+    """What was not read for it would look like requests without answers."""
+    with pytest.raises(Unavailable, match=r"the topic baton\.predictions must be readable; got "):
+        recorder.keep([(ArrivedMessage(error=error), 1.0)])
+
+
+def test_the_end_of_a_partition_is_no_error(recorder, capsys):
+    """A reader that asks for it is told each time that it has read all."""
+    recorder.keep([(ArrivedMessage(error=KafkaError(KafkaError._PARTITION_EOF)), 1.0)])  # noqa: SLF001
+
+    assert ([], "") == (kept(recorder), capsys.readouterr().err)
+
+
 def test_answers_that_are_gone_end_the_reading(recorder):
     """A hole in what was seen would look like requests without answers."""
     with pytest.raises(Unavailable, match=r"the answers in baton\.predictions-1 must be there to be read"):
