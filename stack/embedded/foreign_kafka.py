@@ -4,7 +4,7 @@ A Kafka that somebody else runs: whether it lets us in, and the topics in it, be
 Asked by librdkafka, which says why it was not let in; to the other two clients a wrong password is a broker away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -19,6 +19,7 @@ from stack.preflight import Check
 from stack.services import KAFKA, Delivery
 
 NAME = "BATON_STACK"
+REFUSED = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001 - so they are called
 ANSWER_S = 5
 TOPICS_S = 30
 REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user and the password are what it wants"
@@ -44,14 +45,10 @@ def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
 
 def refusal(settings: Mapping[str, str]) -> str:
     """Why the Kafka that ``settings`` name does not let us in, "" when it does."""
-    said: list[str] = []
-
-    def note(error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - so it is called; it tells no reason
-            said.append(error.str())
+    said: list[KafkaError] = []
 
     try:
-        told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": note, "log_level": 0}
+        told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": said.append, "log_level": 0}
         client = AdminClient(told)
         try:
             client.list_topics(timeout=ANSWER_S)
@@ -60,5 +57,16 @@ def refusal(settings: Mapping[str, str]) -> str:
     except SettingsError as error:
         return str(error)
     except KafkaException as error:
-        return said[0].partition(" (after ")[0] if said else str(error.args[0].str())
+        return reasons(said) or str(error.args[0].str())
     return ""
+
+
+def reasons(said: Iterable[KafkaError]) -> str:
+    """
+    Why nobody was let in, of all that the client said, each once.
+
+    Where one of several addresses was reached and refused us, that is the reason, and not that another is not there.
+    """
+    told = [error for error in said if error.code() != KafkaError._ALL_BROKERS_DOWN]  # noqa: SLF001 - so it is called
+    refused = [error for error in told if error.code() in REFUSED]
+    return "; ".join(dict.fromkeys(error.str().partition(" (after ")[0] for error in refused or told))
