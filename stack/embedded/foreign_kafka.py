@@ -5,13 +5,15 @@ Asked by librdkafka, which says why it was not let in; to the other two clients 
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from apps.common import topics
-from apps.common.errors import SettingsError, Unavailable
+from apps.common.errors import BatonError, SettingsError, Unavailable
+from apps.common.files import write_whole
 from apps.common.names import DEFAULT_STACK
 from apps.common.settings import kafka_access
 from stack.embedded.services.kafka import topic_settings
@@ -20,6 +22,7 @@ from stack.services import KAFKA, Delivery
 
 NAME = "BATON_STACK"
 REFUSED = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001 - so they are called
+CLUSTER = "kafka-cluster"  # the file with its id
 ANSWER_S = 5
 TOPICS_S = 30
 REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user and the password are what it wants"
@@ -29,6 +32,30 @@ def check(settings: Mapping[str, str]) -> Check:
     """Whether the Kafka that ``settings`` name lets us in; they name one."""
     got = refusal(settings)
     return Check(f"Kafka must answer at {settings[KAFKA]}", not got, got or "it does", REMEDY)
+
+
+def require_same(settings: Mapping[str, str], state: Path) -> str:
+    """
+    The id of the cluster that ``settings`` name; raises BatonError when ``state`` belongs to another, or Unavailable.
+
+    Its addresses may change; what waits in it is owed an answer.
+    """
+    if not (found := check(settings)).ok:
+        raise Unavailable(str(found))
+    told: dict[str, Any] = {**kafka_access(settings).librdkafka()}
+    got = str(AdminClient(told).list_topics(timeout=ANSWER_S).cluster_id)
+    kept = (state / CLUSTER).read_text() if (state / CLUSTER).exists() else got
+    if got != kept:
+        raise BatonError(
+            f"the Kafka of a stack that has data must stay the cluster {kept}; got the cluster {got} at "
+            f"{settings[KAFKA]}; first run ./baton reset, which removes its data"
+        )
+    return got
+
+
+def keep(cluster: str, state: Path) -> None:
+    """From now on the data in ``state`` belongs to this cluster."""
+    write_whole(state / CLUSTER, cluster)
 
 
 def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
