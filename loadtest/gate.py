@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from loadtest.schedule import Tally
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -11,6 +13,9 @@ class Limits:
     p50_ms: float = 0
     p99_ms: float = 0
     fail_ratio: float = 0
+
+
+HOLDS, BROKEN, INTERRUPTED = 0, 1, 2  # exit codes
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,9 @@ class Measured:
         return f"{self.requests:,} requests, {self.failures:,} without an answer in time, {times}"
 
 
-def verdict(measured: Measured, broken: list[str]) -> dict[str, Any]:
-    """Both for a program."""
-    return {**asdict(measured), "fail_ratio": measured.fail_ratio, "breaches": broken}
+def verdict(measured: Measured, broken: list[str], code: int) -> dict[str, Any]:
+    """All of it for a program."""
+    return {**asdict(measured), "fail_ratio": measured.fail_ratio, "breaches": broken, "exit_code": code}
 
 
 def breaches(measured: Measured, limits: Limits) -> list[str]:
@@ -52,3 +57,19 @@ def breaches(measured: Measured, limits: Limits) -> list[str]:
         for name, (value, limit, judged) in asked.items()
         if judged and value > limit
     ]
+
+
+def clients_part(tally: Tally, produce_p99_ms: float, most_ms: float) -> list[str]:
+    """
+    What is no fault of the server's: a load that was due and not sent, and acknowledgements above ``most_ms``.
+
+    ``most_ms`` is what an answer may take; a request that Kafka has not acknowledged by then cannot have one.
+    """
+    remedy = "use --processes N or a lower rate"
+    problems = []
+    if tally.sent < tally.due:
+        problems.append(f"the client must send {tally.due} requests; got {tally.sent}; {remedy}")
+    if produce_p99_ms > most_ms:
+        rule = f"Kafka must have acknowledged 99 % of the requests within {most_ms:g} ms; got {produce_p99_ms:.3g} ms"
+        problems.append(f"{rule}; that is the client or Kafka, not the server; {remedy}")
+    return problems

@@ -13,6 +13,7 @@ import logging
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,13 +30,15 @@ from apps.common.errors import BatonError
 from apps.common.logs import configure
 from apps.common.settings import load
 from apps.common.waiting import pause
-from loadtest.gate import Limits, Measured, breaches, verdict
+from loadtest.gate import BROKEN, HOLDS, INTERRUPTED, Limits, Measured, breaches, clients_part, verdict
 from loadtest.load_shapes import LoadShape, rate_at
+from loadtest.schedule import Tally
 from loadtest.wire import Row, Wire
 
 MOST = 100_000  # requests a second
 TICKS_S = 2  # a change of the rate is up to a second late
-CONNECTED = "connected"  # in what a worker reports every few seconds
+TALLY = "tally"  # in what a worker reports every few seconds
+HERE = "here"  # what stands for a worker where there is none
 log = logging.getLogger("load")
 
 stats.bucket_response_time = lambda ms: float(f"{ms:.3g}")  # locust's own are whole milliseconds below 100, then tens
@@ -66,17 +69,25 @@ class Course(LoadTestShape):
     def __init__(self) -> None:
         """Every worker is there."""
         super().__init__()
-        self.connected: set[str] = set()  # workers that can send: locust believes it of each from the first
+        self.tallies: dict[str, Tally] = {}  # of workers that can send: locust believes it of each from the first
         self.lost: set[str] = set()  # workers that died: what they had counted last is not known
+        self.began = False
         self.over = False  # and nobody interrupted it
+
+    @property
+    def tally(self) -> Tally:
+        """Of all workers, as they told it last."""
+        tallies = self.tallies.values()
+        return Tally(sum(tally.due for tally in tallies), sum(tally.sent for tally in tallies))
 
     def tick(self) -> tuple[int, float] | None:
         """Locust asks about once a second."""
         options: Any = self.runner.environment.parsed_options
+        self.began, self.over = True, False
         if isinstance(self.runner, MasterRunner):
             missing = {worker.id for worker in self.runner.clients.missing}
             self.lost |= missing
-            if {worker.id for worker in self.runner.clients.all} - missing - self.connected:
+            if {worker.id for worker in self.runner.clients.all} - missing - self.tallies.keys():
                 self.reset_time()
                 return 0, options.rate
         elapsed = self.get_run_time()
@@ -135,17 +146,17 @@ def begin(environment: Environment, **_: Any) -> None:
         if settings.ends_with_stdin and not isinstance(runner, WorkerRunner):  # a worker ends with its master
             gevent.spawn(_end_with_stdin, environment)
         if isinstance(runner, MasterRunner):
-            environment.events.worker_report.add_listener(_note_connected(environment.shape_class))
+            environment.events.worker_report.add_listener(_note_tally(environment.shape_class))
         elif runner:
             _connect(environment, runner, settings)
     except BatonError as error:
         sys.exit(f"error: {error}")
 
 
-def _note_connected(course: Course) -> Callable[..., None]:
+def _note_tally(course: Course) -> Callable[..., None]:
     def note(client_id: str, data: dict[str, Any], **_: Any) -> None:
-        if CONNECTED in data:
-            course.connected.add(client_id)
+        if TALLY in data:
+            course.tallies[client_id] = Tally(**data[TALLY])
 
     return note
 
@@ -180,7 +191,13 @@ def _connect(environment: Environment, runner: Runner, settings: LoadSettings) -
         late, rest = wire.worst_late_s * 1000, len(wire.under_way)
         log.info("%s sent a request %.1f ms after it was due at worst; %d are under way still", wire.name, late, rest)
 
-    environment.events.report_to_master.add_listener(lambda data, **_: data.update({CONNECTED: True}))
+    def begin_anew(**_: Any) -> None:
+        wire.begin_anew()
+        if not isinstance(runner, WorkerRunner):
+            environment.shape_class.tallies[HERE] = wire.tally
+
+    environment.events.test_start.add_listener(begin_anew)
+    environment.events.report_to_master.add_listener(lambda data, **_: data.update({TALLY: asdict(wire.tally)}))
     environment.events.test_stop.add_listener(tell)
     environment.events.quitting.add_listener(lambda **_: wire.stop())
     wire.start()
@@ -189,22 +206,40 @@ def _connect(environment: Environment, runner: Runner, settings: LoadSettings) -
 @events.quitting.add_listener
 def judge(environment: Environment, **_: Any) -> None:
     """The gate; of a load with workers the one who gathers what they counted judges."""
-    environment.process_exit_code = 0
-    if isinstance(environment.runner, WorkerRunner):
-        return
+    environment.process_exit_code = HOLDS
     options: Any = environment.parsed_options
-    measured, course = _measured(environment), environment.shape_class
-    broken = breaches(measured, Limits(options.slo_p50_ms, options.slo_p99_ms, options.slo_fail_ratio))
-    if course.lost:
-        broken.append(f"every worker must be there to the end; got {len(course.lost)} that died with what they counted")
-    if course.over and (rest := _row(environment, Row.PRODUCE).num_requests - measured.requests) > 0:
-        broken.append(f"every request must be answered or overdue in the end; got {rest} that are neither; see the log")
+    course = environment.shape_class
+    if isinstance(environment.runner, WorkerRunner) or not (course.began or options.headless):
+        return
+    measured, broken = _measured(environment), _broken(environment, course)
+    interrupted = not course.over
+    if interrupted:
+        rest = max(0, course.tally.sent - measured.requests)
+        broken.insert(0, f"a load must run to its end; it was interrupted; {rest} requests were under way")
+    code = INTERRUPTED if interrupted else BROKEN if broken else HOLDS
     if options.verdict:
-        Path(options.verdict).write_text(json.dumps(verdict(measured, broken)) + "\n")
+        Path(options.verdict).write_text(json.dumps(verdict(measured, broken, code)) + "\n")
     print(measured)
     for sentence in broken:
         print(sentence, file=sys.stderr)
-    environment.process_exit_code = 1 if broken else 0
+    environment.process_exit_code = code
+
+
+def _broken(environment: Environment, course: Course) -> list[str]:
+    """What is wrong with a load, whether it ran to its end or not."""
+    options: Any = environment.parsed_options
+    measured, produced = _measured(environment), _row(environment, Row.PRODUCE)
+    broken = breaches(measured, Limits(options.slo_p50_ms, options.slo_p99_ms, options.slo_fail_ratio))
+    if course.lost:
+        broken.append(f"every worker must be there to the end; got {len(course.lost)} that died with what they counted")
+    if course.over:
+        if (rest := produced.num_requests - measured.requests) > 0:
+            broken.append(
+                f"every request must be answered or overdue in the end; got {rest} that are neither; see the log"
+            )
+        most_ms = options.slo_p99_ms or options.deadline * 1000
+        broken += clients_part(course.tally, produced.get_response_time_percentile(0.99), most_ms)
+    return broken
 
 
 def _measured(environment: Environment) -> Measured:

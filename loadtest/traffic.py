@@ -16,7 +16,7 @@ from apps.common.messages import Answer, Expected, Send, first_answers
 from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import SendJournal, Unanswered, Verdict, check
-from loadtest.reader import AnswerReader
+from loadtest.reader import ROOT, AnswerReader
 
 STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
 SETTLE_S = 60
@@ -101,6 +101,7 @@ class LiveLedger:
         }
         sender = subprocess.Popen(
             [sys.executable, "-m", "apps.batch_dropper"],
+            cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=log,

@@ -20,6 +20,7 @@ from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.waiting import pause
+from loadtest.schedule import Schedule, Tally
 from loadtest.under_way import UnderWay
 
 IDLE_S = 0.01
@@ -61,6 +62,7 @@ class Wire:
         self.name = f"load-{secrets.token_hex(6)}"
         self.under_way = UnderWay()
         self.worst_late_s = 0.0
+        self.begin_anew()
         self._ended = threading.Event()
         self._values = itertools.cycle(values)
         self._numbers = itertools.count()
@@ -88,6 +90,15 @@ class Wire:
         for place in places:
             self._consumer.position(place)  # asks for the end now, and not when first polled
 
+    def begin_anew(self) -> None:
+        """Nothing was due yet: a page can start several loads, one after another."""
+        self._schedule = Schedule(time.perf_counter())
+
+    @property
+    def tally(self) -> Tally:
+        """What was due and what was sent since."""
+        return self._schedule.tally
+
     def start(self) -> None:
         """Begin to send and to read."""
         for thread in self._threads:
@@ -102,16 +113,13 @@ class Wire:
         self._consumer.close()
 
     def _send_on_schedule(self) -> None:
-        due = time.perf_counter()
         while not self._ended.is_set():
-            now, rate = time.perf_counter(), self.rate()
-            if not rate:
-                due = now
-            elif due <= now:
+            now = time.perf_counter()
+            due = self._schedule.take(now, self.rate())
+            if due is not None:
                 self.worst_late_s = max(self.worst_late_s, now - due)
                 self._send(due)
-                due += 1 / rate
-            pause(min(max(0.0, due - now), IDLE_S) if rate else IDLE_S)
+            pause(self._schedule.pause(now, IDLE_S))
 
     def _send(self, due: float) -> None:
         key = f"{self.name}-{next(self._numbers)}".encode()

@@ -79,7 +79,8 @@ def clean_own_process() -> dict[str, str]:
     Take the same out of the environment of this process: the clients in it read it as the services would.
 
     What is Baton's own, what its programs need and how a person is shown things stays. Return what it was before: a
-    command that a person hands over is to run as in their shell, without what the launcher added to it.
+    command that a person hands over is to run as in their shell, but for what the launcher has set or taken out before
+    (JAVA_HOME, BATON_CACHE, PYTHON*, and options of Java with which Java does not start).
     """
     shell = _shell()
     before = {name: value for name, value in shell.items() if name != "PYTHONPATH"}

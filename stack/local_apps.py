@@ -7,12 +7,13 @@ from pathlib import Path
 
 from apps.common.errors import BatonError
 from apps.common.hdfs import Hdfs
+from stack.environment import ROOT
 
 TAIL_LINES = 15
 
 
 class LocalApps:
-    """Runs ``python -m apps.<app>`` here."""
+    """Runs ``python -m apps.<app>`` here, not where the person stands: Python would take files there for modules."""
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
         """``environment`` is an app's; what it logs is added to ``logs``."""
@@ -25,7 +26,9 @@ class LocalApps:
         command = [sys.executable, "-m", f"apps.{app}"]
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name.replace('.', '-')}.log").open("ab") as log:
-            done = subprocess.run(command, env={**self.environment, **settings}, capture_output=True, check=False)
+            done = subprocess.run(
+                command, cwd=ROOT, env={**self.environment, **settings}, capture_output=True, check=False
+            )
             log.write(done.stderr)
         return finish(name, done.returncode, done.stdout, done.stderr)
 

@@ -30,6 +30,7 @@ class SecureBroker(Broker):
     def __init__(self, folder):
         """Nothing runs yet."""
         super().__init__(folder)
+        self.asks_rights = False  # whether its user may do only what somebody allowed
         self.alone = False  # whether the second listener is the only one
         self.secure = f"{HOST}:{free_port()}"
         self.ca, self.keystore, self.password_file = (folder / name for name in ("ca.pem", "server.pem", "password"))
@@ -71,6 +72,11 @@ class SecureBroker(Broker):
             "listener.name.secure.ssl.keystore.type": "PEM",
             "listener.name.secure.ssl.keystore.location": "server.pem",
         }
+        if self.asks_rights:
+            told |= {
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": "User:ANONYMOUS",  # whoever comes by the listener for its own
+            }
         if self.alone:
             told |= {
                 name: ",".join(one for one in told[name].split(",") if not one.startswith("BROKER:"))

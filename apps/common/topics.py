@@ -12,7 +12,7 @@ from typing import Annotated
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 from pydantic import Field, model_validator
 from structlog.stdlib import BoundLogger
 
@@ -141,9 +141,9 @@ def make(access: KafkaAccess, settings: TopicSettings) -> None:
     Make the topics that are missing and set what differs in the others; return when all is as it must be.
 
     Raises Unavailable while something is being made or set or the broker does not answer, SettingsError with every
-    difference when one of them cannot be mended.
+    difference when one of them cannot be mended, or when the user may not do it.
     """
-    with connected(access) as admin:
+    with connected(access) as admin, _allowed(access, settings.names):
         wanted = configurations(settings)
         found = _found(admin, wanted)
         if missing := wanted.keys() - found.keys():
@@ -184,6 +184,18 @@ def connected(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
             admin.close()
     except KafkaError as error:
         raise Unavailable(f"Kafka must answer at {access.brokers}; got {error}; is the stack up?") from error
+
+
+@contextmanager
+def _allowed(access: KafkaAccess, names: StackNames) -> Iterator[None]:
+    """Raise SettingsError where the broker says that the user may not do it: waiting does not help."""
+    try:
+        yield
+    except AuthorizationError as error:
+        raise SettingsError(
+            f"user {access.user or 'nobody'} must be allowed to create, describe and alter the topics "
+            f"{names.requests}, {names.answers} and {names.outcomes}; got {error.message}; allow it, or make the topics"
+        ) from error
 
 
 def _found(admin: KafkaAdminClient, names: Mapping[str, object]) -> dict[str, TopicState]:

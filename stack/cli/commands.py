@@ -306,7 +306,7 @@ def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mo
         "./baton load --pass-through --rate 100",
         "./baton load --web",
     )
-    + "\n\nExit code: 0 when every limit holds, 1 when one does not.",
+    + "\n\nExit code: 0 when every limit holds, 1 when one does not, 2 when it was interrupted.",
 )
 def load_command(
     rate: Annotated[int, typer.Option(min=1, max=HIGHEST_RATE, help="Requests per second at the most.")] = 100,

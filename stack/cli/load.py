@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from apps.common.errors import Unavailable
 from apps.common.files import keep_newest
-from loadtest.gate import Limits
+from loadtest.gate import BROKEN, INTERRUPTED, Limits
 from loadtest.load_shapes import LoadShape
 from loadtest.peer import Peer
 from stack.cli.bench.machine import machine, tell
@@ -25,7 +25,6 @@ from stack.environment import HOST, ROOT
 
 KEPT = 10  # folders of as many loads
 START_S, STOP_S = 60, 30
-GATE_FAILED = 1
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,11 @@ def _free_port() -> int:
 
 def run(stack: Stack, load: Load, *, through: bool, web: bool, as_json: bool) -> int:
     """
-    Put the load on a running stack and return the exit code: 1 when the gate found something.
+    Put the load on a running stack and return the exit code: 1 when the gate found something, 2 when interrupted.
 
     With ``through`` a loop that answers at once stands in for the server, on topics of its own: what is measured then
-    is what the client costs by itself. With ``web`` locust's page is served until Ctrl-C, and starts the load.
+    is what the client costs by itself. With ``web`` locust's page is served until Ctrl-C, and starts the load;
+    the exit code is that of the last one.
     """
     pipeline = stack.pipeline()
     loads = stack.state / "load"
@@ -93,12 +93,9 @@ def run(stack: Stack, load: Load, *, through: bool, web: bool, as_json: bool) ->
 
 def _serve_page(environment: Mapping[str, str], load: Load) -> int:
     err.print("locust's page: its address stands below; Ctrl-C ends it")
-    with locust(environment, [*load.flags(), "--web-host", HOST]) as process:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            return 0
-    return 0 if process.returncode == 0 else GATE_FAILED
+    with locust(environment, [*load.flags(), "--web-host", HOST]) as process, suppress(KeyboardInterrupt):
+        process.wait()
+    return process.returncode if process.returncode in (0, INTERRUPTED) else BROKEN
 
 
 def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json: bool) -> int:
@@ -122,7 +119,7 @@ def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json
     tell(figures, before, [said, f"report: {folder / 'report.html'}"], as_json=as_json)
     for sentence in broken:
         err.print(sentence)
-    return GATE_FAILED if broken else 0
+    return int(found["exit_code"])
 
 
 def read_verdict(verdict: Path, log: Path) -> dict[str, Any]:
@@ -141,6 +138,7 @@ def locust(
     """Locust while the block runs; it ends, with its report, when its standard input does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py"), *flags],
+        cwd=ROOT,  # a file of the person's that is called as a module would be run, and a locust.conf be read
         env={**environment, "BATON_ENDS_WITH_STDIN": "1"},
         stdin=subprocess.PIPE,
         stdout=told,

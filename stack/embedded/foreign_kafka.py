@@ -4,14 +4,16 @@ A Kafka that somebody else runs: whether it lets us in, and the topics in it, be
 Asked by librdkafka, which says why it was not let in; to the other two clients a wrong password is a broker away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from apps.common import topics
-from apps.common.errors import SettingsError, Unavailable
+from apps.common.errors import BatonError, SettingsError, Unavailable
+from apps.common.files import write_whole
 from apps.common.names import DEFAULT_STACK
 from apps.common.settings import kafka_access
 from stack.embedded.services.kafka import topic_settings
@@ -19,6 +21,8 @@ from stack.preflight import Check
 from stack.services import KAFKA, Delivery
 
 NAME = "BATON_STACK"
+REFUSED = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001 - so they are called
+CLUSTER = "kafka-cluster"  # the file with its id
 ANSWER_S = 5
 TOPICS_S = 30
 REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user and the password are what it wants"
@@ -28,6 +32,30 @@ def check(settings: Mapping[str, str]) -> Check:
     """Whether the Kafka that ``settings`` name lets us in; they name one."""
     got = refusal(settings)
     return Check(f"Kafka must answer at {settings[KAFKA]}", not got, got or "it does", REMEDY)
+
+
+def require_same(settings: Mapping[str, str], state: Path) -> str:
+    """
+    The id of the cluster that ``settings`` name; raises BatonError when ``state`` belongs to another, or Unavailable.
+
+    Its addresses may change; what waits in it is owed an answer.
+    """
+    if not (found := check(settings)).ok:
+        raise Unavailable(str(found))
+    told: dict[str, Any] = {**kafka_access(settings).librdkafka()}
+    got = str(AdminClient(told).list_topics(timeout=ANSWER_S).cluster_id)
+    kept = (state / CLUSTER).read_text() if (state / CLUSTER).exists() else got
+    if got != kept:
+        raise BatonError(
+            f"the Kafka of a stack that has data must stay the cluster {kept}; got the cluster {got} at "
+            f"{settings[KAFKA]}; first run ./baton reset, which removes its data"
+        )
+    return got
+
+
+def keep(cluster: str, state: Path) -> None:
+    """From now on the data in ``state`` belongs to this cluster."""
+    write_whole(state / CLUSTER, cluster)
 
 
 def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
@@ -44,14 +72,10 @@ def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
 
 def refusal(settings: Mapping[str, str]) -> str:
     """Why the Kafka that ``settings`` name does not let us in, "" when it does."""
-    said: list[str] = []
-
-    def note(error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - so it is called; it tells no reason
-            said.append(error.str())
+    said: list[KafkaError] = []
 
     try:
-        told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": note, "log_level": 0}
+        told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": said.append, "log_level": 0}
         client = AdminClient(told)
         try:
             client.list_topics(timeout=ANSWER_S)
@@ -60,5 +84,16 @@ def refusal(settings: Mapping[str, str]) -> str:
     except SettingsError as error:
         return str(error)
     except KafkaException as error:
-        return said[0].partition(" (after ")[0] if said else str(error.args[0].str())
+        return reasons(said) or str(error.args[0].str())
     return ""
+
+
+def reasons(said: Iterable[KafkaError]) -> str:
+    """
+    Why nobody was let in, of all that the client said, each once.
+
+    Where one of several addresses was reached and refused us, that is the reason, and not that another is not there.
+    """
+    told = [error for error in said if error.code() != KafkaError._ALL_BROKERS_DOWN]  # noqa: SLF001 - so it is called
+    refused = [error for error in told if error.code() in REFUSED]
+    return "; ".join(dict.fromkeys(error.str().partition(" (after ")[0] for error in refused or told))

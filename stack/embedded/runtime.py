@@ -64,9 +64,12 @@ class EmbeddedRuntime:
         if not runs:
             doctor.require(self.state, ordered, self.settings)
         if KAFKA in self.settings:
+            cluster = foreign_kafka.require_same(self.settings, self.state)
             foreign_kafka.make_topics(self.settings, self._stack.delivery)
         if not runs:
             self._replace_supervisor(plan)
+        if KAFKA in self.settings:
+            foreign_kafka.keep(cluster, self.state)
         self._await_ready(plan, report, began)
 
     def down(self) -> None:

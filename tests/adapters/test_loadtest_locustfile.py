@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 from apps.common import topics
 from apps.common.kafka_access import KafkaAccess
 from apps.common.settings import Settings
-from apps.common.waiting import wait_until
+from apps.common.waiting import pause, wait_until
 from loadtest.gate import Limits
 from loadtest.load_shapes import LoadShape
 from loadtest.peer import Peer, PeerLoop, pass_through, running
@@ -23,6 +25,7 @@ from stack.cli import load
 from stack.cli.load import Load
 from stack.embedded.services.kafka import topic_settings
 from stack.environment import ROOT, inherited
+from stack.preflight import answers
 from tests.adapters.conftest import free_port
 from tests.adapters.killed_starter import modules_that_end_with_a_killed_starter
 
@@ -187,6 +190,49 @@ def test_the_command_tells_the_figures_and_fails_with_the_gate(environment, tmp_
     assert ["p50 in ms must be at most 0.001"] == [
         sentence.split(";")[0] for sentence in json.loads(ill)["load"]["breaches"]
     ]
+
+
+def test_a_load_that_the_client_cannot_offer_fails_by_its_own_sentence(environment, tmp_path):
+    """One process is asked for far more than it can send: that is said, whatever became of the rest."""
+    with running(Peer.THROUGH, environment, tmp_path):
+        ended = locust(environment, "--rate", "20000", "--slo-fail-ratio", "1", "--verdict", str(tmp_path / "verdict"))
+
+    assert 1 == ended.returncode, ended.stderr
+    problems = json.loads((tmp_path / "verdict").read_text())["breaches"]
+    assert [1, 1] == [
+        sum(problem.startswith(words) for problem in problems)
+        for words in ("the client must send", "Kafka must have acknowledged")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["stdin", "SIGINT", "workers", "page"])
+def test_a_load_that_is_interrupted_never_passes(kind, environment, tmp_path):
+    """Nobody answers, and no deadline is over yet: exit code 2, and how many requests waited."""
+    page = ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(free_port())]
+    more = {"workers": ["--headless", *workers()], "page": page}.get(kind, ["--headless"])
+    verdict, log = tmp_path / "verdict.json", tmp_path / "log"
+    flags = ["--rate", "40", "--seconds", "300", "--deadline", "100", "--verdict", str(verdict), *more]
+    with log.open("wb") as told, load.locust(environment, flags, told.fileno()) as process:
+        wait_until(lambda: "updating to 40 users" in log.read_text(), 60, log.read_text)
+        pause(5)
+        if kind == "SIGINT":
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+    assert 2 == process.returncode, log.read_text()
+    first, *_ = json.loads(verdict.read_text())["breaches"]
+    found = re.search(r"it was interrupted; (\d+) requests were under way", first)
+    assert int(found[1]) > 60
+
+
+def test_a_page_on_which_no_load_was_started_ends_well(environment, tmp_path):
+    """There is nothing to judge."""
+    log, port = tmp_path / "log", free_port()
+    flags = ["--web-host", "127.0.0.1", "--web-port", str(port)]
+    with log.open("wb") as told, load.locust(environment, flags, told.fileno()) as process:
+        wait_until(lambda: answers(port), 60, log.read_text)
+
+    assert 0 == process.returncode, log.read_text()
 
 
 def test_a_load_without_its_topics_says_so(environment):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from loadtest.gate import Limits, Measured, breaches, verdict
+from loadtest.gate import Limits, Measured, breaches, clients_part, verdict
+from loadtest.schedule import Tally
 
 WELL = Measured(requests=1000, failures=0, p50_ms=4.25, p99_ms=90.0)
 
@@ -47,5 +48,18 @@ def test_a_verdict_has_the_figures_and_what_is_wrong():
     """For a program, and in a line for a person."""
     measured = Measured(1000, 20, 4.25, 90.0)
 
-    assert (0.02, ["x"]) == tuple(verdict(measured, ["x"])[name] for name in ("fail_ratio", "breaches"))
+    said = verdict(measured, ["x"], 1)
+    assert (0.02, ["x"], 1) == tuple(said[name] for name in ("fail_ratio", "breaches", "exit_code"))
     assert "1,000 requests, 20 without an answer in time, p50 4.25 ms, p99 90 ms" == str(measured)
+
+
+def test_a_load_that_was_not_offered_is_the_clients_fault():
+    """Whoever asked for 5,000 a second learns that they were not sent, and that Kafka was the slow one."""
+    assert [] == clients_part(Tally(1000, 1000), 200.0, 200.0)
+    assert [
+        "the client must send 1000 requests; got 999; use --processes N or a lower rate",
+        (
+            "Kafka must have acknowledged 99 % of the requests within 200 ms; got 201 ms; "
+            "that is the client or Kafka, not the server; use --processes N or a lower rate"
+        ),
+    ] == clients_part(Tally(1000, 999), 201.0, 200.0)
