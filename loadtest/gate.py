@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loadtest.schedule import Tally
+from loadtest.schedule import LoadTally
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def breaches(measured: Measured, limits: Limits) -> list[str]:
     ]
 
 
-def clients_part(tally: Tally, produce_p99_ms: float, most_ms: float) -> list[str]:
+def clients_part(tally: LoadTally, produce_p99_ms: float, most_ms: float) -> list[str]:
     """
     What is no fault of the server's: a load that was due and not sent, and acknowledgements above ``most_ms``.
 

@@ -32,7 +32,7 @@ from apps.common.settings import load
 from apps.common.waiting import pause
 from loadtest.gate import BROKEN, HOLDS, INTERRUPTED, Limits, Measured, breaches, clients_part, verdict
 from loadtest.load_shapes import LoadShape, rate_at
-from loadtest.schedule import Tally
+from loadtest.schedule import LoadTally
 from loadtest.wire import Row, Wire
 
 MOST = 100_000  # requests a second
@@ -69,16 +69,16 @@ class Course(LoadTestShape):
     def __init__(self) -> None:
         """Every worker is there."""
         super().__init__()
-        self.tallies: dict[str, Tally] = {}  # of workers that can send: locust believes it of each from the first
+        self.tallies: dict[str, LoadTally] = {}  # of workers that can send: locust believes it of each from the first
         self.lost: set[str] = set()  # workers that died: what they had counted last is not known
         self.began = False
         self.over = False  # and nobody interrupted it
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> LoadTally:
         """Of all workers, as they told it last."""
         tallies = self.tallies.values()
-        return Tally(sum(tally.due for tally in tallies), sum(tally.sent for tally in tallies))
+        return LoadTally(sum(tally.due for tally in tallies), sum(tally.sent for tally in tallies))
 
     def tick(self) -> tuple[int, float] | None:
         """Locust asks about once a second."""
@@ -156,7 +156,7 @@ def begin(environment: Environment, **_: Any) -> None:
 def _note_tally(course: Course) -> Callable[..., None]:
     def note(client_id: str, data: dict[str, Any], **_: Any) -> None:
         if TALLY in data:
-            course.tallies[client_id] = Tally(**data[TALLY])
+            course.tallies[client_id] = LoadTally(**data[TALLY])
 
     return note
 

@@ -7,14 +7,14 @@ GRACE_S = 1.0
 
 
 @dataclass
-class Tally:
+class LoadTally:
     """How many requests were due so far, and how many of them were sent."""
 
     due: int = 0
     sent: int = 0
 
 
-class Schedule:
+class LoadSchedule:
     """
     What is due waits in order until it is taken, however late: the clock counts, not the sender.
 
@@ -23,7 +23,7 @@ class Schedule:
 
     def __init__(self, now: float) -> None:
         """Nothing is due yet; moments are in seconds, of any clock."""
-        self.tally = Tally()
+        self.tally = LoadTally()
         self._next = now
         self._behind: deque[float] = deque()
 

@@ -20,7 +20,7 @@ from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.waiting import pause
-from loadtest.schedule import Schedule, Tally
+from loadtest.schedule import LoadSchedule, LoadTally
 from loadtest.under_way import UnderWay
 
 IDLE_S = 0.01
@@ -92,10 +92,10 @@ class Wire:
 
     def begin_anew(self) -> None:
         """Nothing was due yet: a page can start several loads, one after another."""
-        self._schedule = Schedule(time.perf_counter())
+        self._schedule = LoadSchedule(time.perf_counter())
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> LoadTally:
         """What was due and what was sent since."""
         return self._schedule.tally
 

@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest.gate import Limits, Measured, breaches, clients_part, verdict
-from loadtest.schedule import Tally
+from loadtest.schedule import LoadTally
 
 WELL = Measured(requests=1000, failures=0, p50_ms=4.25, p99_ms=90.0)
 
@@ -55,11 +55,11 @@ def test_a_verdict_has_the_figures_and_what_is_wrong():
 
 def test_a_load_that_was_not_offered_is_the_clients_fault():
     """Whoever asked for 5,000 a second learns that they were not sent, and that Kafka was the slow one."""
-    assert [] == clients_part(Tally(1000, 1000), 200.0, 200.0)
+    assert [] == clients_part(LoadTally(1000, 1000), 200.0, 200.0)
     assert [
         "the client must send 1000 requests; got 999; use --processes N or a lower rate",
         (
             "Kafka must have acknowledged 99 % of the requests within 200 ms; got 201 ms; "
             "that is the client or Kafka, not the server; use --processes N or a lower rate"
         ),
-    ] == clients_part(Tally(1000, 999), 201.0, 200.0)
+    ] == clients_part(LoadTally(1000, 999), 201.0, 200.0)
