@@ -18,6 +18,7 @@ PARTITIONS = (0, 1)
 READY_S = 180
 ANSWER_S = 30
 NOBODY = "127.0.0.1:9"
+NOBODYS = "nobody's"  # the version of an answer that a test gave itself
 
 
 class StartedServer:
@@ -92,7 +93,7 @@ class Asked:
         """Ask, and answer in another server's place."""
         stands = self.producer.send(self.names.requests, value, key=b"answered", partition=partition).get(10)
         place = {IN_PARTITION: partition, IN_OFFSET: stands.offset, IN_TIMESTAMP: stands.timestamp}
-        headers = Writer(self.names.model, "1", 1).headers() | {name: str(said) for name, said in place.items()}
+        headers = Writer(self.names.model, NOBODYS, 1).headers() | {name: str(said) for name, said in place.items()}
         coded = [(name, text.encode()) for name, text in headers.items()]
         self.producer.send(self.names.answers, b"{}", key=b"answered", partition=partition, headers=coded).get(10)
 
