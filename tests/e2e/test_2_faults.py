@@ -91,6 +91,7 @@ def kept(pipeline):
     return release
 
 
+@pytest.mark.once
 def test_the_server_is_started_again_while_mlflow_is_down(faults, pipeline, first_version, ledger):
     """
     Kill -9 of the server while MLflow is down delays answers and loses none: what serves is kept in HDFS.

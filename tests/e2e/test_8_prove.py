@@ -13,7 +13,7 @@ BEGIN_S = 120
 COMMAND = "touch {0}/begun; until [ -e {0}/done ]; do sleep 0.2; done; [ ! -s {0}/done ]"
 
 
-@pytest.mark.once
+@pytest.mark.faults
 def test_a_stack_proves_its_own_hand_over(stack, pipeline, first_version, tmp_path):
     """
     Nothing lost, nothing wrong, two versions seen: ten invariants but for the poisons, which nobody asked for.
