@@ -141,13 +141,17 @@ def test_the_marks_of_a_transaction_are_no_holes(kafka, producer, tail):
     """
     Commit and abort take an offset each, and an aborted request is owed nothing.
     """
-    for end in ("commit_transaction", "abort_transaction", "commit_transaction"):
+    place, reader = TopicPartition(tail.requests, 0), KafkaConsumer(bootstrap_servers=kafka)
+    for number, end in enumerate(("commit_transaction", "abort_transaction", "commit_transaction"), 1):
         client = KafkaProducer(bootstrap_servers=kafka, transactional_id=str(uuid.uuid4()))
         client.init_transactions()
         client.begin_transaction()
         client.send(tail.requests, b"{}", partition=0).get(10)
         getattr(client, end)()
         client.close()
+        # The broker writes the mark some time after it has answered.
+        wait_until(lambda end=2 * number: reader.end_offsets([place])[place] == end, DEADLINE_S, "no mark is written")
+    reader.close()
     ask(producer, tail, 2)
     answer(producer, tail, [0, 4, 6], stamped=True)
 
