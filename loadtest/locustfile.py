@@ -211,7 +211,8 @@ def judge(environment: Environment, **_: Any) -> None:
     course = environment.shape_class
     if isinstance(environment.runner, WorkerRunner) or not (course.began or options.headless):
         return
-    measured, broken = _measured(environment), _broken(environment, course)
+    measured = _measured(environment)
+    broken = _broken(environment, course, measured)
     interrupted = not course.over
     if interrupted:
         rest = max(0, course.tally.sent - measured.requests)
@@ -225,10 +226,10 @@ def judge(environment: Environment, **_: Any) -> None:
     environment.process_exit_code = code
 
 
-def _broken(environment: Environment, course: Course) -> list[str]:
+def _broken(environment: Environment, course: Course, measured: Measured) -> list[str]:
     """What is wrong with a load, whether it ran to its end or not."""
     options: Any = environment.parsed_options
-    measured, produced = _measured(environment), _row(environment, Row.PRODUCE)
+    produced = _row(environment, Row.PRODUCE)
     broken = breaches(measured, Limits(options.slo_p50_ms, options.slo_p99_ms, options.slo_fail_ratio))
     if course.lost:
         broken.append(f"every worker must be there to the end; got {len(course.lost)} that died with what they counted")

@@ -76,11 +76,7 @@ def running(peer: Peer, environment: Mapping[str, str], folder: Path, batches: S
         yield wait_until(said, START_S, f"the peer {peer} is not ready; see {log}")
         said()  # one that ended meanwhile has measured nothing
     finally:
-        try:
-            process.communicate(timeout=STOP_S)  # it closes its standard input
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        starter.let_end(process, STOP_S)
 
 
 def pass_through(values: Sequence[bytes]) -> Verdicts:

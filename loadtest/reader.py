@@ -121,13 +121,7 @@ class AnswerReader:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin:
-            process.stdin.close()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        starter.let_end(process, STOP_S)
         self._catch_up()
         if self._lines:
             self._lines.close()

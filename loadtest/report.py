@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 from rich.text import Text
 
 from loadtest import chart
 from loadtest.ledger import Verdict, problems
+from loadtest.pages import templates
 from loadtest.timing import Latency, Span, latency, outside
 
 DROP, TRAINED, HANDOVER = "drop", "trained", "handover"
@@ -79,13 +79,7 @@ class Timeline:
 
 def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
     """Write the report to ``out``."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters |= {"ms": as_ms, "number": as_number, "clock": chart.clock}
     page = environment.get_template("report.html.j2").render(
         verdict=verdict,

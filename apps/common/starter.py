@@ -1,6 +1,7 @@
-"""A program that must not outlive the one that started it, however that one dies."""
+"""A program that must not outlive the one that started it, however that one dies: it ends with its standard input."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,3 +17,14 @@ def when_gone(act: Callable[[], None]) -> None:
         act()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def let_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End the standard input of such a program, and kill it when it still runs after ``seconds``."""
+    if process.stdin:
+        process.stdin.close()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

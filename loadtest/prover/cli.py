@@ -141,7 +141,7 @@ def _check(given: Sequence[str], name: str) -> int:
         raise _Refused(f"FOLDER must be one that a proof wrote, with {PLAN}; got {folder}: {error}") from error
     changes = {key: value for key, value in _judging(options).items() if value is not None}
     if problems := list(_expected_problems(options.expected)):
-        raise _Refused(*problems)
+        raise _Refused("\n       ".join(problems))
     if options.expected:
         with suppress(shutil.SameFileError):
             shutil.copyfile(options.expected, folder / EXPECTED)

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from loadtest.pages import templates
 from loadtest.prover import history, owed_chart
 from loadtest.prover.history import ProofHistory
 from loadtest.prover.judge import Judgement, ProofVerdict
@@ -47,16 +46,9 @@ def _spread(of: Latency) -> str:
 
 def write(verdict: ProofVerdict, recorded: ProofHistory, out: Path) -> None:
     """Write the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    ledger = verdict.ledger
+    template, ledger = templates(Path(__file__).parent).get_template("proof.html.j2"), verdict.ledger
     out.write_text(
-        environment.get_template("proof.html.j2").render(
+        template.render(
             verdict=verdict,
             plan=recorded.plan,
             events=recorded.events,

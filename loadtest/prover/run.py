@@ -17,6 +17,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer
 
+from apps.common import starter
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import LineReader, SendJournal
@@ -114,7 +115,7 @@ class Proof:
                 self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
                 self._send_and_do()
                 self._be_quiet()
-                _end(reader)
+                starter.let_end(reader, STOP_S)
             self._note(history.BROKEN if reader.returncode else history.ENDED, self._tail("recording"))
         except KeyboardInterrupt:
             self._note(history.INTERRUPTED, "before the quiet phase was over")
@@ -128,7 +129,7 @@ class Proof:
             except KeyboardInterrupt:
                 self._note(history.INTERRUPTED, "while requests were sent")
             self._say("waiting for the last acknowledgements")
-            _end(sender)
+            starter.let_end(sender, STOP_S)
         self._note(history.BROKEN if sender.returncode else history.SENT, self._tail("sending"))
 
     def _do(self) -> None:
@@ -210,7 +211,7 @@ class Proof:
         try:
             yield process
         finally:
-            _end(process)
+            starter.let_end(process, STOP_S)
             del self._watched[name]
 
     def _log(self, name: str) -> Path:
@@ -225,17 +226,6 @@ class Proof:
             if self._watched[name].poll() is not None or time.monotonic() > end:
                 raise Unavailable(f"{name} must begin within {START_S} s; got:\n{self._tail(name)}\nsee {self.folder}")
             pause(0.02)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let a process of the prover end by itself, and kill it when it does not."""
-    if process.stdin:
-        process.stdin.close()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _end_group(command: subprocess.Popen[bytes]) -> None:

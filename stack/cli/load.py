@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.common import starter
 from apps.common.errors import Unavailable
 from apps.common.files import keep_newest
-from loadtest.gate import BROKEN, INTERRUPTED, Limits
+from loadtest.gate import BROKEN, INTERRUPTED, Limits, Measured
 from loadtest.load_shapes import LoadShape
 from loadtest.peer import Peer
 from stack.cli.bench.machine import machine, tell
@@ -114,9 +115,8 @@ def measure(environment: Mapping[str, str], load: Load, folder: Path, *, as_json
     found = read_verdict(verdict, log)
     figures = {"load": {"shape": load.shape, "rate": load.rate, **found, "folder": str(folder)}}
     broken: list[str] = found["breaches"]
-    times = f"p50 {found['p50_ms']:.3g} ms, p99 {found['p99_ms']:.3g} ms"
-    said = f"{found['requests']:,} requests, {found['failures']:,} without an answer in time, {times}"
-    tell(figures, before, [said, f"report: {folder / 'report.html'}"], as_json=as_json)
+    measured = Measured(*(found[name] for name in Measured.__dataclass_fields__))
+    tell(figures, before, [str(measured), f"report: {folder / 'report.html'}"], as_json=as_json)
     for sentence in broken:
         err.print(sentence)
     return int(found["exit_code"])
@@ -149,8 +149,4 @@ def locust(
         yield process
     finally:
         with ignored():
-            try:
-                process.communicate(timeout=STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+            starter.let_end(process, STOP_S)

@@ -12,12 +12,10 @@ from pathlib import Path
 import structlog
 
 from apps import datasets
-from apps.batch_dropper.encoding import encode
 from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
 from apps.common.errors import BatonError
 from apps.common.settings import PREFIX
-from apps.datasets.source import read_csv
 from loadtest.prover import cli
 from stack.cli.console import err
 from stack.cli.pipeline import Pipeline
@@ -62,15 +60,12 @@ def _asked(pipeline: Pipeline) -> list[str]:
 @contextmanager
 def _payloads(pipeline: Pipeline) -> Iterator[Path]:
     """A file with the requests that ``./baton traffic`` would send."""
-    if pipeline.served_version() is None:
-        raise BatonError("a version must serve; there is none yet; run ./baton drop --wait first")
+    pipeline.require_served()
     dataset = datasets.get(pipeline.dataset)
     told = {name: pipeline.environment.get(f"{PREFIX}{name.upper()}") for name in DropperSettings.model_fields}
     settings = DropperSettings.model_validate({**{k: v for k, v in told.items() if v}, "job": "replay"})
-    test = SliceStore(settings, dataset, structlog.get_logger()).take(0)
-    if test is None:
-        raise BatonError("a test part must be there; got none; bring more rows")
+    requests = SliceStore(settings, dataset, structlog.get_logger()).requests()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requests.jsonl"
-        file.write_bytes(b"\n".join(encode(dataset, row).value for row in read_csv(test.path, dataset)))
+        file.write_bytes(b"\n".join(request.value for request in requests))
         yield file

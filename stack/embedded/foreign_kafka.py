@@ -30,8 +30,7 @@ REMEDY = "see that it runs there, and that kafka_protocol, kafka_ca, kafka_user 
 
 def check(settings: Mapping[str, str]) -> Check:
     """Whether the Kafka that ``settings`` name lets us in; they name one."""
-    got = refusal(settings)
-    return Check(f"Kafka must answer at {settings[KAFKA]}", not got, got or "it does", REMEDY)
+    return _judged(settings, refusal(settings))
 
 
 def require_same(settings: Mapping[str, str], state: Path) -> str:
@@ -40,10 +39,9 @@ def require_same(settings: Mapping[str, str], state: Path) -> str:
 
     Its addresses may change; what waits in it is owed an answer.
     """
-    if not (found := check(settings)).ok:
-        raise Unavailable(str(found))
-    told: dict[str, Any] = {**kafka_access(settings).librdkafka()}
-    got = str(AdminClient(told).list_topics(timeout=ANSWER_S).cluster_id)
+    got, why = _ask(settings)
+    if why:
+        raise Unavailable(str(_judged(settings, why)))
     kept = (state / CLUSTER).read_text() if (state / CLUSTER).exists() else got
     if got != kept:
         raise BatonError(
@@ -72,20 +70,28 @@ def make_topics(settings: Mapping[str, str], delivery: Delivery) -> None:
 
 def refusal(settings: Mapping[str, str]) -> str:
     """Why the Kafka that ``settings`` name does not let us in, "" when it does."""
-    said: list[KafkaError] = []
+    _, why = _ask(settings)
+    return why
 
+
+def _judged(settings: Mapping[str, str], why: str) -> Check:
+    return Check(f"Kafka must answer at {settings[KAFKA]}", not why, why or "it does", REMEDY)
+
+
+def _ask(settings: Mapping[str, str]) -> tuple[str, str]:
+    """The id of the cluster that ``settings`` name, and why it does not let us in; one of the two is ""."""
+    said: list[KafkaError] = []
     try:
         told: dict[str, Any] = {**kafka_access(settings).librdkafka(), "error_cb": said.append, "log_level": 0}
         client = AdminClient(told)
         try:
-            client.list_topics(timeout=ANSWER_S)
+            return str(client.list_topics(timeout=ANSWER_S).cluster_id), ""
         finally:
             client.poll(0)  # what was noted meanwhile
     except SettingsError as error:
-        return str(error)
+        return "", str(error)
     except KafkaException as error:
-        return reasons(said) or str(error.args[0].str())
-    return ""
+        return "", reasons(said) or str(error.args[0].str())
 
 
 def reasons(said: Iterable[KafkaError]) -> str:

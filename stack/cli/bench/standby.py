@@ -9,6 +9,7 @@ from statistics import median
 import psutil
 from rich.table import Table
 
+from apps.common.errors import Unavailable
 from apps.common.waiting import pause, wait_until
 from loadtest.timing import RequestWait, longest, silences
 from loadtest.traffic import LiveLedger
@@ -63,7 +64,7 @@ def _broken(stack: Stack, how: str, number: int, *, wanted: bool) -> Outage:
     """Break the server, and wait until it is back and the standby stands by."""
     with step(f"{how} {number}"):
         if wanted:
-            wait_until(lambda: stands_by(stack), BACK_S, "the standby must stand by; see ./baton logs standby")
+            wait_until(lambda: stands_by(stack), BACK_S, "the standby must stand by; its log tells", every=1)
         before = _server(stack)
         outage = Outage(how, time.time())
         _break(stack, BROKEN[how])
@@ -91,8 +92,10 @@ def _break(stack: Stack, number: signal.Signals) -> None:
         from stack.cluster.node import Node  # noqa: PLC0415
 
         node = Node(f"{NAME}-{stack.name}")
-        if container := containers.newest(node.core(), NAMESPACE, f"{COMPONENT}={SERVER}"):
-            containers.send(node, container, number.name)
+        container = containers.newest(node.core(), NAMESPACE, f"{COMPONENT}={SERVER}")
+        if container is None:
+            raise Unavailable(f"{SERVER} must run to be broken; got no running pod")
+        containers.send(node, container, number.name)
         return
     process = psutil.Process(int(_server(stack).instances[0]))
     for victim in [*process.children(recursive=True), process]:
