@@ -42,7 +42,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 LONGEST = 100_000  # characters of a class path: Linux takes 131,072 in one argument
 PLAIN = re.compile(r"[A-Za-z0-9/_.+&@=~-]+")  # of a jar whose path is another as a URL Java archives nothing
 HEAP = "768m"  # below 32 GiB any other maps the same archive
-JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xss4m")
+JAVA = ("-XX:+UseSerialGC", "-Xss4m")
+QUICK_COMPILER = "-XX:TieredStopAtLevel=1"  # a JVM with any compiler maps what one with another has archived
 SILENT = ("-Xlog:cds=error", "-Xlog:cds+dynamic=error")  # of hundreds of classes that no archive can hold
 PROC = Path("/proc")  # Linux tells there which files a process has mapped
 LOOPBACK, NOBODYS_PORT = "127.0.0.1", 9
@@ -153,7 +154,7 @@ def _try(home: str, path: str, folder: Path, made: Path) -> subprocess.Completed
 
 def _start(connector: Path, folder: Path, archive: Path) -> SparkSession:
     """A session like the server's, in whose JVM nothing is archived yet."""
-    java = [f"-Djava.io.tmpdir={folder}", *JAVA, *SILENT, f"-XX:ArchiveClassesAtExit={archive}"]
+    java = [f"-Djava.io.tmpdir={folder}", *JAVA, QUICK_COMPILER, *SILENT, f"-XX:ArchiveClassesAtExit={archive}"]
     options = {
         "spark.master": "local[2]",
         "spark.authenticate": "true",

@@ -18,6 +18,9 @@ from apps.common.settings import option
 from apps.prediction_server.settings import ServerSettings
 
 FOR_EVER_MS = str(2**31 - 1)
+# While one request is on its way the next answers wait for it together: few at a time where the rate is low, and many
+# where it is high, with nothing that waits by the clock.
+BATCHES = {"kafka.linger.ms": "0", "kafka.max.in.flight.requests.per.connection": "1"}
 RECONNECT = {"kafka.reconnect.backoff.ms": "50", "kafka.reconnect.backoff.max.ms": "1000"}
 MICRO_BATCH = {"maxOffsetsPerTrigger": "10000"}
 
@@ -60,7 +63,7 @@ def start(answers: DataFrame, settings: ServerSettings, offsets: Mapping[int, in
         "checkpointLocation": spark_paths.url(checkpoint),
         "kafka.acks": "all",
         "kafka.enable.idempotence": "true",
-        "kafka.linger.ms": "0",
+        **BATCHES,
         "kafka.delivery.timeout.ms": FOR_EVER_MS,
         "kafka.max.block.ms": FOR_EVER_MS,
         **RECONNECT,
