@@ -75,4 +75,11 @@ def test(mode: Mode, *, long: bool) -> int:
 def test_faults(mode: Mode) -> int:
     """Play every fault in full on a stack of its own; return the exit code."""
     suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
-    return _run_all({"faults": [*suites["end to end"], "--faults", "-m", "faults"]})
+    return _run_all({"faults": [*suites["end to end"], "--faults", "-m", "faults or table"]})
+
+
+def soak(mode: Mode, minutes: float, seed: int) -> int:
+    """Play faults at random on a stack of its own; return the exit code."""
+    suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
+    soaked = [*suites["end to end"], "--soak", f"{minutes:g}", "--seed", str(seed), "-k", "soak", "--timeout", "0"]
+    return _run_all({f"soak of seed {seed}": soaked})

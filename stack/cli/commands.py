@@ -440,6 +440,22 @@ def test(
     sys.exit(checks.test_faults(mode) if faults else checks.test(mode, long=long))
 
 
+@app.command(rich_help_panel=DEVELOP)
+def soak(
+    minutes: Annotated[float, typer.Option(min=1, max=1440, help="How long.")] = 30,
+    seed: Annotated[int, typer.Option(help="Which faults, in which order; the same seed plays them again.")] = 1,
+    mode: OwnModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    Faults at random under traffic, on a stack of its own.
+
+    Plays one line of the fault table after the other, drawn by --seed, while requests are sent without a pause, and
+    shows each. At the end nothing may be owed, and every answer must be what its version predicts. The table of what
+    was played is kept in .baton/fault-table.md.
+    """
+    sys.exit(checks.soak(mode, minutes, seed))
+
+
 app.add_typer(
     cluster.app, name="cluster", rich_help_panel=CLUSTER, short_help="The kind cluster by itself, as for Tilt."
 )

@@ -8,8 +8,10 @@ import pytest
 from loadtest.traffic import LiveLedger
 from stack.cli.stack import Mode, Stack
 from stack.environment import ROOT
+from tests.e2e.faults.table import Table
 
 NAME = "e2e"
+TABLE = pytest.StashKey[Table]()
 SMALL = {
     "BATON_SLICE_ROWS": "3000",
     "BATON_TEST_ROWS": "1000",
@@ -23,12 +25,30 @@ def pytest_addoption(parser):
     parser.addoption("--mode", choices=[str(mode) for mode in Mode], default=str(Mode.EMBEDDED))
     parser.addoption("--long", action="store_true", help="the tests marked long too")
     parser.addoption("--faults", action="store_true", help="the tests marked faults too")
+    parser.addoption("--soak", type=float, default=0, metavar="MINUTES", help="faults at random for so long")
+    parser.addoption("--seed", type=int, default=1, help="which faults a soak plays, in which order")
     parser.addoption("--running", action="store_true", help="use the stack of ./baton up, and leave it running")
+
+
+def pytest_configure(config):
+    """Nothing was played yet."""
+    config.stash[TABLE] = Table()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Show the fault table, and keep it beside what failed tests leave behind."""
+    table = config.stash[TABLE]
+    if table.rows:
+        terminalreporter.section("fault table")
+        terminalreporter.write_line(table.markdown())
+        (ROOT / ".baton" / "fault-table.md").write_text(table.markdown() + "\n")
 
 
 def pytest_ignore_collect(collection_path, config):
     """What only one mode can show is asked of that mode; only Linux can put processes into a network of their own."""
     mode = config.getoption("--mode")
+    if collection_path.name == "test_9_soak.py" and not config.getoption("--soak"):
+        return True
     if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
         return True
     if (
@@ -96,10 +116,10 @@ def stack(request, mode, place):
 def faults(stack, mode):
     """Ends parts of the stack as crashes would."""
     if mode is Mode.CLUSTER:
-        from tests.e2e.faults_cluster import ClusterFaults  # noqa: PLC0415
+        from tests.e2e.faults.cluster import ClusterFaults  # noqa: PLC0415
 
         return ClusterFaults(stack)
-    from tests.e2e.faults_embedded import EmbeddedFaults  # noqa: PLC0415
+    from tests.e2e.faults.embedded import EmbeddedFaults  # noqa: PLC0415
 
     return EmbeddedFaults(stack)
 
@@ -116,6 +136,20 @@ def first_version(pipeline):
     version = pipeline.wait_for_version_trained_on(pipeline.drop_batch())
     pipeline.wait_until_served(version)
     return version
+
+
+@pytest.fixture(scope="session")
+def two_versions(pipeline, first_version):
+    """Two versions at least, of which the newest serves."""
+    if len(pipeline.versions()) < 2:
+        pipeline.wait_for_version_trained_on(pipeline.drop_batch())
+    pipeline.wait_until_served(pipeline.versions()[-1].version)
+
+
+@pytest.fixture(scope="session")
+def table(request):
+    """The fault table of this run, which is shown at its end."""
+    return request.config.stash[TABLE]
 
 
 @pytest.fixture

@@ -4,42 +4,12 @@ import mlflow
 import pytest
 
 from apps.common.waiting import pause, wait_until
-from apps.prediction_server.progress_rules import BEGIN_S
 from loadtest.ledger import problems
 from stack.cli.status import snapshot
 
 RATE = 50
 KEPT_S = 120
 START_S = 150  # in a cluster the watcher's next look, and then the trainer's pod
-
-
-@pytest.mark.parametrize("service", ["prediction-server", "kafka"])
-def test_no_request_is_lost_when_a_process_on_its_way_is_killed(faults, pipeline, first_version, ledger, service):
-    """
-    Kill -9 of the server or of the broker under traffic delays answers and loses none.
-    """
-    with ledger.traffic(rate=RATE, settle=120):
-        pause(5)
-        faults.wait_until_back(service, faults.kill(service))
-        pause(5)
-
-    verdict = ledger.verdict(pipeline.expected([pipeline.served_version()]))
-    assert [] == problems(verdict, must_compare=True, broker_stops=service == "kafka")
-    assert verdict.acked > 10 * RATE
-
-
-def test_a_jvm_that_is_frozen_is_replaced_and_no_request_is_lost(faults, pipeline, first_version, ledger):
-    """
-    The server's process lives and answers nothing: it notices by itself, whoever started it starts it anew.
-    """
-    pause(BEGIN_S)  # a stream that has just begun may be silent for as long
-    with ledger.traffic(rate=RATE, settle=120):
-        pause(5)
-        faults.wait_until_back("prediction-server", faults.freeze_jvm("prediction-server"))
-        pause(5)
-
-    verdict = ledger.verdict(pipeline.expected([pipeline.served_version()]))
-    assert [] == problems(verdict, must_compare=True)
 
 
 def test_a_batch_becomes_a_version_whatever_was_killed_meanwhile(faults, pipeline, first_version, ledger):

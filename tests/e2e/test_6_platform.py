@@ -11,7 +11,7 @@ from apps.orchestrator.port import ReleaseState
 from loadtest.ledger import problems
 from stack.cli import status
 from stack.cli.stack import Mode
-from tests.e2e.hdfs_admin import HdfsAdmin
+from tests.e2e.faults.hdfs_admin import HdfsAdmin
 
 RATE = 20
 TRIED_S = 180  # until a training has met the fault

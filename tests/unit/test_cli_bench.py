@@ -6,6 +6,7 @@ from apps.common.messages import Answer
 from loadtest.timing import Latency, RequestWait
 from stack.cli.bench.bout import BATON, Bout
 from stack.cli.bench.most import most, shortfall
+from stack.cli.bench.overload import back_after_s
 from stack.cli.bench.peers import ratios
 from stack.cli.bench.roll_outs import Moved, figures_of, summary
 from stack.cli.bench.standby import Outage, outage_figures
@@ -105,3 +106,27 @@ def test_an_outage_is_the_longest_silence_that_ended_after_it():
     found = outage_figures([Outage("kill", 100.0), Outage("freeze", 120.0)], waits)
 
     assert [("kill", 2500), ("freeze", 3)] == [(one.how, round(one.gap_ms)) for one in found]
+
+
+def answered(sent_at, after_s):
+    """A request that was answered, or never (None)."""
+    answer = None if after_s is None else Answer("r", 0, 0, "1", 1, 1.0, None, seen_at=sent_at + after_s)
+    return RequestWait(0, sent_at, answer)
+
+
+@pytest.mark.parametrize(
+    ("behind", "back"),
+    [
+        ([0.01, 0.05], 0.0),
+        ([9.0, 0.2, 0.05], 1.0),
+        ([9.0, 0.05, None, 0.05], 2.0),
+        ([9.0, 0.05, 0.2], None),
+        ([], 0.0),
+    ],
+)
+def test_all_is_as_before_an_overload_from_the_last_request_that_waited_for_longer(behind, back):
+    """A request each second behind the overload; one that waited in it says nothing of what comes behind it."""
+    in_it = answered(BEGAN - 1, 30.0)
+    waits = [in_it, *(answered(BEGAN + second, after_s) for second, after_s in enumerate(behind))]
+
+    assert back == back_after_s(waits, BEGAN)

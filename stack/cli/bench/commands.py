@@ -117,3 +117,20 @@ def bench_standby(
     from stack.cli.bench.standby import standby
 
     standby(mode, rate, count, wanted=wanted, as_json=as_json)
+
+
+@app.command("overload")
+def bench_overload(
+    rate: Annotated[float, typer.Option(min=100, max=50_000, help="Requests per second in the overload.")] = 7000,
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="How long it lasts.")] = 60,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    What is lost when far more is asked than is sustained, and how soon all is as before.
+
+    Trains one small version, sends 100 requests/s, then --rate for --seconds, then 100 requests/s again for three times
+    as long, and waits until nothing is owed. Give five times what bench serve --max finds. About 8 minutes.
+    """
+    from stack.cli.bench.overload import overload
+
+    overload(rate, seconds, as_json=as_json)

@@ -99,15 +99,23 @@ def roll_outs(mode: Mode, rate: float, count: int, *, as_json: bool) -> None:
             pause(WARM_S)
             moves = [_moved(pipeline, versions[number % 2], number + 1) for number in range(count)]
         with step("figures"):
-            verdict = ledger.verdict([])
+            verdict = ledger.verdict(pipeline.expected(versions))
             found, late = figures_of(moves, verdict), lateness(ledger.sends())
-    lost = {"acked": verdict.acked, "missing": len(verdict.missing), "repeats": verdict.repeats}
+    lost = {
+        "acked": verdict.acked,
+        "missing": len(verdict.missing),
+        "wrong": len(verdict.wrong),
+        "compared": verdict.compared,
+        "repeats": verdict.repeats,
+    }
     each = {"sender_late": asdict(late), "roll_outs": [asdict(one) for one in found]}
+    seen = sum(one.repeats is not None for one in found)
     remark = (
-        f"{rate:g} requests/s; of {verdict.acked:,} acknowledged requests {len(verdict.missing)} have no answer; "
-        f"{sum(one.repeats is not None for one in found)} of {count} hand-overs were seen; worst while it starts: from "
-        f"the alias until {BEFORE_SWITCH_S} s before the new release's first answer that counts, at the switch: "
-        f"{AT_SWITCH_S} s around it; the sender was late by {' / '.join(quantiles(late))} ms (p50 / p99 / worst)"
+        f"{rate:g} requests/s; of {verdict.acked:,} acknowledged requests {len(verdict.missing)} have no answer, and "
+        f"of {verdict.compared:,} answers that were compared {len(verdict.wrong)} are wrong; {seen} of {count} "
+        f"hand-overs were seen; worst while it starts: from the alias until {BEFORE_SWITCH_S} s before the new "
+        f"release's first answer that counts, at the switch: {AT_SWITCH_S} s around it; the sender was late by "
+        f"{' / '.join(quantiles(late))} ms (p50 / p99 / worst)"
     )
     tell({"rate": rate, **lost, **summary(found), **each}, before, [_table(found), remark], as_json=as_json)
 

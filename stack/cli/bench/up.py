@@ -27,7 +27,7 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
 
 
-def _memory(stack: Stack) -> dict[str, int]:
+def memory_of(stack: Stack) -> dict[str, int]:
     """MiB of each service and of what it started; the supervisor's children are the services."""
     pids = {status.service: int(status.instances[0]) for status in stack.runtime.status() if status.instances}
     figures = {}
@@ -58,7 +58,7 @@ def up(*, as_json: bool) -> None:
         figures["warm"] = seconds()
         with step("idle"):
             pause(SETTLED_S)
-        memory = _memory(stack)
+        memory = memory_of(stack)
     figures["idle_mib"] = memory
     figures["idle_total_mib"] = sum(memory.values())
     table = Table("service", "MiB", box=None)

@@ -11,7 +11,7 @@ from stack.cluster import containers
 from stack.cluster.charts import NAMESPACE
 
 BACK_S = 180  # a watcher's next Job may be a minute away
-KEEPER = "kube-controller-manager"
+KEEPER, SERVER = "kube-controller-manager", "prediction-server"
 
 
 class ClusterFaults:
@@ -29,11 +29,16 @@ class ClusterFaults:
 
     def kill(self, service):
         """End a service as a crash would; return which instance that was."""
-        container = wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run")
-        return self._kill(container)
+        return self.send(wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run"), "SIGKILL")
 
-    def _kill(self, container):
-        containers.send(self.node, container, "SIGKILL")
+    def next_server(self):
+        """The container id of the server that starts beside the one that serves, or None."""
+        newest = self.instance(SERVER)
+        return None if newest == containers.oldest(self.core, NAMESPACE, f"{COMPONENT}={SERVER}") else newest
+
+    def send(self, container, name):
+        """Send every process of a container a signal, as ``SIGSTOP``. Return the container."""
+        containers.send(self.node, container, name)
         return container
 
     @contextmanager
@@ -50,9 +55,9 @@ class ClusterFaults:
             yield
         finally:
             scale(1)
-            wait_until(lambda: self._state(service) == "ready", BACK_S, f"{service} is not back")
+            wait_until(lambda: self.state(service) == "ready", BACK_S, f"{service} is not back")
 
-    def _state(self, service):
+    def state(self, service):
         return {one.service: one.state for one in self.stack.runtime.status()}[service]
 
     def freeze_jvm(self, service):
@@ -65,7 +70,7 @@ class ClusterFaults:
     def kill_pod(self, name):
         """End the container of one pod as a crash would."""
         pod = self.core.read_namespaced_pod(name, NAMESPACE)
-        self._kill(containers.container_id(pod))
+        self.send(containers.container_id(pod), "SIGKILL")
 
     def kill_keeper(self):
         """End what makes pods of Jobs and Deployments, and wait until it is back."""
@@ -73,13 +78,13 @@ class ClusterFaults:
         def keeper():
             return containers.newest(self.core, "kube-system", f"component={KEEPER}")
 
-        old = self._kill(keeper())
+        old = self.send(keeper(), "SIGKILL")
         wait_until(lambda: keeper() not in (None, old), BACK_S, f"{KEEPER} is gone")
 
     def wait_until_back(self, service, old):
         """Wait until a service is ready again in another container."""
 
         def restarted():
-            return self._state(service) == "ready" and self.instance(service) not in (None, old)
+            return self.state(service) == "ready" and self.instance(service) not in (None, old)
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")

@@ -10,6 +10,7 @@ import psutil
 from apps.common.waiting import pause, wait_until
 
 BACK_S = 180
+NEXT_SERVER = "prediction-server-next"
 
 
 class EmbeddedFaults:
@@ -24,12 +25,22 @@ class EmbeddedFaults:
         found = [one for one in self.stack.runtime.status() if one.service == service]
         return int(found[0].instances[0]) if found and found[0].instances else None
 
+    def next_server(self):
+        """The process id of the server that starts beside the one that serves, or None."""
+        return self.instance(NEXT_SERVER)
+
     def kill(self, service):
         """End a service as a crash would; return which instance that was."""
-        process = psutil.Process(self.instance(service))
-        for victim in [*process.children(recursive=True), process]:
-            victim.send_signal(signal.SIGKILL)
-        return process.pid
+        return self.send(self.instance(service), "SIGKILL")
+
+    def send(self, instance, name):
+        """Send every process of an instance a signal, as ``SIGSTOP``; those that have ended miss it. Return it."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(instance)
+            for one in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.Signals[name])
+        return instance
 
     @contextmanager
     def kept_down(self, service):
@@ -46,14 +57,14 @@ class EmbeddedFaults:
         killer = threading.Thread(target=keep_down)
         killer.start()
         try:
-            wait_until(lambda: self._state(service) != "ready", BACK_S, f"{service} is not down")
+            wait_until(lambda: self.state(service) != "ready", BACK_S, f"{service} is not down")
             yield
         finally:
             over.set()
             killer.join()
-            wait_until(lambda: self._state(service) == "ready", BACK_S, f"{service} is not back")
+            wait_until(lambda: self.state(service) == "ready", BACK_S, f"{service} is not back")
 
-    def _state(self, service):
+    def state(self, service):
         return next(one.state for one in self.stack.runtime.status() if one.service == service)
 
     def freeze_jvm(self, service):
@@ -75,6 +86,6 @@ class EmbeddedFaults:
         """Wait until a service is ready again as another process."""
 
         def restarted():
-            return self.instance(service) not in (None, old) and self._state(service) == "ready"
+            return self.instance(service) not in (None, old) and self.state(service) == "ready"
 
         wait_until(restarted, BACK_S, lambda: f"{service} is not back: {self.stack.runtime.status()}")
