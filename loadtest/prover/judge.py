@@ -21,16 +21,20 @@ from loadtest.timing import Latency, lateness, silences
 
 OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
+ONE_RESPONSE = "over HTTP a request has one response, on its own connection"
+NO_ORDER = "over HTTP requests have no order"
+NO_HEADERS = "over HTTP answers name no version"
 GAP_S = 1  # without a request while the command runs, and what it did then was not seen
 
 
 class Judgement(StrEnum):
-    """Of a proof, or of one invariant; one that was not asked for has none."""
+    """Of a proof, or of one invariant; one that was not asked for has none, nor one that HTTP has no place for."""
 
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_ASKED = "not asked"
+    NOT_APPLICABLE = "not applicable"
 
 
 EXIT_CODES = {Judgement.PASSED: 0, Judgement.FAILED: 1, Judgement.UNKNOWN: 2}
@@ -68,10 +72,11 @@ class ProofVerdict:
     def sentence(self) -> str:
         """What was lost of how many, and what that says of the requests that were not sent."""
         lost, of = len(self.ledger.missing), self.ledger.acked
+        away = next((one.total for one in self.seen if one.kind == findings.TURNED_AWAY and one.forbidden), 0)
         if lost and self.invariants[0].outcome is Judgement.UNKNOWN:
             return f"{lost:,} of {of:,} not seen answered"
-        text = f"{lost:,} of {of:,} lost"
-        return text if lost or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
+        text = f"{lost:,} of {of:,} lost" + (f", {away:,} turned away" if away else "")
+        return text if lost or away or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
 
     def to_json(self) -> dict[str, object]:
         """All of it for a program."""
@@ -143,12 +148,17 @@ def _not_asked(number: int, name: str, how: str) -> _Judged:
     return Invariant(number, name, Judgement.NOT_ASKED, 0, [how]), ()
 
 
+def _not_applicable(number: int, name: str, why: str) -> _Judged:
+    return Invariant(number, name, Judgement.NOT_APPLICABLE, 0, [why]), ()
+
+
 def _answered(case: _Case) -> _Judged:
     at = {send.request_id: send for send in case.sends}
     missing = [_unanswered(case.recorded, at[request_id]) for request_id in case.ledger.missing]
     lost = case.found(findings.LOST, missing)
     name = "each acknowledged request is answered"
-    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    away = case.found(findings.TURNED_AWAY, [_error(send) for send in _refused(case)] if case.plan.http else [])
+    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, away, at_the_end=True)
     return replace(invariant, reasons=[*invariant.reasons, *_other_keys(case)]), seen
 
 
@@ -161,7 +171,17 @@ def _other_keys(case: _Case) -> Iterator[str]:
         yield f"{came}; an answer needs the key of its request; the last had {last}"
 
 
+def _refused(case: _Case) -> list[Send]:
+    return [send for send in case.sends if send.refused and not send.acknowledged]
+
+
+def _error(send: Send) -> str:
+    return f"{send.request_id}: {send.error}"
+
+
 def _unanswered(recorded: ProofHistory, send: Send) -> str:
+    if recorded.plan.http:
+        return f"{send.request_id}: {recorded.unanswered.get(send.request_id, 'no answer was seen')}"
     place = f"partition {send.partition}, offset {send.offset}"
     gone = bool(recorded.requests) and not recorded.stands(send.request_id)
     where = (
@@ -171,15 +191,19 @@ def _unanswered(recorded: ProofHistory, send: Send) -> str:
 
 
 def _kept_once(case: _Case) -> _Judged:
+    name = "one answer is kept for each request"
+    if case.plan.http:
+        return _not_applicable(2, name, ONE_RESPONSE)
     kept = {id(answer) for answer in case.firsts}
     again = Counter(answer.request_id for answer in case.own if id(answer) not in kept)
     cases = [f"{key} was answered {times + 1} times" for key, times in again.most_common() for _ in range(times)]
-    return _judged(
-        case, 2, "one answer is kept for each request", len(case.firsts), case.found(findings.REPEATS, cases)
-    )
+    return _judged(case, 2, name, len(case.firsts), case.found(findings.REPEATS, cases))
 
 
 def _asked_for(case: _Case) -> _Judged:
+    name = "no answer without its request"
+    if case.plan.http:
+        return _not_applicable(3, name, ONE_RESPONSE)
     owed = {send.request_id for send in case.sends if send.acknowledged or not send.refused}
     prefix = f"{case.plan.run}-"
     unasked = [
@@ -189,16 +213,19 @@ def _asked_for(case: _Case) -> _Judged:
     ]
     wrong = [f"{one.request_id}: {one.reason}" for one in case.ledger.wrong if not one.of_value]
     seen = case.found(findings.UNASKED, unasked), case.found(findings.MISPLACED, wrong)
-    return _judged(case, 3, "no answer without its request", len(case.own) + len(unasked), *seen)
+    return _judged(case, 3, name, len(case.own) + len(unasked), *seen)
 
 
 def _in_order(case: _Case) -> _Judged:
+    name = "kept answers are in the order of their requests"
+    if case.plan.http:
+        return _not_applicable(4, name, NO_ORDER)
     broken = list(_kept_out_of_order(case))
     order = case.ledger.order
     skipped = [f"process {one.process} in partition {one.partition}: {one.reason}" for one in order.first]
     skipped += ["another"] * (order.broken - len(skipped))
     seen = case.found(findings.REORDERED, broken), case.found(findings.SKIPPED, skipped)
-    return _judged(case, 4, "kept answers are in the order of their requests", len(case.firsts), *seen)
+    return _judged(case, 4, name, len(case.firsts), *seen)
 
 
 def _kept_out_of_order(case: _Case) -> Iterator[str]:
@@ -222,6 +249,8 @@ def _kept_out_of_order(case: _Case) -> Iterator[str]:
 
 def _release_grows(case: _Case) -> _Judged:
     name = "the release never goes back"
+    if case.plan.http:
+        return _not_applicable(5, name, NO_HEADERS)
     if not case.named and not case.plan.min_versions:
         return _not_asked(5, name, "the answers name no release")
     newest: dict[int, Answer] = {}
@@ -238,6 +267,8 @@ def _release_grows(case: _Case) -> _Judged:
 
 def _values(case: _Case) -> _Judged:
     name = "each value is what its version predicts"
+    if case.plan.http:
+        return _not_applicable(6, name, NO_HEADERS)
     of_value = [one for one in case.ledger.wrong if one.of_value]
     if not case.recorded.expected and not of_value:
         return _not_asked(6, name, "--expected gives the values")
@@ -330,7 +361,7 @@ def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     if ended.exit_code != 0:
         got = f"exit code {ended.exit_code}" if ended.exit_code is not None else "none in its time"
         yield f"the command must end well; got {got}; see command.log"
-    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged)
+    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged or recorded.plan.http)
     during = [at for at in times if began <= at <= ended.at]
     usual = 2 / recorded.plan.rate  # so long nothing need be sent
     if not times or times[0] > began or times[-1] < ended.at or (not during and ended.at - began > usual):
@@ -357,10 +388,9 @@ def _cut_short(recorded: ProofHistory) -> Iterator[str]:
 def _of_the_client(case: _Case) -> Iterator[Finding]:
     recorded = case.recorded
     yield finding(findings.TWICE, recorded.twice)
-    refused = [send for send in case.sends if send.refused and not send.acknowledged]
-    yield finding(findings.REFUSED, [f"{send.request_id}: {send.error}" for send in refused])
+    yield finding(findings.REFUSED, [] if case.plan.http else map(_error, _refused(case)))
     unknown = [send for send in case.sends if not send.acknowledged and not send.refused]
-    yield finding(findings.UNKNOWN, [f"{send.request_id}: {send.error}" for send in unknown])
+    yield finding(findings.UNKNOWN, map(_error, unknown))
     late = sorted((send.late_s or 0.0, send.request_id) for send in recorded.sends if (send.late_s or 0) > LATE_S)
     yield finding(findings.LATE, [f"{key} by {seconds * 1000:.0f} ms" for seconds, key in reversed(late)])
 
