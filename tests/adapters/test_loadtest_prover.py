@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    NewPartitions,
     ResourcePatternType,
     ResourceType,
 )
@@ -354,6 +355,34 @@ def test_what_stands_in_the_topics_at_the_end_is_read_to_the_end(topics, tmp_pat
         reader.wait(30)
 
     assert (0, 5_000) == (reader.returncode, len(read(tmp_path).answers))
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_what_stands_in_a_partition_that_was_added_is_read(topics, tmp_path, at_the_end):
+    """From its beginning: a server may know of it before the prover does."""
+    plan = Plan("prove-added", *topics[1::2])
+    plan.write(tmp_path)
+    command = [sys.executable, "-m", "loadtest.prover.recording", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, env=inherited()) as reader:
+        wait_until(lambda: (tmp_path / ANSWERS).exists() and (tmp_path / ANSWERS).read_bytes(), 30, "nothing is read")
+        admin = AdminClient({"bootstrap.servers": plan.bootstrap})
+        for done in admin.create_partitions([NewPartitions(topic, 2) for topic in topics[3::2]]).values():
+            done.result(20)
+        producer = Producer({"bootstrap.servers": plan.bootstrap})
+        for topic in (plan.requests, plan.answers):
+            producer.produce(topic, b"", plan.request_id(7).encode(), partition=1)
+        producer.flush(30)
+        if not at_the_end:
+            wait_until(lambda: read(tmp_path).answers and read(tmp_path).requests, 30, "they are not read")
+        reader.stdin.close()
+        reader.wait(30)
+
+    recorded = read(tmp_path)
+    assert (0, [1], [1]) == (
+        reader.returncode,
+        [record.partition for record in recorded.requests],
+        [record.partition for record in recorded.answers],
+    )
 
 
 def test_a_broker_that_asks_for_tls_and_a_password_gets_them(tmp_path, capsys):
