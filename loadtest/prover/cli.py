@@ -24,7 +24,7 @@ from apps.common.errors import BatonError, SettingsError
 from apps.common.messages import Expected
 from loadtest.prover import page
 from loadtest.prover.history import read
-from loadtest.prover.judge import EXIT_CODES, Judgement, ProofVerdict, judge
+from loadtest.prover.judge import judge
 from loadtest.prover.options import (
     Parser,
     WrongCommandLine,
@@ -38,6 +38,7 @@ from loadtest.prover.options import (
 from loadtest.prover.plan import EXPECTED, PAGE, PAYLOADS, PLAN, VERDICT
 from loadtest.prover.posting import require_server
 from loadtest.prover.run import Proof, require_topics
+from loadtest.prover.verdict import EXIT_CODES, Judgement, ProofVerdict
 
 WRONG_COMMAND_LINE, OWN_FAILURE = 64, 70
 INTERRUPTED = 130

@@ -7,8 +7,7 @@ invariant that was asked for and never evaluated fails: what could not have been
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from itertools import pairwise
 
 from apps.common.messages import Answer, Send, first_answers
@@ -17,7 +16,8 @@ from loadtest.prover import findings, history
 from loadtest.prover.findings import Finding, finding
 from loadtest.prover.history import ProofHistory
 from loadtest.prover.plan import Plan
-from loadtest.timing import Latency, lateness, silences
+from loadtest.prover.verdict import Invariant, Judgement, ProofVerdict
+from loadtest.timing import lateness, silences
 
 OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
@@ -25,71 +25,6 @@ ONE_RESPONSE = "over HTTP a request has one response, on its own connection"
 NO_ORDER = "over HTTP requests have no order"
 NO_HEADERS = "over HTTP answers name no version"
 GAP_S = 1  # without a request while the command runs, and what it did then was not seen
-
-
-class Judgement(StrEnum):
-    """Of a proof, or of one invariant; one that was not asked for has none, nor one that HTTP has no place for."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    NOT_ASKED = "not asked"
-    NOT_APPLICABLE = "not applicable"
-
-
-EXIT_CODES = {Judgement.PASSED: 0, Judgement.FAILED: 1, Judgement.UNKNOWN: 2}
-
-
-@dataclass(frozen=True)
-class Invariant:
-    """One of the ten: how it came out, on how many things it was evaluated, and why it does not pass."""
-
-    number: int
-    name: str
-    outcome: Judgement
-    evaluated: int
-    reasons: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class ProofVerdict:
-    """The whole: the ten, what was seen, and the ledger's figures."""
-
-    invariants: Sequence[Invariant]
-    seen: Sequence[Finding]
-    ledger: Verdict
-    lateness: Latency
-    sent_per_s: float
-    others: int  # records of the answers topic that are nobody's here
-
-    @property
-    def outcome(self) -> Judgement:
-        """Failed beats unknown beats passed."""
-        outcomes = {invariant.outcome for invariant in self.invariants}
-        return next((one for one in (Judgement.FAILED, Judgement.UNKNOWN) if one in outcomes), Judgement.PASSED)
-
-    @property
-    def sentence(self) -> str:
-        """What was lost of how many, and what that says of the requests that were not sent."""
-        lost, of = len(self.ledger.missing), self.ledger.acked
-        away = next((one.total for one in self.seen if one.kind == findings.TURNED_AWAY and one.forbidden), 0)
-        if lost and self.invariants[0].outcome is Judgement.UNKNOWN:
-            return f"{lost:,} of {of:,} not seen answered"
-        text = f"{lost:,} of {of:,} lost" + (f", {away:,} turned away" if away else "")
-        return text if lost or away or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
-
-    def to_json(self) -> dict[str, object]:
-        """All of it for a program."""
-        return {
-            "verdict": self.outcome,
-            "sentence": self.sentence,
-            "invariants": [asdict(invariant) for invariant in self.invariants],
-            "seen": [asdict(one) for one in self.seen],
-            "sent_per_s": round(self.sent_per_s, 3),
-            "others": self.others,
-            "lateness_ms": asdict(self.lateness),
-            "ledger": self.ledger.details(),
-        }
 
 
 class _Case:

@@ -5,8 +5,8 @@ from pathlib import Path
 from loadtest.pages import templates
 from loadtest.prover import history, owed_chart
 from loadtest.prover.history import ProofHistory
-from loadtest.prover.judge import Judgement, ProofVerdict
 from loadtest.prover.owed_chart import Mark
+from loadtest.prover.verdict import Judgement, ProofVerdict
 from loadtest.timing import Latency
 
 MARKS = {Judgement.PASSED: "✓", Judgement.FAILED: "✗", Judgement.UNKNOWN: "?", Judgement.NOT_ASKED: "·"}

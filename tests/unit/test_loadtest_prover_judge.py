@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from loadtest.prover import page
 from loadtest.prover.findings import WORST
 from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
-from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
+from loadtest.prover.judge import OVERLAP_S, judge
+from loadtest.prover.verdict import EXIT_CODES, Judgement
 from tests.unit.proof_histories import BEGAN, COUNT, EVENTS, PLAN, echoed, expected, named, proof, sent, without
 
 NOT_APPLICABLE = Judgement.NOT_APPLICABLE
