@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 WORST = 20  # of a kind are told one by one; the others are counted
 
-LOST, REPEATS, UNASKED, MISPLACED, REORDERED = "lost", "repeats", "unasked", "misplaced", "reordered"
+LOST, TURNED_AWAY = "lost", "turned-away"
+REPEATS, UNASKED, MISPLACED, REORDERED = "repeats", "unasked", "misplaced", "reordered"
 SKIPPED, WENT_BACK, WRONG, POISON, SILENCE, LATENCY = "skipped", "went-back", "wrong", "poison", "silence", "latency"
 TWICE, REFUSED, UNKNOWN, LATE = "sent-twice", "refused", "unknown", "sent-late"
 
 MEANING = {  # every kind that a server can be blamed for
     LOST: "acknowledged requests without an answer",
+    TURNED_AWAY: "requests over HTTP that no server took",
     REPEATS: "answers to a request that had one",
     UNASKED: "answers without a request",
     MISPLACED: "answers that name another place, version or model than is theirs",

@@ -7,14 +7,14 @@ requests topic has that key, so that one ledger judges both kinds.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from apps.common.messages import UNNAMED, Answer, Expected, Position, Send
 from loadtest.ledger import LineReader, SendJournal
-from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, REQUESTS, SENDS, Plan
+from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, REQUESTS, SENDS, UNANSWERED, Plan
 
 SENDING, COMMAND, COMMAND_ENDED, SENT, QUIET, ENDED = "sending", "command", "command-ended", "sent", "quiet", "ended"
 INTERRUPTED, BROKEN = "interrupted", "broken"
@@ -52,6 +52,7 @@ class ProofHistory:
     expected: Sequence[Expected] = ()
     others: int = 0  # records of the answers topic that are nobody's here
     other_key: str | None = None  # that the last of those had
+    unanswered: Mapping[str, str] = field(default_factory=dict)  # over HTTP: request id -> what came instead
     _standing: dict[str, list[TopicRecord]] = field(init=False, repr=False)
     _by_key_alone: bool = field(init=False, repr=False)  # whether no answer to this run has our headers
 
@@ -153,6 +154,7 @@ def read(folder: Path) -> ProofHistory:
         expected=[Expected(**line) for line in _lines(folder / EXPECTED)],
         others=others["others"],
         other_key=others.get("last_key"),
+        unanswered={line["key"]: line["why"] for line in _lines(folder / UNANSWERED)},
     )
 
 

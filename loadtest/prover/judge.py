@@ -7,8 +7,7 @@ invariant that was asked for and never evaluated fails: what could not have been
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from itertools import pairwise
 
 from apps.common.messages import Answer, Send, first_answers
@@ -17,74 +16,15 @@ from loadtest.prover import findings, history
 from loadtest.prover.findings import Finding, finding
 from loadtest.prover.history import ProofHistory
 from loadtest.prover.plan import Plan
-from loadtest.timing import Latency, lateness, silences
+from loadtest.prover.verdict import Invariant, Judgement, ProofVerdict
+from loadtest.timing import lateness, silences
 
 OVERLAP_S = 30  # so long two releases may answer side by side
 LATE_S = 0.010
+ONE_RESPONSE = "over HTTP a request has one response, on its own connection"
+NO_ORDER = "over HTTP requests have no order"
+NO_HEADERS = "over HTTP answers name no version"
 GAP_S = 1  # without a request while the command runs, and what it did then was not seen
-
-
-class Judgement(StrEnum):
-    """Of a proof, or of one invariant; one that was not asked for has none."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    NOT_ASKED = "not asked"
-
-
-EXIT_CODES = {Judgement.PASSED: 0, Judgement.FAILED: 1, Judgement.UNKNOWN: 2}
-
-
-@dataclass(frozen=True)
-class Invariant:
-    """One of the ten: how it came out, on how many things it was evaluated, and why it does not pass."""
-
-    number: int
-    name: str
-    outcome: Judgement
-    evaluated: int
-    reasons: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class ProofVerdict:
-    """The whole: the ten, what was seen, and the ledger's figures."""
-
-    invariants: Sequence[Invariant]
-    seen: Sequence[Finding]
-    ledger: Verdict
-    lateness: Latency
-    sent_per_s: float
-    others: int  # records of the answers topic that are nobody's here
-
-    @property
-    def outcome(self) -> Judgement:
-        """Failed beats unknown beats passed."""
-        outcomes = {invariant.outcome for invariant in self.invariants}
-        return next((one for one in (Judgement.FAILED, Judgement.UNKNOWN) if one in outcomes), Judgement.PASSED)
-
-    @property
-    def sentence(self) -> str:
-        """What was lost of how many, and what that says of the requests that were not sent."""
-        lost, of = len(self.ledger.missing), self.ledger.acked
-        if lost and self.invariants[0].outcome is Judgement.UNKNOWN:
-            return f"{lost:,} of {of:,} not seen answered"
-        text = f"{lost:,} of {of:,} lost"
-        return text if lost or not of else f"{text}: with 95 % confidence fewer than 1 in {max(of // 3, 1):,}"
-
-    def to_json(self) -> dict[str, object]:
-        """All of it for a program."""
-        return {
-            "verdict": self.outcome,
-            "sentence": self.sentence,
-            "invariants": [asdict(invariant) for invariant in self.invariants],
-            "seen": [asdict(one) for one in self.seen],
-            "sent_per_s": round(self.sent_per_s, 3),
-            "others": self.others,
-            "lateness_ms": asdict(self.lateness),
-            "ledger": self.ledger.details(),
-        }
 
 
 class _Case:
@@ -143,12 +83,17 @@ def _not_asked(number: int, name: str, how: str) -> _Judged:
     return Invariant(number, name, Judgement.NOT_ASKED, 0, [how]), ()
 
 
+def _not_applicable(number: int, name: str, why: str) -> _Judged:
+    return Invariant(number, name, Judgement.NOT_APPLICABLE, 0, [why]), ()
+
+
 def _answered(case: _Case) -> _Judged:
     at = {send.request_id: send for send in case.sends}
     missing = [_unanswered(case.recorded, at[request_id]) for request_id in case.ledger.missing]
     lost = case.found(findings.LOST, missing)
     name = "each acknowledged request is answered"
-    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, at_the_end=True)
+    away = case.found(findings.TURNED_AWAY, [_error(send) for send in _refused(case)] if case.plan.http else [])
+    invariant, seen = _judged(case, 1, name, case.ledger.acked, lost, away, at_the_end=True)
     return replace(invariant, reasons=[*invariant.reasons, *_other_keys(case)]), seen
 
 
@@ -161,7 +106,17 @@ def _other_keys(case: _Case) -> Iterator[str]:
         yield f"{came}; an answer needs the key of its request; the last had {last}"
 
 
+def _refused(case: _Case) -> list[Send]:
+    return [send for send in case.sends if send.refused and not send.acknowledged]
+
+
+def _error(send: Send) -> str:
+    return f"{send.request_id}: {send.error}"
+
+
 def _unanswered(recorded: ProofHistory, send: Send) -> str:
+    if recorded.plan.http:
+        return f"{send.request_id}: {recorded.unanswered.get(send.request_id, 'no answer was seen')}"
     place = f"partition {send.partition}, offset {send.offset}"
     gone = bool(recorded.requests) and not recorded.stands(send.request_id)
     where = (
@@ -171,15 +126,19 @@ def _unanswered(recorded: ProofHistory, send: Send) -> str:
 
 
 def _kept_once(case: _Case) -> _Judged:
+    name = "one answer is kept for each request"
+    if case.plan.http:
+        return _not_applicable(2, name, ONE_RESPONSE)
     kept = {id(answer) for answer in case.firsts}
     again = Counter(answer.request_id for answer in case.own if id(answer) not in kept)
     cases = [f"{key} was answered {times + 1} times" for key, times in again.most_common() for _ in range(times)]
-    return _judged(
-        case, 2, "one answer is kept for each request", len(case.firsts), case.found(findings.REPEATS, cases)
-    )
+    return _judged(case, 2, name, len(case.firsts), case.found(findings.REPEATS, cases))
 
 
 def _asked_for(case: _Case) -> _Judged:
+    name = "no answer without its request"
+    if case.plan.http:
+        return _not_applicable(3, name, ONE_RESPONSE)
     owed = {send.request_id for send in case.sends if send.acknowledged or not send.refused}
     prefix = f"{case.plan.run}-"
     unasked = [
@@ -189,16 +148,19 @@ def _asked_for(case: _Case) -> _Judged:
     ]
     wrong = [f"{one.request_id}: {one.reason}" for one in case.ledger.wrong if not one.of_value]
     seen = case.found(findings.UNASKED, unasked), case.found(findings.MISPLACED, wrong)
-    return _judged(case, 3, "no answer without its request", len(case.own) + len(unasked), *seen)
+    return _judged(case, 3, name, len(case.own) + len(unasked), *seen)
 
 
 def _in_order(case: _Case) -> _Judged:
+    name = "kept answers are in the order of their requests"
+    if case.plan.http:
+        return _not_applicable(4, name, NO_ORDER)
     broken = list(_kept_out_of_order(case))
     order = case.ledger.order
     skipped = [f"process {one.process} in partition {one.partition}: {one.reason}" for one in order.first]
     skipped += ["another"] * (order.broken - len(skipped))
     seen = case.found(findings.REORDERED, broken), case.found(findings.SKIPPED, skipped)
-    return _judged(case, 4, "kept answers are in the order of their requests", len(case.firsts), *seen)
+    return _judged(case, 4, name, len(case.firsts), *seen)
 
 
 def _kept_out_of_order(case: _Case) -> Iterator[str]:
@@ -222,6 +184,8 @@ def _kept_out_of_order(case: _Case) -> Iterator[str]:
 
 def _release_grows(case: _Case) -> _Judged:
     name = "the release never goes back"
+    if case.plan.http:
+        return _not_applicable(5, name, NO_HEADERS)
     if not case.named and not case.plan.min_versions:
         return _not_asked(5, name, "the answers name no release")
     newest: dict[int, Answer] = {}
@@ -238,6 +202,8 @@ def _release_grows(case: _Case) -> _Judged:
 
 def _values(case: _Case) -> _Judged:
     name = "each value is what its version predicts"
+    if case.plan.http:
+        return _not_applicable(6, name, NO_HEADERS)
     of_value = [one for one in case.ledger.wrong if one.of_value]
     if not case.recorded.expected and not of_value:
         return _not_asked(6, name, "--expected gives the values")
@@ -330,7 +296,7 @@ def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     if ended.exit_code != 0:
         got = f"exit code {ended.exit_code}" if ended.exit_code is not None else "none in its time"
         yield f"the command must end well; got {got}; see command.log"
-    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged)
+    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged or recorded.plan.http)
     during = [at for at in times if began <= at <= ended.at]
     usual = 2 / recorded.plan.rate  # so long nothing need be sent
     if not times or times[0] > began or times[-1] < ended.at or (not during and ended.at - began > usual):
@@ -357,10 +323,9 @@ def _cut_short(recorded: ProofHistory) -> Iterator[str]:
 def _of_the_client(case: _Case) -> Iterator[Finding]:
     recorded = case.recorded
     yield finding(findings.TWICE, recorded.twice)
-    refused = [send for send in case.sends if send.refused and not send.acknowledged]
-    yield finding(findings.REFUSED, [f"{send.request_id}: {send.error}" for send in refused])
+    yield finding(findings.REFUSED, [] if case.plan.http else map(_error, _refused(case)))
     unknown = [send for send in case.sends if not send.acknowledged and not send.refused]
-    yield finding(findings.UNKNOWN, [f"{send.request_id}: {send.error}" for send in unknown])
+    yield finding(findings.UNKNOWN, map(_error, unknown))
     late = sorted((send.late_s or 0.0, send.request_id) for send in recorded.sends if (send.late_s or 0) > LATE_S)
     yield finding(findings.LATE, [f"{key} by {seconds * 1000:.0f} ms" for seconds, key in reversed(late)])
 

@@ -57,8 +57,10 @@ def _peaks(steps: Sequence[tuple[float, int]], began: float, width: float, colum
     return peaks
 
 
-def draw(waits: Sequence[RequestWait], began: float, ended: float, marks: Sequence[Mark]) -> str:
-    """An ``<svg>`` element for a page that styles its classes."""
+def draw(
+    waits: Sequence[RequestWait], began: float, ended: float, marks: Sequence[Mark], row: str = "partition {}"
+) -> str:
+    """An ``<svg>`` element for a page that styles its classes; ``row`` names a partition by its number."""
     levels = owed(waits, began, ended)
     shown = sorted(sorted(levels, key=lambda partition: -max(levels[partition]))[:MOST])
     height = TOP + len(shown) * (ROW + GAP) + BOTTOM
@@ -68,7 +70,7 @@ def draw(waits: Sequence[RequestWait], began: float, ended: float, marks: Sequen
         foot = TOP + number * (ROW + GAP) + ROW
         parts.append(f'<path class="owed" d="{_area(levels[partition], foot, scale)}"/>')
         parts.append(f'<line class="foot" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{foot}" y2="{foot}"/>')
-        parts.append(f'<text x="0" y="{foot - ROW / 2:.0f}">partition {partition}</text>')
+        parts.append(f'<text x="0" y="{foot - ROW / 2:.0f}">{row.format(partition)}</text>')
         parts.append(
             f'<text class="soft" x="0" y="{foot - ROW / 2 + 16:.0f}">at most {max(levels[partition]):,}</text>'
         )

@@ -5,11 +5,12 @@ from pathlib import Path
 from loadtest.pages import templates
 from loadtest.prover import history, owed_chart
 from loadtest.prover.history import ProofHistory
-from loadtest.prover.judge import Judgement, ProofVerdict
 from loadtest.prover.owed_chart import Mark
+from loadtest.prover.verdict import Judgement, ProofVerdict
 from loadtest.timing import Latency
 
 MARKS = {Judgement.PASSED: "✓", Judgement.FAILED: "✗", Judgement.UNKNOWN: "?", Judgement.NOT_ASKED: "·"}
+MARKS[Judgement.NOT_APPLICABLE] = MARKS[Judgement.NOT_ASKED]
 SHOWN = 5  # of the worst, on the terminal; the page and the JSON have all that were kept
 
 
@@ -17,7 +18,7 @@ def lines(verdict: ProofVerdict) -> list[str]:
     """The verdict on the terminal."""
     text = [f"{verdict.outcome.upper()}: {verdict.sentence}", ""]
     for one in verdict.invariants:
-        asked = one.outcome is not Judgement.NOT_ASKED
+        asked = one.outcome not in (Judgement.NOT_ASKED, Judgement.NOT_APPLICABLE)
         told = f"{one.evaluated:>9,}" if asked else f"  {'; '.join(one.reasons)}"
         text.append(f"{MARKS[one.outcome]} {one.number:2} {one.name:<56} {one.outcome:<9}{told}")
         text += [f"     {reason}" for reason in one.reasons if asked]
@@ -52,7 +53,13 @@ def write(verdict: ProofVerdict, recorded: ProofHistory, out: Path) -> None:
             verdict=verdict,
             plan=recorded.plan,
             events=recorded.events,
-            chart=owed_chart.draw(ledger.waits, ledger.began, _ended(verdict, recorded), marks(verdict, recorded)),
+            chart=owed_chart.draw(
+                ledger.waits,
+                ledger.began,
+                _ended(verdict, recorded),
+                marks(verdict, recorded),
+                "requests" if recorded.plan.http else "partition {}",
+            ),
             symbols={str(outcome): symbol for outcome, symbol in MARKS.items()},
             latency=_spread(ledger.latency),
             lateness=_spread(verdict.lateness),

@@ -12,6 +12,7 @@ from pathlib import Path
 from apps.common.kafka_access import KafkaAccess
 
 PLAN, SENDS, ANSWERS, REQUESTS, EVENTS = "plan.json", "sends.jsonl", "answers.jsonl", "requests.jsonl", "events.jsonl"
+UNANSWERED = "unanswered.jsonl"  # over HTTP: why
 PAYLOADS, POISON, EXPECTED = "payloads.txt", "poison.txt", "expected.jsonl"  # copies of what was given
 VERDICT, PAGE = "verdict.json", "report.html"
 POISON_EACH = 100  # one request of so many is a poison, where there are some
@@ -19,12 +20,19 @@ POISON_EACH = 100  # one request of so many is a poison, where there are some
 
 @dataclass(frozen=True)
 class Plan:
-    """Times end in ``_s`` and are seconds; a bound of 0 is none. ``allow`` holds kinds of findings."""
+    """
+    Times end in ``_s`` and are seconds; a bound of 0 is none. ``allow`` holds kinds of findings.
+
+    With ``http`` requests are posted to that URL, and there is no Kafka and no topic.
+    """
 
     run: str  # each request id begins with it
-    bootstrap: str
-    requests: str
-    answers: str
+    bootstrap: str = ""
+    requests: str = ""
+    answers: str = ""
+    http: str = ""
+    headers: str = ""  # the file with more of them
+    in_flight: int = 1  # requests at most, over HTTP
     rate: float = 50
     seconds: float = 20
     command: str = ""  # instead of ``seconds``: sent to before, while and after it runs

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TextIO
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from apps.common import starter
 from apps.common.errors import BatonError, Unavailable
@@ -26,6 +28,7 @@ from loadtest.recorder import ANSWER_S, answer_in, arriving, positioned, sound
 
 BEGUN = {"others": 0}  # the first line of the answers' journal: from here on nothing is missed
 END_S = 20
+PARTITIONS_S = 2  # between two looks for new partitions
 TOLD = 80  # characters of a key that is nobody's here
 
 
@@ -123,9 +126,58 @@ class PairReader:
             }
         return {}
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The partitions that it reads: topic and number."""
+        return list(self._read)
+
+    def begin(self, places: Iterable[tuple[str, int]]) -> None:
+        """Read these partitions, too, from their beginning: they are new."""
+        for place in places:
+            self._read[place] = 0
+            self._consumer.incremental_assign([TopicPartition(*place, 0)])
+
     def close(self) -> None:
         """Read no more."""
         self._consumer.close()
+
+
+class AddedPartitions:
+    """
+    Which partitions were added to the two topics since it was last asked; a client of its own asks, now and then.
+
+    A server that learns of them before the reader does would seem to lose what it answers there.
+    """
+
+    def __init__(self, plan: Plan, known: Iterable[tuple[str, int]]) -> None:
+        """What is ``known``, a topic and a number each, is not new."""
+        self._client = AdminClient(dict(plan.access.librdkafka()))
+        self._topics = plan.requests, plan.answers
+        self._known = set(known)
+        self._found: SimpleQueue[tuple[str, int]] = SimpleQueue()
+        self._lock = threading.Lock()
+
+    def look(self) -> None:
+        """Ask Kafka; one that does not answer is asked the next time."""
+        with self._lock, suppress(KafkaException):
+            there = self._client.list_topics(timeout=ANSWER_S).topics
+            places = {(topic, one) for topic in self._topics if topic in there for one in there[topic].partitions}
+            for place in sorted(places - self._known):
+                self._found.put(place)
+            self._known |= places
+
+    def watch(self, ending: threading.Event) -> None:
+        """Ask again and again, in a thread: what reads is not to wait for it."""
+
+        def ask() -> None:
+            while not ending.wait(PARTITIONS_S):
+                self.look()
+
+        threading.Thread(target=ask, daemon=True).start()
+
+    def new(self) -> list[tuple[str, int]]:
+        """Those that nobody was told of yet."""
+        return [self._found.get() for _ in range(self._found.qsize())]
 
 
 def _named(places: Iterable[tuple[str, int]]) -> str:
@@ -150,8 +202,13 @@ def main(place: str) -> None:
         _write(answers, BEGUN)
         answers.flush()
         recorder = PairRecorder(plan, requests, answers)
+        added = AddedPartitions(plan, reader.places)
+        added.watch(ending)
         while not ending.is_set():
+            reader.begin(added.new())
             recorder.keep(reader.arriving())
+        added.look()
+        reader.begin(added.new())
         reader.read_to_the_end(recorder.keep)
         reader.close()
 

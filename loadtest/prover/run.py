@@ -111,23 +111,42 @@ class Proof:
         proven all the same. A second KeyboardInterrupt ends the quiet phase too.
         """
         try:
-            with self._process("recording") as reader:
-                self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
-                self._send_and_do()
-                self._be_quiet()
-                starter.let_end(reader, STOP_S)
-            self._note(history.BROKEN if reader.returncode else history.ENDED, self._tail("recording"))
+            if self.plan.http:
+                self._post_and_do()
+            else:
+                self._read_send_and_do()
         except KeyboardInterrupt:
             self._note(history.INTERRUPTED, "before the quiet phase was over")
 
+    def _read_send_and_do(self) -> None:
+        with self._process("recording") as reader:
+            self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
+            self._send_and_do()
+            self._be_quiet()
+            starter.let_end(reader, STOP_S)
+        self._note(history.BROKEN if reader.returncode else history.ENDED, self._tail("recording"))
+
+    def _post_and_do(self) -> None:
+        """Who posts reads the answers too, and ends when none can come any more."""
+        with self._process("posting") as poster:
+            self._do_while_it_sends("posting")
+            self._note(history.SENT)
+            self._note(history.QUIET)
+            self._say("quiet: waiting for the last answers")
+            starter.let_end(poster, self.plan.quiet_s + STOP_S)
+        self._note(history.BROKEN if poster.returncode else history.ENDED, self._tail("posting"))
+
+    def _do_while_it_sends(self, name: str) -> None:
+        self._await(lambda: (self.folder / SENDS).exists() and (self.folder / SENDS).stat().st_size > 0, name)
+        self._note(history.SENDING)
+        try:
+            self._do()
+        except KeyboardInterrupt:
+            self._note(history.INTERRUPTED, "while requests were sent")
+
     def _send_and_do(self) -> None:
         with self._process("sending") as sender:
-            self._await(lambda: (self.folder / SENDS).exists() and (self.folder / SENDS).stat().st_size > 0, "sending")
-            self._note(history.SENDING)
-            try:
-                self._do()
-            except KeyboardInterrupt:
-                self._note(history.INTERRUPTED, "while requests were sent")
+            self._do_while_it_sends("sending")
             self._say("waiting for the last acknowledgements")
             starter.let_end(sender, STOP_S)
         self._note(history.BROKEN if sender.returncode else history.SENT, self._tail("sending"))

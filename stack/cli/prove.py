@@ -25,7 +25,15 @@ NAME = "./baton prove"
 NOTE = """\
 Without --bootstrap it proves the stack that runs here: its topics, rows of its
 dataset, and what its versions must say, computed afresh. --mode is as elsewhere."""
-OWN = ("--bootstrap", "--requests", "--answers", "check", "-h", "--help")  # with one of these no stack is asked
+OWN = (
+    "--bootstrap",
+    "--requests",
+    "--answers",
+    "--http",
+    "check",
+    "-h",
+    "--help",
+)  # with one of these no stack is asked
 ACCESS = {
     "KAFKA_PROTOCOL": "--protocol",
     "KAFKA_CA": "--ca",

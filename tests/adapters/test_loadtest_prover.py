@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    NewPartitions,
     ResourcePatternType,
     ResourceType,
 )
@@ -39,16 +40,16 @@ PARTITIONS = 3
 class ExampleServer:
     """A server of docs/examples with topics of its own, and the command that kills and restarts it."""
 
-    def __init__(self, kafka, name, folder, run=""):
+    def __init__(self, kafka, name, folder, run="", python=sys.executable):
         """The topics are made, and nothing runs yet; ``run`` tells those of one test from those of another."""
         self.folder = folder
         self.topics = f"{name}{run}.asked", f"{name}{run}.answered"
         admin = KafkaAdminClient(bootstrap_servers=kafka)
         admin.create_topics({one: {"num_partitions": PARTITIONS, "replication_factor": 1} for one in self.topics})
         admin.close()
-        server = str(EXAMPLES / f"server_that_{name}.py")
+        server = str(EXAMPLES / f"server_{name}.py")
         restart = [str(EXAMPLES / "kill-and-restart"), server, kafka, *self.topics]
-        self.restart = f"cd {shlex.quote(str(folder))} && PYTHON={shlex.quote(sys.executable)} {shlex.join(restart)}"
+        self.restart = f"cd {shlex.quote(str(folder))} && PYTHON={shlex.quote(str(python))} {shlex.join(restart)}"
         self.asked = ["--bootstrap", kafka, "--requests", self.topics[0], "--answers", self.topics[1]]
 
     @contextmanager
@@ -61,11 +62,11 @@ class ExampleServer:
             with suppress(ProcessLookupError):
                 os.kill(int((self.folder / "server.pid").read_text()), signal.SIGKILL)
 
-    def prove(self, prover):
+    def prove(self, prover, apart_s=3, quiet_s=12):
         """The exit code of a proof through three kills, and its verdict; ``prover`` runs a command line."""
         proof = self.folder / "proof"
-        command = f"{self.restart} && sleep 3 && {self.restart} && sleep 3 && {self.restart}"
-        how = ("--rate", "180", "--before", "3", "--after", "4", "--quiet", "12", "--allow", "repeats")
+        command = f" && sleep {apart_s} && ".join([self.restart] * 3)
+        how = ("--rate", "180", "--before", "3", "--after", "4", "--quiet", str(quiet_s), "--allow", "repeats")
         code = prover([*self.asked, *how, "--during", command, "--folder", str(proof)])
         return code, json.loads((proof / VERDICT).read_text())
 
@@ -112,7 +113,7 @@ def seen(verdict):
 
 def test_a_server_that_commits_before_it_answers_is_caught(kafka, prover, tmp_path, request):
     """Killed with requests in its hands, it loses them: the verdict is failed, and judged again it is the same."""
-    with ExampleServer(kafka, "loses", tmp_path, run_of(request)).running() as rollout:
+    with ExampleServer(kafka, "that_loses", tmp_path, run_of(request)).running() as rollout:
         code, verdict = rollout.prove(prover)
 
     assert (1, "failed", {1, 8}) == (code, verdict["verdict"], failed(verdict))
@@ -122,7 +123,7 @@ def test_a_server_that_commits_before_it_answers_is_caught(kafka, prover, tmp_pa
 
 def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_path, request):
     """The same kills: nothing is lost; that some was answered twice is seen, and forbidden unless it is allowed."""
-    with ExampleServer(kafka, "keeps", tmp_path, run_of(request)).running() as rollout:
+    with ExampleServer(kafka, "that_keeps", tmp_path, run_of(request)).running() as rollout:
         code, verdict = rollout.prove(prover)
 
     assert (0, "passed", set()) == (code, verdict["verdict"], failed(verdict)), verdict
@@ -130,6 +131,32 @@ def test_a_server_that_commits_what_it_has_answered_passes(kafka, prover, tmp_pa
     assert verdict["ledger"]["acked"] > 1500
     assert "lost" not in seen(verdict)
     assert 0 == prover(["check", str(tmp_path / "proof")])
+
+
+@pytest.fixture(scope="module")
+def with_quixstreams(tmp_path_factory):
+    """The Python of an environment that has quixstreams, as its lock says, and nothing of ours."""
+    environment = tmp_path_factory.factory.mktemp("quixstreams") / "environment"
+    uv = str(Path(sys.executable).parent / "uv")
+    lock = ("--require-hashes", "--index-strategy", "unsafe-best-match", str(EXAMPLES / "quixstreams.lock"))
+    for command in (
+        [uv, "venv", "-q", "--python", sys.executable, str(environment)],
+        [uv, "pip", "sync", "-q", "--python", str(environment), *lock],
+    ):
+        subprocess.run(command, env=for_program("uv"), check=True)
+    return environment / "bin" / "python"
+
+
+def test_a_third_partys_server_passes_through_its_restarts(kafka, with_quixstreams, tmp_path):
+    """Three times killed by -9, quixstreams loses nothing: it answers again what it had not committed."""
+    server, log = ExampleServer(kafka, "with_quixstreams", tmp_path, python=with_quixstreams), tmp_path / "server.log"
+    with server.running() as rollout:
+        wait_until(lambda: log.exists() and "is now processing" in log.read_text(), 60, log.read_text)
+        code, verdict = rollout.prove(cli.main, apart_s=5, quiet_s=60)
+
+    assert (0, "passed", set()) == (code, verdict["verdict"], failed(verdict)), verdict
+    assert verdict["ledger"]["acked"] > 2000
+    assert "lost" not in seen(verdict)
 
 
 @pytest.fixture
@@ -159,7 +186,7 @@ def started(folder, *arguments):
 def test_ctrl_c_ends_the_traffic_and_judges_what_was_sent(kafka, tmp_path):
     """A verdict all the same: what was asked until then was answered."""
     with (
-        ExampleServer(kafka, "keeps", tmp_path, "-interrupted").running() as rollout,
+        ExampleServer(kafka, "that_keeps", tmp_path, "-interrupted").running() as rollout,
         started(tmp_path / "proof", *rollout.asked, "--seconds", "600", "--allow", "repeats") as prover,
     ):
         wait_until(lambda: (tmp_path / "proof" / SENDS).read_bytes().count(b"\n") > 150, 30, "too few are sent")
@@ -328,6 +355,34 @@ def test_what_stands_in_the_topics_at_the_end_is_read_to_the_end(topics, tmp_pat
         reader.wait(30)
 
     assert (0, 5_000) == (reader.returncode, len(read(tmp_path).answers))
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_what_stands_in_a_partition_that_was_added_is_read(topics, tmp_path, at_the_end):
+    """From its beginning: a server may know of it before the prover does."""
+    plan = Plan("prove-added", *topics[1::2])
+    plan.write(tmp_path)
+    command = [sys.executable, "-m", "loadtest.prover.recording", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, env=inherited()) as reader:
+        wait_until(lambda: (tmp_path / ANSWERS).exists() and (tmp_path / ANSWERS).read_bytes(), 30, "nothing is read")
+        admin = AdminClient({"bootstrap.servers": plan.bootstrap})
+        for done in admin.create_partitions([NewPartitions(topic, 2) for topic in topics[3::2]]).values():
+            done.result(20)
+        producer = Producer({"bootstrap.servers": plan.bootstrap})
+        for topic in (plan.requests, plan.answers):
+            producer.produce(topic, b"", plan.request_id(7).encode(), partition=1)
+        producer.flush(30)
+        if not at_the_end:
+            wait_until(lambda: read(tmp_path).answers and read(tmp_path).requests, 30, "they are not read")
+        reader.stdin.close()
+        reader.wait(30)
+
+    recorded = read(tmp_path)
+    assert (0, [1], [1]) == (
+        reader.returncode,
+        [record.partition for record in recorded.requests],
+        [record.partition for record in recorded.answers],
+    )
 
 
 def test_a_broker_that_asks_for_tls_and_a_password_gets_them(tmp_path, capsys):

@@ -7,7 +7,7 @@ from typer import TyperException
 from typer.main import get_group
 from typer.testing import CliRunner
 
-from loadtest.prover import cli as prover
+from loadtest.prover import options as prover
 from stack.cli.commands import app
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK
 from tests.unit.texts import DOCUMENTS, SCRIPTS, modules, texts

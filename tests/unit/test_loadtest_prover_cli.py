@@ -35,10 +35,13 @@ def keep(recorded, folder):
         (["--answers", "asked"], "--requests and --answers must be two topics"),
         (["--payloads", "nowhere.txt"], "--payloads must be a file; got nowhere.txt"),
         (["--quiet", "-1"], "--quiet must be 0 or more seconds; got -1"),
-        (["--allow", "everything"], "--allow must be of lost, repeats"),
+        (["--allow", "everything"], "--allow must be of lost, turned-away"),
         (["--protocol", "SASL_SSL"], "--user and --password-file must be given with SASL_SSL"),
         (["--protocol", "TLS"], "invalid choice: 'TLS'"),
         (["--whatever"], "unrecognized arguments: --whatever"),
+        (["--bootstrap", ""], "--bootstrap, --requests and --answers must be given, or --http; got no --bootstrap"),
+        (["--headers", __file__], "--headers must be given with --http; got it without"),
+        (["--http", "http://a"], "--http must be without what only Kafka has; got --bootstrap, --requests, --answers"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -48,6 +51,37 @@ def test_a_wrong_command_line_is_refused_with_64(more, why, capsys, tmp_path, mo
 
     assert cli.WRONG_COMMAND_LINE == cli.main([*ASKED, *more])
     assert why in capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (
+            ["--http", "ftp://a"],
+            "--http must be http:// or https://, a host, maybe a port and a path, and no user; got",
+        ),
+        (["--http", "http://me:secret@a"], "--http must be http://"),
+        (["--http", "http://a:many"], "--http must be http://"),
+        (["--min-versions", "2"], "--http must be without what only Kafka has; got --min-versions"),
+        (["--in-flight", "0"], "--in-flight must be from 1 to 4,096; got 0"),
+        (["--quiet", "0"], "--quiet must be more than 0 seconds over HTTP; got 0"),
+        (["--headers", __file__], f"--headers must have lines of NAME: VALUE; got {__file__}"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_over_http_is_refused_too(more, why, capsys):
+    """Nothing is asked of the server."""
+    assert cli.WRONG_COMMAND_LINE == cli.main(["--http", "http://127.0.0.1:9", *more])
+    assert why in capsys.readouterr().err
+
+
+def test_no_server_is_said_in_one_sentence_and_leaves_no_folder(monkeypatch, tmp_path, capsys):
+    """Over HTTP as with Kafka."""
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.OWN_FAILURE == cli.main(["--http", "http://127.0.0.1:9"])
+    assert "error: the server must take connections at http://127.0.0.1:9; got " in capsys.readouterr().err
     assert [] == list(tmp_path.iterdir())
 
 

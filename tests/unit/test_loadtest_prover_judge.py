@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from loadtest.prover import page
 from loadtest.prover.findings import WORST
 from loadtest.prover.history import BROKEN, COMMAND, COMMAND_ENDED, ENDED, INTERRUPTED, ProofEvent, TopicRecord
-from loadtest.prover.judge import EXIT_CODES, OVERLAP_S, Judgement, judge
+from loadtest.prover.judge import OVERLAP_S, judge
+from loadtest.prover.verdict import EXIT_CODES, Judgement
 from tests.unit.proof_histories import BEGAN, COUNT, EVENTS, PLAN, echoed, expected, named, proof, sent, without
 
+NOT_APPLICABLE = Judgement.NOT_APPLICABLE
 PASSED, FAILED, UNKNOWN, NOT_ASKED = Judgement.PASSED, Judgement.FAILED, Judgement.UNKNOWN, Judgement.NOT_ASKED
 picks = st.integers(0, COUNT - 1)
 briefly = settings(max_examples=10, deadline=None)
@@ -354,3 +356,43 @@ def test_the_worst_of_a_kind_are_told_and_the_rest_counted():
 def test_failed_beats_unknown_and_each_has_its_exit_code():
     """Of whatever a program asks, the exit code tells."""
     assert {PASSED: 0, FAILED: 1, UNKNOWN: 2} == EXIT_CODES
+
+
+def over_http(*turned_away, **plan):
+    """A right proof over HTTP but for those requests, which no server took."""
+    right = proof(http="http://nowhere:1", **plan)
+    sends = [
+        replace(send, acked_at=None, error="refused", refused=True) if n in turned_away else send
+        for n, send in enumerate(right.sends)
+    ]
+    return replace(right, sends=sends, requests=[], answers=without(right.answers, *turned_away))
+
+
+def test_over_http_what_needs_a_topic_is_said_to_be_not_applicable():
+    """It does not pass; what can be judged does, and the page says so."""
+    verdict = judge(over_http())
+
+    assert (PASSED, "0 of 400 lost: with 95 % confidence fewer than 1 in 133") == (verdict.outcome, verdict.sentence)
+    assert {2, 3, 4, 5, 6} == {n for n, outcome in outcomes(verdict).items() if outcome is NOT_APPLICABLE}
+    assert {1, 8, 10} == {n for n, outcome in outcomes(verdict).items() if outcome is PASSED}
+    assert "not applicable  over HTTP requests have no order" in "\n".join(page.lines(verdict))
+
+
+def test_over_http_a_request_without_an_answer_is_lost_with_what_came_instead():
+    """As in a topic, it is owed."""
+    right = over_http()
+    verdict = judge(replace(right, answers=without(right.answers, 7), unanswered={"prove-1-7": "answered 503"}))
+
+    assert (FAILED, {1, 8}, "1 of 400 lost") == (verdict.outcome, not_passed(verdict), verdict.sentence)
+    assert ["prove-1-7: answered 503"] == verdict.seen[0].worst
+
+
+def test_over_http_nobody_may_be_turned_away_unless_that_is_allowed():
+    """Nothing keeps such a request until a server comes; that none was taken for a while is no gap in what was sent."""
+    away = range(95, 210)  # all the time that the command runs
+    verdict = judge(over_http(*away))
+
+    assert (FAILED, {1}, {"turned-away": 115}) == (verdict.outcome, not_passed(verdict), seen(verdict))
+    assert "0 of 285 lost, 115 turned away" == verdict.sentence
+    assert "prove-1-95: refused" == verdict.seen[0].worst[0]
+    assert PASSED is judge(over_http(*away, allow=("turned-away",))).outcome

@@ -3,6 +3,7 @@
 import pytest
 
 from apps.common.errors import Unavailable
+from loadtest.prover.plan import Plan
 from loadtest.prover.run import Proof
 
 
@@ -13,4 +14,4 @@ def test_the_provers_processes_import_nothing_from_the_folder_they_are_started_i
     monkeypatch.delenv("PYTHONPATH", raising=False)  # . may stand in it, and then that is what a person wants
 
     with pytest.raises(Unavailable, match=r"No such file or directory: .*plan\.json"):
-        Proof(None, tmp_path, print).run()
+        Proof(Plan("prove-1"), tmp_path, print).run()
