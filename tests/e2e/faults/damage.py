@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from mlflow import MlflowClient, artifacts
 
 from apps.common.files import sha256
-from apps.common.model_files import CONTRACT, GOLDEN, LOCAL, MANIFEST, PIPELINE
+from apps.common.model_files import BATON, CONTRACT, GOLDEN, LOCAL, MANIFEST, PIPELINE
 from apps.common.registry import MANIFEST_SHA256
 from apps.trainer.artifacts import checksums
 
@@ -18,6 +18,8 @@ def registered(pipeline, folder, harm):
     client = MlflowClient(address, address)
     folder.mkdir(parents=True)
     artifacts.download_artifacts(run_id=champion.run_id, dst_path=str(folder), tracking_uri=address)
+    (folder / BATON / "another").touch()  # files whose manifest is that of a version which served are kept, and whole
+    vouch(folder)
     harm(folder)
     run = client.create_run(client.get_run(champion.run_id).info.experiment_id)
     client.log_artifacts(run.info.run_id, str(folder))
