@@ -37,7 +37,7 @@ def read_csv(path: Path, dataset: Dataset, dialect: Dialect = PLAIN) -> Iterator
     """
     Yield the rows of a file with the columns of ``dataset``, in any order, after a header.
 
-    ``dialect`` is how the file is written, for a person's own ``dataset.dialect``; numbers come out as a batch has them.
+    ``dialect`` is how the file is written: ``dataset.dialect`` for a person's own. Numbers come out as in a batch.
 
     Blank lines are skipped, and so is a Ctrl-Z on a line of its own, by which some programs end a file.
 

@@ -19,7 +19,7 @@ _NUMBER = re.compile(DECIMAL)
 
 
 @dataclass
-class Judgement:
+class RowsJudged:
     """How many rows were judged and quarantined, and by which rule; a row may break several."""
 
     rows: int = 0
@@ -34,14 +34,14 @@ class Judgement:
         return self.rows - self.quarantined
 
 
-def judge(dataset: Dataset, rows: Iterable[Row]) -> Judgement:
+def judge(dataset: Dataset, rows: Iterable[Row]) -> RowsJudged:
     """Hold each row against what the declaration asks of a training row."""
     wanted = dict.fromkeys((*input_columns(dataset), *dataset.key, dataset.target))
     columns = [
         replace(column, required=True) if name == dataset.target or name in dataset.key else column
         for name, column in ((name, dataset.column(name)) for name in wanted)
     ]
-    found = Judgement()
+    found = RowsJudged()
     for row in rows:
         found.rows += 1
         bad = False

@@ -17,7 +17,7 @@ from stack.cli.console import out, show, step
 from stack.cli.help import examples
 from stack.cli.options import JsonOption
 
-app = typer.Typer(help="Your own CSV file as a dataset: guess it, check it, list what is there.", no_args_is_help=True)
+app = typer.Typer(help="Your own CSV as a dataset: guess, check, list.", no_args_is_help=True)
 
 FOLDER = Path(datasets.__file__).parent
 LIST_LIMIT = 12  # quarantine rules that are shown
@@ -74,7 +74,7 @@ def new(
     wishes = Wishes(
         tuple(numeric or ()), tuple(categorical or ()), tuple(drop or ()), tuple(keep or ()), _dates(date or [])
     )
-    asked = draft.Asked(target, name, task, tuple(key or ()), no_log, positive, wishes)
+    asked = draft.GuessOptions(target, name, task, tuple(key or ()), no_log, positive, wishes)
     path = _place(name or draft.name_for(file), force=force)
     began = time.monotonic()
     with step("the file is read") as line:

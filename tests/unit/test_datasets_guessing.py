@@ -11,10 +11,10 @@ import pytest
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dialect
 from apps.datasets.guessing import draft, remembered, writing
-from apps.datasets.guessing.draft import Asked
+from apps.datasets.guessing.draft import GuessOptions
 from apps.datasets.guessing.kinds import Wishes
 from apps.trainer.judging import judge
-from tests.unit.public_tables import HELD_OUT, TABLES
+from tests.unit.public_tables import TABLES
 
 WORDS = {"one_hot": "category", "target_encoded": "category", "": "left"}
 
@@ -26,7 +26,7 @@ def word(guess):
 
 def made(path, target, **asked):
     """The draft for a file."""
-    return draft.make(path, Asked(target, **asked))
+    return draft.make(path, GuessOptions(target, **asked))
 
 
 def loaded(found, tmp_path):
@@ -241,7 +241,7 @@ def test_leaks_are_left_out_and_said(table):
         price=[f"{p:.2f}" for p in price],
         cents=[f"{p * 100:.0f}" for p in price],
         savings=[f"{p / 10 + random.Random(n).gauss(0, 0.1):.2f}" for n, p in enumerate(price)],
-        sold_to=[["Ann", "Bo", "Cy"][n % 3] if p > 50 else "" for n, p in enumerate(price)],  # noqa: PLR2004
+        sold_to=[["Ann", "Bo", "Cy"][n % 3] if p > 50 else "" for n, p in enumerate(price)],
         x=noise(3),
         rows=400,
     )
@@ -416,7 +416,7 @@ def test_another_file_is_compared_with_the_first(table, tmp_path):
     found = made(first, "y")
     remembered.place(tmp_path, "file").write_text(remembered.text(found.table), encoding="utf-8")
     columns |= {"make": lambda n: "ABX"[n % 3], "km": lambda n: f"{float(noise(5)(n)) * 3:.1f}"}
-    columns |= {"y": lambda n: "" if n % 4 == 0 else noise(2)(n), "colour": lambda n: "red"}
+    columns |= {"y": lambda n: "" if n % 4 == 0 else noise(2)(n), "colour": lambda _: "red"}
     other = table(rows=500, name="other.csv", **columns)
     lines = remembered.differences(tmp_path, found.dataset, other)
 

@@ -64,7 +64,7 @@ _HOUR = "hour(try_cast(replace({0}, '/', '-') AS TIMESTAMP))"
 
 
 @dataclass(frozen=True)
-class Asked:
+class GuessOptions:
     """What the command was told, beside the file."""
 
     target: str
@@ -93,7 +93,7 @@ class Draft:
         return [guess for guess in self.guesses if guess.check]
 
 
-def make(path: Path, asked: Asked) -> Draft:
+def make(path: Path, asked: GuessOptions) -> Draft:
     """
     Guess the declaration of a file; the file is read to its end, three times at most.
 
@@ -143,7 +143,7 @@ def name_for(path: Path) -> str:
     return f"data_{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
-def _require_sense(path: Path, names: Sequence[str], asked: Asked, name: str) -> None:
+def _require_sense(path: Path, names: Sequence[str], asked: GuessOptions, name: str) -> None:
     wishes = asked.wishes
     named = {
         "--target": (asked.target,),
@@ -200,7 +200,7 @@ def _is_unique(path: Path, written: opened.Written, key: Sequence[str], rows: in
     return len(np.unique(np.fromiter(found, np.int64))) == rows
 
 
-def _target(seen: Profile, asked: Asked) -> tuple[Guess, Task, str, str]:
+def _target(seen: Profile, asked: GuessOptions) -> tuple[Guess, Task, str, str]:
     """The target's guess, the task, the positive class, and what to say of it."""
     nulls = kinds.nulls(seen)
     texts = seen.values
@@ -241,7 +241,7 @@ def _is_number(seen: Profile, nulls: int) -> bool:
 
 
 def _binary(
-    seen: Profile, texts: list[str], nulls: tuple[str, ...], asked: Asked, gaps: str
+    seen: Profile, texts: list[str], nulls: tuple[str, ...], asked: GuessOptions, gaps: str
 ) -> tuple[Guess, Task, str, str]:
     positive, why = _positive(seen, texts, asked.positive)
     other = next(text for text in texts if text != positive)
@@ -283,7 +283,9 @@ def _spans_magnitudes(seen: Profile) -> bool:
     return bool(high / low >= LOG_SPAN and numbers.mean() >= LOG_SKEW * middle)
 
 
-def _compared(table: Table, guesses: list[Guess], asked: Asked, task: Task, decimal: str, *, log: bool) -> list[Guess]:
+def _compared(
+    table: Table, guesses: list[Guess], asked: GuessOptions, task: Task, decimal: str, *, log: bool
+) -> list[Guess]:
     """The guesses, without columns that leak the target or repeat another one unless a person keeps them."""
     cells = relations.Cells.of(table, guesses, decimal)
     wanted = cells.numbers[asked.target]
