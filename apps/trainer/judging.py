@@ -41,13 +41,14 @@ def judge(dataset: Dataset, rows: Iterable[Row]) -> RowsJudged:
         replace(column, required=True) if name == dataset.target or name in dataset.key else column
         for name, column in ((name, dataset.column(name)) for name in wanted)
     ]
+    missing = {column.name: {*column.missing, NAN_OF_JSON} for column in columns}
     found = RowsJudged()
     for row in rows:
         found.rows += 1
         bad = False
         for column in columns:
             cell = row[column.name].strip(" ")
-            if broken := problem(dataset, column, cell):
+            if broken := _problem(dataset, column, cell, absent=cell in missing[column.name]):
                 bad = True
                 found.rules[broken] += 1
                 found.columns[column.name] += 1
@@ -58,9 +59,9 @@ def judge(dataset: Dataset, rows: Iterable[Row]) -> RowsJudged:
     return found
 
 
-def problem(dataset: Dataset, column: Column, cell: str) -> str:
+def _problem(dataset: Dataset, column: Column, cell: str, *, absent: bool) -> str:
     """The rule that a cell breaks, as the rejection names it; "" when it breaks none."""
-    if cell in column.missing or cell == NAN_OF_JSON:
+    if absent:
         return f"{column.name} must be given" if column.required else ""
     if column.kind not in ("number", "flag"):
         return f"{column.name} must have at most {MAX_TEXT} characters" if len(cell) > MAX_TEXT else ""

@@ -42,16 +42,14 @@ class Cells:
     @classmethod
     def of(cls, table: Table, guesses: Sequence[Guess], decimal: str) -> "Cells":
         """Read the sample by what the columns were taken for."""
-        texts = {
-            guess.name: np.array([_present(row[guess.name], guess.column) for row in table.sample], dtype=object)
-            for guess in guesses
-        }
+        texts = {guess.name: _present([row[guess.name] for row in table.sample], guess.column) for guess in guesses}
         numbers = {guess.name: _numbers(guess, texts[guess.name], decimal) for guess in guesses}
         return cls({name: found for name, found in numbers.items() if found is not None}, texts)
 
 
-def _present(text: str, column: Column) -> str:
-    return "" if text in column.missing else text
+def _present(cells: Sequence[str], column: Column) -> npt.NDArray[np.object_]:
+    missing = {*column.missing}
+    return np.array(["" if cell in missing else cell for cell in cells], dtype=object)
 
 
 def _numbers(guess: Guess, texts: npt.NDArray[np.object_], decimal: str) -> Numbers | None:
