@@ -67,13 +67,16 @@ def _problem(dataset: Dataset, column: Column, cell: str, *, absent: bool) -> st
         return f"{column.name} must have at most {MAX_TEXT} characters" if len(cell) > MAX_TEXT else ""
     value = _value(column, cell)
     low, high = bounds(column)
-    if value is None or (column.kind == "number" and not low <= value <= high):
-        return f"{column.name} {rule(column)}"
-    if column.name == dataset.target and dataset.task == "binary" and value not in (0, 1):
-        return f"{column.name} must be 0 or 1"
-    if column.name == dataset.target and dataset.log_target and value <= 0:
-        return f"{column.name} must be above 0"
-    return ""
+    if column.name == dataset.target and value is not None and (broken := _label_problem(dataset, value)):
+        return f"{column.name} {broken}"
+    fits = value is not None and (column.kind == "flag" or low <= value <= high)
+    return "" if fits else f"{column.name} {rule(column)}"
+
+
+def _label_problem(dataset: Dataset, value: float) -> str:
+    if dataset.task == "binary" and value not in (0, 1):
+        return "must be 0 or 1"
+    return "must be above 0" if dataset.log_target and value <= 0 else ""
 
 
 def _value(column: Column, cell: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What ``datasets check`` says without Spark is what a training does with it; and the dates that ``new`` writes are dates."""
+"""What ``datasets check`` says without Spark is what a training does; the dates that ``new`` writes are dates."""
 
 import csv
 from collections.abc import Iterable
@@ -130,9 +130,9 @@ def test_every_date_that_is_guessed_is_one_for_spark(spark, tmp_path):
         "told": ("07-03-2021", "08-04-2021"),
         "named": ("Mar 7, 2021", "Apr 29, 2021"),
         "dmon": ("7-Mar-2021", "29-Apr-2021"),
-        "compact": ("20210307", "20210429"),
+        "compact": ("20210307", "20210429", "20201231"),
     }
-    rows = [[pair[n % 2] for pair in written.values()] + [f"{n % 13}.5"] for n in range(60)]
+    rows = [[pair[n % len(pair)] for pair in written.values()] + [f"{n % 13}.5"] for n in range(60)]
     path = write(tmp_path / "dates" / "dates.csv", [*written, "y"], rows)
     dataset = draft.make(path, GuessOptions("y", wishes=Wishes(dates=(("told", "dmy"),)))).dataset
     statement = request_sql(dataset)
@@ -145,7 +145,7 @@ def test_every_date_that_is_guessed_is_one_for_spark(spark, tmp_path):
 
     assert frame is None
     assert {f"{name}_day" for name in written} == days
-    assert {name: 18693 for name in days} == {name: first[f"_b_n_{name}"] for name in days}
+    assert dict.fromkeys(days, 18693) == {name: first[f"_b_n_{name}"] for name in days}
     assert {3} == {first[f"_b_n_{name}_month"] for name in written}
     assert {13} == {first[f"_b_n_{name}_hour"] for name in ("slashes", "instant")}
     assert {None} == {second[f"_b_n_{name}"] for name in days}

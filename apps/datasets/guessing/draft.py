@@ -19,6 +19,7 @@ from apps.datasets.source import read_csv
 Task = Literal["regression", "binary"]
 CLASSES = 10  # different whole numbers of a target that may as well be classes
 LOG_SPAN, LOG_SKEW = 20, 1.1
+LIMIT = 0.1  # of the rows may be bad, beside those without a target
 FEWEST = 5  # rows, to guess anything
 _POSITIVE = {"yes", "y", "true", "t", "1", "1.0", "positive", "pos", "malignant", "churned", "default", "fraud", "bad"}
 _WORDS = {
@@ -121,6 +122,7 @@ def make(path: Path, asked: GuessOptions) -> Draft:
     if not (numeric or hot or encoded):
         left = "; ".join(f"{g.name}: {g.reason}" for g in guesses if g.name != asked.target) or "no other column"
         raise SettingsError(f"{path} must have a column to learn from; got none ({left[:400]}); see --keep")
+    gaps = 1 - _present(table.columns[asked.target]) / table.rows
     dataset = Dataset(
         name=name,
         task=task,
@@ -132,6 +134,7 @@ def make(path: Path, asked: GuessOptions) -> Draft:
         target_encoded=encoded,
         log_target=log,
         dialect=dialect,
+        quarantine_limit=round(min(0.95, gaps + LIMIT), 2) if gaps > LIMIT / 2 else LIMIT,
     )
     return Draft(dataset, tuple(guesses), table, f"{told}{', log' if log else ''}", positive, why)
 
@@ -232,6 +235,10 @@ def _target(seen: Profile, asked: GuessOptions) -> tuple[Guess, Task, str, str]:
     found = numeric if numeric.feature == "number" else kinds.guess(seen, Wishes(numeric=(seen.name,)))
     said = f"number, {seen.low:,.6g} .. {seen.high:,.6g}{gaps} -> regression"
     return replace(found, reason=f"target: {said}", overrule="--task", check=False), "regression", "", said
+
+
+def _present(seen: Profile) -> int:
+    return seen.present - seen.shapes["null"]
 
 
 def _is_number(seen: Profile, nulls: int) -> bool:

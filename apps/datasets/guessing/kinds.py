@@ -78,7 +78,7 @@ def guess(seen: Profile, wishes: Wishes) -> Guess:
     found = next((found for rule in rules if (found := rule(seen))), None) or _words(seen)
     if found.feature or seen.name not in wishes.keep:
         return found
-    if seen.shapes["number"] == _values(seen):
+    if seen.shapes["number"] == _values(seen) and not is_id_name(seen.name):
         return _number(seen, f"{_what(seen)}: --keep")
     return _category(seen, "a category: --keep", forced=True)
 
@@ -362,6 +362,8 @@ def _category(seen: Profile, reason: str, option: str = "", *, check: bool = Fal
         return Guess(
             Column(seen.name), "", f"{reason}; {why}", f"--keep {shell(seen.name)}", check, nearly_id=True, seen=seen
         )
+    if "." in seen.name:  # Spark's indexer takes it for a field of a struct
+        return _left_out(seen, f"{reason}; its name must have no dot to be a feature: rename it", check=True)
     count = f"more than {len(seen.texts):,}" if seen.many else f"{different:,}"
     column = Column(seen.name, "category", nulls=nulls(seen))
     told = f"{reason}; {count} values" if reason != "category" else f"category of {count} values"

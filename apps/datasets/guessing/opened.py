@@ -46,6 +46,10 @@ def look(path: Path) -> Written:
         beginning = file.read(LOOKED_AT).lstrip("\r\n")
     if not beginning.strip():
         raise SettingsError(f"{path} must have a header and rows; got an empty file; bring another")
+    if hint := re.match(r"sep=.?", beginning, re.IGNORECASE):
+        raise SettingsError(
+            f"{path}: the first line must be the header; got {hint[0]!r}, which is for Excel; remove it"
+        )
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     separator = _separator(beginning)
     names: list[str] = next(_records(beginning, separator), [])

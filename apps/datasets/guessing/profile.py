@@ -22,8 +22,8 @@ BLOCK = 10_000  # rows that are looked at together
 DISTINCT = 20_000  # different texts of a column that are counted
 NUMBERS = 100_000  # of a column, from which quantiles are taken
 SAMPLE = 20_000  # rows that are kept to compare columns with each other
-CELL = 200  # characters of a cell in such a row
-EXAMPLES = 3
+CELL = 200  # characters of a cell in such a row, and of a text that is counted
+WORD = 64  # characters beyond which a text is neither number nor date
 
 NULL_WORDS = {"-", "--", "---", "?", ".", "..", "*", "n.a.", "na", "n/d", "nil", "none", "null", "missing", "unknown"}
 NULL_WORDS |= {"not available", "#div/0!", "#value!", "#ref!", "(null)", "\\n", "nd", "tbd"}
@@ -145,17 +145,18 @@ class Profile:
             if text:
                 self.units["missing", text] += count
             return None
-        if text in self.texts or len(self.texts) < DISTINCT:
-            self.texts[text] += count
+        kept = text[:CELL]
+        if kept in self.texts or len(self.texts) < DISTINCT:
+            self.texts[kept] += count
         else:
             self.many = True
         self.longest = max(self.longest, len(text))
         self.letters += len(text) * count
         self.blanks += text.count(" ") * count
-        shape, number = self._shape(text, count)
+        shape, number = self._shape(text, count) if len(text) <= WORD else ("text", None)
         self.shapes[shape] += count
         if shape not in ("number", "zeros", "long") and len(self.others) < DISTINCT:
-            self.others[text] += count
+            self.others[kept] += count
         return number
 
     def _shape(self, text: str, count: int) -> tuple[str, float | None]:

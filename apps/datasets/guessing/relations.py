@@ -7,7 +7,7 @@ is left out and said. All of this is measured on a sample of the rows, the same 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ LEAK_AUC, STRONG_AUC = 0.99, 0.97
 GAPS, GAPS_AUC = 0.5, 0.85
 IDENTITY = 0.999999
 ENOUGH = 40  # rows, to hold out some
+ALIKE = 0.99  # of the ranks of two numbers that are looked at closely
 SAME = 0.99999  # correlation of two numbers that say the same
 _NUMBER = re.compile(DECIMAL)
 PERIODS = re.compile(r"(^|_)(year|yr|quarter|qtr|month|week|day|date|time|timestamp|hour|period)(_|$)")
@@ -118,15 +119,26 @@ def _key_pair(table: Table, guesses: Sequence[Guess], target: str) -> tuple[str,
 def same(guesses: Sequence[Guess], cells: Cells, target: str) -> dict[str, str]:
     """The columns that repeat another one, and which: the one that reads better stays."""
     repeats: dict[str, str] = {}
-    features = [guess for guess in guesses if guess.feature and guess.name != target]
-    for place, first in enumerate(features):
-        for second in features[place + 1 :]:
-            if {first.name, second.name} & repeats.keys() or first.feature == "date" or second.feature == "date":
-                continue
-            if _say_the_same(first, second, cells):
-                kept, left = (second, first) if _reads_worse(first, second) else (first, second)
-                repeats[left.name] = kept.name
+    features = [guess for guess in guesses if guess.feature not in ("", "date") and guess.name != target]
+    for first, second in _candidates(features, cells):
+        if not {first.name, second.name} & repeats.keys() and _say_the_same(first, second, cells):
+            kept, left = (second, first) if _reads_worse(first, second) else (first, second)
+            repeats[left.name] = kept.name
     return repeats
+
+
+def _candidates(features: Sequence[Guess], cells: Cells) -> Iterator[tuple[Guess, Guess]]:
+    """The pairs that may say the same: numbers whose ranks agree, others with as many different texts."""
+    numbers = [guess for guess in features if guess.feature == "number"]
+    if len(numbers) > 1:
+        ranks = pd.DataFrame({guess.name: cells.numbers[guess.name] for guess in numbers}).rank()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            agreeing = np.abs(np.corrcoef(ranks.fillna(ranks.mean()).to_numpy(), rowvar=False)) >= ALIKE
+        for place, later in zip(*np.nonzero(np.triu(agreeing, 1)), strict=True):
+            yield numbers[place], numbers[later]
+    texts = [(guess, len(set(cells.texts[guess.name]))) for guess in features if guess.feature != "number"]
+    for place, (first, different) in enumerate(texts):
+        yield from ((first, second) for second, others in texts[place + 1 :] if others == different)
 
 
 def _reads_worse(first: Guess, second: Guess) -> bool:
@@ -138,10 +150,8 @@ def _say_the_same(first: Guess, second: Guess, cells: Cells) -> bool:
     a, b = cells.texts[first.name], cells.texts[second.name]
     if len(a) < ENOUGH / 2:
         return False
-    if first.name in cells.numbers and second.name in cells.numbers and "number" in (first.feature, second.feature):
+    if first.feature == "number":
         return _numbers_agree(cells.numbers[first.name], cells.numbers[second.name])
-    if "number" in (first.feature, second.feature):
-        return False
     pairs, firsts, seconds = len(set(zip(a, b, strict=True))), len(set(a)), len(set(b))
     return pairs == firsts == seconds and 1 < pairs <= len(a) / 2
 
@@ -270,15 +280,23 @@ def identity(
     whole = np.isfinite(table).all(axis=1) & np.isfinite(wanted)
     if whole.sum() < max(ENOUGH, 4 * len(names)):
         return {}
-    parts = list(range(len(names)))
     if _linear(table[whole], wanted[whole]) < IDENTITY:
         return {}
-    for part in tuple(parts):
-        fewer = [other for other in parts if other != part]
-        if fewer and _linear(table[whole][:, fewer], wanted[whole]) >= IDENTITY:
-            parts = fewer
+    parts = _few_parts(table[whole], wanted[whole])
     told = " and ".join(names[part] for part in parts)
     return {names[part]: (f"LEAK? {told} together make up {target}", True) for part in parts}
+
+
+def _few_parts(table: Numbers, wanted: Numbers) -> list[int]:
+    """The columns without which the rest makes up the target no more."""
+    spread = table.std(axis=0)
+    weights = np.abs(np.linalg.lstsq(table - table.mean(axis=0), wanted - wanted.mean(), rcond=None)[0] * spread)
+    parts = [int(part) for part in np.argsort(weights) if weights[part] > 1e-4 * weights.max()]
+    for part in tuple(parts):
+        fewer = [other for other in parts if other != part]
+        if fewer and _linear(table[:, fewer], wanted) >= IDENTITY:
+            parts = fewer
+    return sorted(parts)
 
 
 def _linear(table: Numbers, wanted: Numbers) -> float:

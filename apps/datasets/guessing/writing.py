@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from apps.datasets.declaration import Column, Dialect
-from apps.datasets.guessing.draft import Draft
+from apps.datasets.guessing.draft import LIMIT, Draft
 from apps.datasets.guessing.kinds import Guess
 
 WIDTH = 120
@@ -37,6 +37,7 @@ def module(draft: Draft, source: str) -> str:
         *_names("target_encoded", dataset.target_encoded),
         *(["    log_target=True,"] if dataset.log_target else []),
         *_dialect(dataset.dialect),
+        *_limit(dataset.quarantine_limit),
         ")",
     ]
     return "\n".join(lines) + "\n"
@@ -111,6 +112,11 @@ def _names(field: str, names: Sequence[str]) -> Iterator[str]:
         line = f"    {field}={_tuple(names)},"
         fits = len(line) <= WIDTH
         yield from [line] if fits else [f"    {field}=(", *(f"        {_text(name)}," for name in names), "    ),"]
+
+
+def _limit(limit: float) -> Iterator[str]:
+    if limit != LIMIT:
+        yield f"    quarantine_limit={limit!r},  # rows without a target are quarantined, and there are many"
 
 
 def _dialect(dialect: Dialect) -> Iterator[str]:
