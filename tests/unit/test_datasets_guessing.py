@@ -356,6 +356,8 @@ def test_typing_mistakes_in_a_number_are_said_and_do_not_change_its_kind(table):
         ("x,z\n1,2\n", "--target must be a column of .*; got 'y'; it has x, z"),
         ("x,X,y\n1,2,3\n", "column names must differ by more than case; got 'x', 'X' twice"),
         (",x,y\n0,1,2\n", "each column must have a name; got none for column 1"),
+        ("# of May\nx,y\n1,2\n", "the first line must be the header; got a comment, '# of May'"),
+        ("sep=;\nx;y\n1;2\n", "got 'sep=;', which is for Excel; remove it"),
         ("5.1,3.5\n4.9,3.0\n", "the first line must be the header; got numbers"),
         ("x,y\n1,2\n3\n", "line 3 must have 2 cells; got 1"),
         ("x,y\n" + "".join(f"{n},c{n % 3}\n" for n in range(30)), "more classes than two are not served yet"),
@@ -425,6 +427,47 @@ def test_another_file_is_compared_with_the_first(table, tmp_path):
     assert "make: 1 new categories in 166 rows: 'X' (166)" in lines
     assert any(line.startswith("km: shifted (PSI") for line in lines)
     assert "y: 25.0% missing, was 0.0%" in lines
+
+
+def test_limits_leave_room_and_keep_what_cannot_be(table):
+    """Half the span on both sides, never below 0 where nothing is, whole where all is, thrice where magnitudes are."""
+    path = table(
+        rows=1000,
+        year=lambda n: str(2000 + n % 21),
+        share=lambda n: f"{n % 100 / 100}",
+        balance=lambda n: str(n % 201 - 100),
+        income=lambda n: f"{1.02 ** (n % 500):.2f}",
+        typo=lambda n: "999999" if n == 7 else str(n % 90),
+        y=noise(1),
+    )
+    columns = {guess.name: guess.column for guess in made(path, "y").guesses}
+
+    assert {
+        "year": (1990, 2030),
+        "share": (0, 1.49),
+        "balance": (-200, 200),
+        "income": (0, 59000),
+        "typo": (0, 134),
+    } == {name: (columns[name].minimum, columns[name].maximum) for name in columns if name != "y"}
+
+
+def test_many_rows_without_a_target_do_not_refuse_the_batch(table, tmp_path):
+    """They are quarantined, and the declaration says that so many may be."""
+    path = table(y=lambda n: "" if n % 3 else noise(1)(n), x=noise(2))
+    found = made(path, "y")
+    judged = judge(found.dataset, draft.rows(path, found.dataset))
+
+    assert judged.quarantined == 133
+    assert judged.quarantined < loaded(found, tmp_path).quarantine_limit * judged.rows
+
+
+def test_a_category_whose_name_has_a_dot_is_left_out_and_said(table):
+    """Spark's indexer would look for a field; a number of such a name is no harm."""
+    path = table(**{"a.make": lambda n: "ABC"[n % 3], "a.size": noise(2), "y": noise(1)})
+    found = made(path, "y")
+
+    assert ["a.make"] == [guess.name for guess in found.checks]
+    assert {"a_size": "`a.size`"} == found.dataset.numeric
 
 
 def test_a_large_file_is_counted_in_bounded_memory(table, monkeypatch):

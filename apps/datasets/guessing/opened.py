@@ -50,6 +50,9 @@ def look(path: Path) -> Written:
         raise SettingsError(
             f"{path}: the first line must be the header; got {hint[0]!r}, which is for Excel; remove it"
         )
+    if beginning.startswith("#"):
+        got = beginning.splitlines()[0][:60]
+        raise SettingsError(f"{path}: the first line must be the header; got a comment, {got!r}; remove it")
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     separator = _separator(beginning)
     names: list[str] = next(_records(beginning, separator), [])
