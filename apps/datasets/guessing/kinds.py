@@ -293,7 +293,8 @@ def limits(seen: Profile, sentinel: float | None = None) -> tuple[float | None, 
     if not len(numbers):
         return None, None
     # of a thousand rows a single typing mistake does not count
-    low, high = (float(np.quantile(numbers, at, method=near)) for at, near in ((0.001, "higher"), (0.999, "lower")))
+    low = float(np.quantile(numbers, 0.001, method="higher"))
+    high = float(np.quantile(numbers, 0.999, method="lower"))
     middle = float(np.median(numbers))
     span = high - low or abs(high) or 1.0
     lower, upper = low - span / 2, high + span / 2
