@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from apps.common.errors import SettingsError
@@ -14,7 +15,7 @@ from apps.datasets.guessing import draft, remembered, writing
 from apps.datasets.guessing.draft import GuessOptions
 from apps.datasets.guessing.kinds import Wishes
 from apps.trainer.judging import judge
-from tests.unit.public_tables import TABLES
+from tests.unit.public_tables import HELD_OUT, TABLES
 
 WORDS = {"one_hot": "category", "target_encoded": "category", "": "left"}
 
@@ -79,7 +80,7 @@ def graded(tables, folder):
 @pytest.fixture(scope="module")
 def public(tmp_path_factory):
     """The grades and drafts of the public sets."""
-    return graded(TABLES, tmp_path_factory.mktemp("public"))
+    return graded((*TABLES, *HELD_OUT), tmp_path_factory.mktemp("public"))
 
 
 def test_nearly_every_column_of_public_sets_is_taken_for_what_it_is(public):
@@ -88,7 +89,7 @@ def test_nearly_every_column_of_public_sets_is_taken_for_what_it_is(public):
     wrong = [grade for grade in grades if not grade[2]]
 
     assert len(wrong) <= 0.05 * len(grades), wrong
-    for one in TABLES:
+    for one in (*TABLES, *HELD_OUT):
         mine = [grade for grade in grades if grade[0] == one.name]
         assert sum(grade[2] for grade in mine) >= 2 / 3 * len(mine), mine
 
@@ -96,7 +97,7 @@ def test_nearly_every_column_of_public_sets_is_taken_for_what_it_is(public):
 def test_no_code_of_a_public_set_becomes_a_number(public):
     """A column whose truth is a category or an identifier is no number."""
     grades, _ = public
-    truths = {(one.name, name): truth for one in TABLES for name, truth in one.kinds.items()}
+    truths = {(one.name, name): truth for one in (*TABLES, *HELD_OUT) for name, truth in one.kinds.items()}
 
     assert [] == [grade for grade in grades if grade[3] == "number" and "number" not in truths[grade[:2]]]
 
@@ -105,7 +106,36 @@ def test_the_task_of_each_public_set_is_guessed(public):
     """Two values are binary, amounts a regression."""
     _, drafts = public
 
-    assert {one.name: one.task for one in TABLES} == {n: found.dataset.task for n, found in drafts.items()}
+    assert {one.name: one.task for one in (*TABLES, *HELD_OUT)} == {
+        n: found.dataset.task for n, found in drafts.items()
+    }
+
+
+PLANTED = {
+    "boston": ("usd", lambda frame: (frame["medv"] * 1000).round(-2)),
+    "cars": ("litres_per_100_km", lambda frame: (235.2 / frame["Miles_per_Gallon"]).round(1)),
+    "breast_cancer": (
+        "biopsy",
+        lambda frame: (frame.index % 2).map({0: "left", 1: "right"}).where(frame["target"] == 0),
+    ),
+    "anes96": ("ballot", lambda frame: frame["vote"].map({0: "left", 1: "right"})),
+    "stocks": ("shares_for_1000", lambda frame: (1000 / frame["price"]).round(3)),
+    "statecrime": ("per_million", lambda frame: (frame["violent"] * 10 + frame["urban"] / 10).round(1)),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_leak_planted_into_a_public_set_is_no_feature_and_said(name, tmp_path):
+    """The target in other words: another unit, its inverse, what is done only to one class, the same code."""
+    (one,) = (table for table in TABLES if table.name == name)
+    path, (leak, made_of) = one.write(tmp_path), PLANTED[name]
+    frame = pd.read_csv(path)
+    frame.assign(**{leak: made_of(frame)}).to_csv(path, index=False)
+    found = made(path, one.target, **one.options)
+
+    assert [""] == [guess.feature for guess in found.guesses if guess.name == leak]
+    assert leak not in found.dataset.numeric
+    assert any(guess.name == leak and "LEAK?" in guess.reason for guess in found.checks)
 
 
 def test_each_written_module_declares_the_draft_and_is_well_formed(public, tmp_path):
@@ -125,7 +155,7 @@ def test_each_written_module_declares_the_draft_and_is_well_formed(public, tmp_p
 def test_few_rows_of_a_public_set_are_quarantined_by_its_own_limits(public, tmp_path):
     """The limits come from the file, so that they cost at most one row in a hundred, beside those without a target."""
     _, drafts = public
-    for one in TABLES:
+    for one in (*TABLES, *HELD_OUT):
         dataset = drafts[one.name].dataset
         judged = judge(dataset, draft.rows(one.write(tmp_path), dataset))
         no_target = judged.rules[f"{one.target} must be given"]

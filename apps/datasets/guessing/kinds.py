@@ -33,6 +33,7 @@ _CODE_NAME = re.compile(
     r"code|codes|iata|icao|vin|siren|siret)(_|$)"
 )
 _ID_NAME = re.compile(r"(^|_)(id|ids|key|uuid|guid|identifier|vin|index|rownames?|rowid|unnamed|nr|no|number)$")
+PERIOD_NAME = re.compile(r"(^|_)(year|yr|quarter|qtr|month|week|day|date|time|timestamp|hour|period)(_|$)")
 _NOMINAL_NAME = re.compile(
     r"(^|_)(occupation|job|profession|region|district|area_type|origin|mode|class|category|species|party|"
     r"religion|race|ethnicity|ethnic|nationality|country|state|county|department|dept|sector|industry|channel|brand|"
@@ -168,13 +169,18 @@ def _guess_code(seen: Profile) -> Guess | None:
     if numbers == values and not seen.fractions:
         if _CODE_NAME.search(snake(seen.name)):
             return _category(seen, "code, not a number: so is it called", option, check=True)
-        if _NOMINAL_NAME.search(snake(seen.name)) and seen.distinct <= CODES:
+        if _is_nominal(snake(seen.name)) and seen.distinct <= CODES:
             return _category(
                 seen, f"code of a category: {seen.distinct} whole numbers, and its name", option, check=True
             )
         if is_id_name(seen.name):
             return _left_out(seen, "an identifier: whole numbers, and its name", nearly_id=True, check=not seen.unique)
     return None
+
+
+def _is_nominal(name: str) -> bool:
+    """Whether whole numbers under this name stand for things; a model's year is a number all the same."""
+    return bool(_NOMINAL_NAME.search(name)) and not PERIOD_NAME.search(name)
 
 
 def _guess_number(seen: Profile) -> Guess | None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from apps.common.spark import DECIMAL
 from apps.datasets.declaration import Column
-from apps.datasets.guessing.kinds import Guess, is_id_name, snake
+from apps.datasets.guessing.kinds import PERIOD_NAME, Guess, is_id_name, snake
 from apps.datasets.guessing.profile import Table
 
 LEAK, STRONG = 0.95, 0.9  # explained variance on held-out rows
@@ -27,7 +27,6 @@ ENOUGH = 40  # rows, to hold out some
 ALIKE = 0.99  # of the ranks of two numbers that are looked at closely
 SAME = 0.99999  # correlation of two numbers that say the same
 _NUMBER = re.compile(DECIMAL)
-PERIODS = re.compile(r"(^|_)(year|yr|quarter|qtr|month|week|day|date|time|timestamp|hour|period)(_|$)")
 _PERSON = re.compile(r"(^|_)(first|last|sur|given|middle|address|street|title|description|comment|text|url|picture)")
 
 Numbers = npt.NDArray[np.float64]
@@ -92,7 +91,7 @@ def _key_rank(guess: Guess) -> float:
         return 0
     if is_id_name(guess.name) and not re.fullmatch(r"index|rownames?|unnamed.*", name):
         return 4
-    if guess.feature == "date" or PERIODS.search(name):
+    if guess.feature == "date" or PERIOD_NAME.search(name):
         return 2
     if guess.feature == "number" or guess.reason == "numbers the rows":
         return 0
@@ -102,7 +101,8 @@ def _key_rank(guess: Guess) -> float:
 def _key_pair(table: Table, guesses: Sequence[Guess], target: str) -> tuple[str, str] | None:
     """A period and what it is of, or two parts of a period, as year and quarter."""
     whole = [g for g in guesses if g.name != target and not g.seen.fractions and not g.seen.shapes["missing"]]
-    periods = [g.name for g in whole if g.feature == "date" or PERIODS.search(snake(g.name))]
+    whole = [g for g in whole if not g.seen.unique]  # together with anything it would be unique
+    periods = [g.name for g in whole if g.feature == "date" or PERIOD_NAME.search(snake(g.name))]
     things = [g.name for g in whole if g.feature in ("one_hot", "target_encoded") or is_id_name(g.name)]
     ids = [g.name for g in whole if is_id_name(g.name) or g.nearly_id]
     pairs = [(thing, period) for period in periods for thing in things if thing != period]
