@@ -465,6 +465,7 @@ def test_limits_leave_room_and_keep_what_cannot_be(table):
         rows=1000,
         year=lambda n: str(2000 + n % 21),
         share=lambda n: f"{n % 100 / 100}",
+        rooms=lambda n: str(n % 4 + 1),
         balance=lambda n: str(n % 201 - 100),
         income=lambda n: f"{1.02 ** (n % 500):.2f}",
         typo=lambda n: "999999" if n == 7 else str(n % 90),
@@ -475,6 +476,7 @@ def test_limits_leave_room_and_keep_what_cannot_be(table):
     assert {
         "year": (1990, 2030),
         "share": (0, 1.49),
+        "rooms": (0, 6),
         "balance": (-200, 200),
         "income": (0, 59000),
         "typo": (0, 134),
@@ -511,6 +513,7 @@ def test_a_large_file_is_counted_in_bounded_memory(table, monkeypatch):
     bounded = made(path, "y")
 
     assert {len(bounded.table.sample), bounded.table.rows} == {400, 3000}
+    assert {"vin", "x", "y"} == {name for name, column in bounded.table.columns.items() if column.many}
     assert max(len(column.texts) for column in bounded.table.columns.values()) == 100
     assert max(len(column.numbers) for column in bounded.table.columns.values()) <= 1000
     assert (bounded.dataset.key, bounded.dataset.numeric) == (whole.key, whole.numeric)

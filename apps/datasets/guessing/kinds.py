@@ -8,7 +8,7 @@ a poorer one.
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -73,8 +73,12 @@ class Wishes:
 
 def guess(seen: Profile, wishes: Wishes) -> Guess:
     """The kind of one column."""
-    if told := _told(seen, wishes):
-        return told
+    found = _told(seen, wishes) or _guessed(seen, wishes)
+    gaps = 1 - _values(seen) / max(seen.rows, 1)
+    return replace(found, reason=f"{found.reason}; {gaps:.1%} missing") if found.feature and gaps else found
+
+
+def _guessed(seen: Profile, wishes: Wishes) -> Guess:
     rules = (_nothing, _same_everywhere, _flag, _guess_code, _guess_number, _guess_date)
     found = next((found for rule in rules if (found := rule(seen))), None) or _words(seen)
     if found.feature or seen.name not in wishes.keep:
@@ -203,8 +207,8 @@ def _guess_number(seen: Profile) -> Guess | None:
 
 def _what(seen: Profile) -> str:
     if _are_years(seen):
-        return "years"
-    return "number" if seen.fractions else "whole number"
+        return f"years, {seen.low:.0f} .. {seen.high:.0f}"
+    return f"{'number' if seen.fractions else 'whole number'}, {seen.low:,.6g} .. {seen.high:,.6g}"
 
 
 def _are_row_numbers(seen: Profile) -> bool:
