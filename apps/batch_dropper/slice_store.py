@@ -71,6 +71,9 @@ class SliceStore:
             return csv_source(path, self.dataset)
         if self.dataset.load:
             return Source(self.dataset.name, self.dataset.load)
+        if not self.dataset.generate:
+            rule = f"BATON_SOURCE must be a CSV file for {self.dataset.name}, which has no rows of its own"
+            raise SettingsError(f"{rule}; got none; give --source FILE.csv")
         return None
 
     def _folder(self, *identity: object) -> Path:
@@ -105,4 +108,7 @@ def csv_source(path: Path, dataset: Dataset) -> Source:
         raise SettingsError(f"a source must be a CSV file; got {path}; check the path")
     status = path.stat()
     identity = f"{path.resolve()} ({status.st_size} bytes, changed {status.st_mtime_ns})"
-    return Source(identity, lambda: read_csv(path, dataset), text_size(path))
+    if not dataset.dialect.plain_numbers:  # then what a cell becomes depends on the declaration too
+        numbers = ", ".join(column.name for column in dataset.columns if column.kind == "number")
+        identity = f"{identity}, {dataset.dialect}, numbers {numbers}"
+    return Source(identity, lambda: read_csv(path, dataset, dataset.dialect), text_size(path))

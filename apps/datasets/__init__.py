@@ -6,7 +6,7 @@ import pkgutil
 from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dataset
 
-NOT_DATASETS = {"declaration", "opening", "source"}
+NOT_DATASETS = {"declaration", "guessing", "opening", "source"}
 
 
 def names() -> list[str]:

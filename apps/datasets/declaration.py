@@ -19,6 +19,35 @@ _REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")  # such a pattern may try a text
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """
+    How a person's own file is written; a batch is always commas, decimal points and UTF-8.
+
+    ``decimal`` and ``thousands`` are the marks in the cells of ``number`` columns. An empty ``encoding`` is that of the
+    file's byte order mark, or UTF-8.
+    """
+
+    separator: str = ","
+    encoding: str = ""
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def plain_numbers(self) -> bool:
+        """Whether a number's cell is one already."""
+        return self.decimal == "." and not self.thousands
+
+    def number(self, cell: str) -> str:
+        """The cell with a decimal point and without marks for thousands, where it holds such a number."""
+        if self.thousands:
+            mark = re.escape(self.thousands)
+            cell = re.sub(
+                rf"(?<!\d)\d{{1,3}}(?:{mark}\d{{3}})+(?!\d)", lambda m: m[0].replace(self.thousands, ""), cell
+            )
+        return re.sub(rf"(?<=\d){re.escape(self.decimal)}(?=\d)", ".", cell) if self.decimal != "." else cell
+
+
+@dataclass(frozen=True)
 class Column:
     """
     One raw column and how its cell becomes a value.
@@ -84,7 +113,8 @@ class Dataset:
     and many values. ``target`` is a ``number`` column for ``regression`` and a ``flag`` or a 0/1 number for
     ``binary``. ``log_target`` trains on the logarithm of the target (regression only). An empty ``key`` means the whole
     row.
-    Exactly one of ``generate`` (rows, seed, drift) and ``load`` () gives the rows when the user brings no file.
+    ``generate`` (rows, seed, drift) or ``load`` () gives the rows when the user brings no file; with neither it must be
+    brought. ``dialect`` is how that file is written.
     """
 
     name: str
@@ -98,6 +128,7 @@ class Dataset:
     log_target: bool = False
     generate: Callable[[int, int, float], Iterator[Row]] | None = None
     load: Callable[[], Iterator[Row]] | None = None
+    dialect: Dialect = Dialect()
     quarantine_limit: float = 0.1
     """A batch with a larger share of bad rows is refused."""
     column_names: tuple[str, ...] = field(init=False)
@@ -111,8 +142,8 @@ class Dataset:
         problems = [f"{self.name}: {name!r} must be a column; add it to columns" for name in sorted(named - known)]
         if len(known) != len(names):
             problems.append(f"{self.name}: column names must differ; one is there twice")
-        if (self.generate is None) == (self.load is None):
-            problems.append(f"{self.name}: exactly one of generate and load must be given")
+        if self.generate and self.load:
+            problems.append(f"{self.name}: at most one of generate and load must be given; got both; remove one")
         problems += [f"{self.name}: {problem}" for column in self.columns for problem in column.problems()]
         if problems:
             raise ValueError("\n".join(problems))

@@ -5,6 +5,7 @@ What a file is, its first bytes say and never its name. Nothing is unpacked to d
 larger than both.
 """
 
+import codecs
 import gzip
 import io
 import lzma
@@ -46,15 +47,17 @@ _SHEETS = {"xl/workbook.xml": "an Excel workbook", "META-INF/manifest.xml": "an 
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
+def open_text(path: Path, encoding: str = "") -> Iterator[TextIO]:
     """
     The text of the file at ``path``, line ends as they are, for as long as the block runs.
+
+    A byte order mark beats ``encoding``, and that beats UTF-8.
 
     Raises SettingsError that names the cause when it is no file, no text, or an archive without exactly one CSV; when
     an archive turns out broken, it does so while the block reads.
     """
     with _errors_named(path), ExitStack() as opened:
-        yield _text(path, opened)
+        yield _text(path, opened, encoding)
 
 
 def text_size(path: Path) -> int:
@@ -80,7 +83,7 @@ def _errors_named(path: Path) -> Iterator[None]:
         raise SettingsError(f"{path} must be a CSV file; got {error.strerror or error}; check the path") from error
 
 
-def _text(path: Path, opened: ExitStack) -> TextIO:
+def _text(path: Path, opened: ExitStack, told: str) -> TextIO:
     file: IO[bytes] | gzip.GzipFile = opened.enter_context(path.open("rb"))
     beginning = _beginning(file)
     if beginning.startswith(GZIP):
@@ -92,7 +95,9 @@ def _text(path: Path, opened: ExitStack) -> TextIO:
         beginning = _beginning(file)
     if problem := content_problem(beginning):
         raise SettingsError(f"{path} {problem}")
-    return opened.enter_context(io.TextIOWrapper(file, encoding=encoding_of(beginning), newline=""))
+    marked = encoding_of(beginning)
+    encoding = told if told and marked == UTF_8 and not beginning.startswith(codecs.BOM_UTF8) else marked
+    return opened.enter_context(io.TextIOWrapper(file, encoding=encoding, newline=""))
 
 
 def _beginning(file: IO[bytes] | gzip.GzipFile) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.common.errors import SettingsError
-from apps.datasets.declaration import Dataset, Row
+from apps.datasets.declaration import Dataset, Dialect, Row
 from apps.datasets.opening import open_text
 
 if TYPE_CHECKING:
@@ -23,15 +23,21 @@ LONGEST_CELL = 16 * 1024 * 1024  # a longer one is a quote that nobody closed
 SHOWN_LINES = 10  # bad lines that an error names; it tells how many there are
 _SHOWN_TEXT = 60  # characters of what stands where the header should
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_MARKS = {",": "commas", **_SEPARATORS}
 _SAVE_WITH_COMMAS = "save it with commas, and numbers with a decimal point"
 _WHOLE_LINE = "a whole line in one pair of quotes; put quotes around cells, or save it without"
 _BLANK: tuple[list[str], ...] = ([], ["\x1a"])  # what the csv module makes of an empty line, and of a Ctrl-Z
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
-def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
+PLAIN = Dialect()
+
+
+def read_csv(path: Path, dataset: Dataset, dialect: Dialect = PLAIN) -> Iterator[Row]:
     """
     Yield the rows of a file with the columns of ``dataset``, in any order, after a header.
+
+    ``dialect`` is how the file is written: ``dataset.dialect`` for a person's own. Numbers come out as in a batch.
 
     Blank lines are skipped, and so is a Ctrl-Z on a line of its own, by which some programs end a file.
 
@@ -40,14 +46,15 @@ def read_csv(path: Path, dataset: Dataset) -> Iterator[Row]:
     tells how many there are.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    with open_text(path) as file:
+    with open_text(path, dialect.encoding) as file:
         blank, lines = 0, None
         try:
             while (first := file.readline(LONGEST_CELL)) and not first.strip():
                 blank += 1
             text = itertools.chain(itertools.repeat("\n", blank), [first], file)  # with them, to number the lines
-            lines = csv.reader(text, strict=True)  # strict: a quote left open is an error
-            yield from _rows(path, _header(path, first, lines, dataset), lines, dataset)
+            lines = csv.reader(text, strict=True, delimiter=dialect.separator)  # strict: a quote left open is an error
+            rows = _rows(path, _header(path, first, lines, dataset, dialect), lines, dataset)
+            yield from rows if dialect.plain_numbers else _with_plain_numbers(rows, dataset, dialect)
         except UnicodeDecodeError as error:
             raise SettingsError(f"{path}: {_undecodable(error, lines.line_num if lines else blank)}") from error
 
@@ -60,8 +67,14 @@ def _undecodable(error: UnicodeDecodeError, lines_before: int) -> str:
     return f"{what} ({error.reason}); copy or download it again, or save it as UTF-8"
 
 
-def _header(path: Path, first: str, lines: "Reader", dataset: Dataset) -> list[str]:
-    problems = separator_problems(first, dataset.column_names)
+def _with_plain_numbers(rows: Iterable[Row], dataset: Dataset, dialect: Dialect) -> Iterator[Row]:
+    numbers = [column.name for column in dataset.columns if column.kind == "number"]
+    for row in rows:
+        yield {**row, **{name: dialect.number(row[name]) for name in numbers}}
+
+
+def _header(path: Path, first: str, lines: "Reader", dataset: Dataset, dialect: Dialect) -> list[str]:
+    problems = separator_problems(first, dataset.column_names, dialect.separator)
     try:
         header: list[str] = [] if problems else next(filter(None, lines), [])
     except csv.Error as error:
@@ -134,18 +147,19 @@ class _BadLines:
         return "\n  ".join([head, *self.first])
 
 
-def separator_problems(first_line: str, columns: Sequence[str]) -> list[str]:
-    """What is wrong with the separators of a file, seen in its first line; empty when commas do as well as another."""
+def separator_problems(first_line: str, columns: Sequence[str], wanted: str = ",") -> list[str]:
+    """What is wrong with the separators of a file, by its first line; empty when ``wanted`` does as well as another."""
     if hint := re.match(r"sep=(.?)", first_line, re.IGNORECASE):
         return [
             f"the first line must be the header; got {hint[0]!r}, which is for Excel; remove it, and separate by commas"
         ]
     columns_by_mark = {mark: _columns_named(first_line, mark, columns) for mark in (",", *_SEPARATORS)}
     best = max(columns_by_mark, key=lambda mark: columns_by_mark[mark])
-    if columns_by_mark[best] <= columns_by_mark[","]:
+    if columns_by_mark[best] <= columns_by_mark[wanted]:
         return []
-    got = f"{_SEPARATORS[best]} ({best!r})"
-    return [f"cells must be separated by commas; got {got}; {_SAVE_WITH_COMMAS}"]
+    got = f"{_MARKS[best]} ({best!r})"
+    remedy = _SAVE_WITH_COMMAS if wanted == "," else "save it as the first file was, or change the dataset's dialect"
+    return [f"cells must be separated by {_MARKS[wanted]}; got {got}; {remedy}"]
 
 
 def _columns_named(line: str, mark: str, columns: Sequence[str]) -> int:

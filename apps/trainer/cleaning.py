@@ -58,7 +58,8 @@ def input_columns(dataset: Dataset) -> tuple[str, ...]:
 
 def _words(expression: str) -> set[str]:
     code = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", " ", expression)
-    return set(re.findall(r"`([^`]+)`", code)) | set(re.findall(r"\w+", code))
+    in_backticks = re.compile(r"`([^`]+)`")
+    return set(in_backticks.findall(code)) | set(re.findall(r"\w+", in_backticks.sub(" ", code)))
 
 
 def request_sql(dataset: Dataset) -> str:
@@ -141,20 +142,21 @@ def _check(column: Column) -> str:
         long = literal(f"{column.name} must have at most {MAX_TEXT} characters; got ")
         too_long = f"WHEN length({text}) > {MAX_TEXT} THEN concat({long}, CAST(length({text}) AS STRING))"
         return f"CASE WHEN {text} IS NULL THEN {absent} {too_long} END"
-    low, high = _bounds(column)
+    low, high = bounds(column)
     fine = f"{value} BETWEEN {double(low)} AND {double(high)}" if column.kind == "number" else f"{value} IS NOT NULL"
-    bad = _problem(column.name, f"coalesce({fine}, FALSE) = FALSE", _rule(column))
+    bad = _problem(column.name, f"coalesce({fine}, FALSE) = FALSE", rule(column))
     return f"CASE WHEN {text} IS NULL THEN {absent} ELSE {bad} END"
 
 
-def _bounds(column: Column) -> tuple[float, float]:
+def bounds(column: Column) -> tuple[float, float]:
     return (
         -LARGEST if column.minimum is None else column.minimum,
         LARGEST if column.maximum is None else column.maximum,
     )
 
 
-def _rule(column: Column) -> str:
+def rule(column: Column) -> str:
+    """What a number or a flag must be, as the end of a sentence."""
     if column.kind == "flag":
         yes, no = column.words or ("True", "False")
         return f"must be {yes} or {no}"

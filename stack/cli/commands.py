@@ -14,7 +14,7 @@ from apps.common.files import remove_folder
 from loadtest.gate import Limits
 from loadtest.load_shapes import LoadShape
 from stack import cache
-from stack.cli import checks, cluster, settings, settings_page, shell
+from stack.cli import checks, cluster, datasets, settings, settings_page, shell
 from stack.cli.bench import commands as bench
 from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
@@ -459,4 +459,5 @@ def soak(
 app.add_typer(
     cluster.app, name="cluster", rich_help_panel=CLUSTER, short_help="The kind cluster by itself, as for Tilt."
 )
+app.add_typer(datasets.app, name="datasets", rich_help_panel=WORK)
 app.add_typer(bench.app, name="bench", rich_help_panel=LOOK)

@@ -122,7 +122,9 @@ class Stack:
         if not given and (given := self.settings) not in ({}, DEFAULTS):
             _say(f"as at the last up: {', '.join(f'{name} {value}' for name, value in shown(given).items())}")
         given = DEFAULTS | self._own | given
-        datasets.get(given["BATON_DATASET"])
+        chosen = datasets.get(given["BATON_DATASET"])
+        if not (given.get("BATON_SOURCE") or chosen.generate or chosen.load):
+            raise BatonError(f"--source must be a CSV file for {chosen.name}, which has no rows of its own; got none")
         self._require_own(given)
         self._require_way_to_kafka(given)
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():

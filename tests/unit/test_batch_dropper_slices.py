@@ -18,6 +18,7 @@ from apps.batch_dropper.slices import Source, plan, split
 from apps.common.errors import SettingsError
 from apps.common.manifest import describe_part
 from apps.common.waiting import pause
+from apps.datasets.declaration import Dialect
 from apps.datasets.source import read_csv, write_csv
 from tests.toys import TOYS, rows_of
 
@@ -364,3 +365,48 @@ def test_a_file_with_a_byte_order_mark_and_another_order_of_columns_is_read(tmp_
     found = everything(slice_store(TOYS, tmp_path / "work", source=path), TOYS)
 
     assert sorted(map(repr, rows_of(300))) == sorted(repr(row) for rows in found.values() for row in rows)
+
+
+EUROPEAN = replace(TOYS, load=None, dialect=Dialect(";", "cp1252", ",", "."))
+
+
+@pytest.fixture
+def european(tmp_path):
+    """A file as a spreadsheet in Europe writes it."""
+    path = tmp_path / "toys.csv"
+    lines = [f'k{number};1.{number:03d},5;"Stück;{number}"' for number in range(400)]
+    path.write_text("\n".join(["id;price;text", *lines]), encoding="cp1252")
+    return path
+
+
+def test_a_file_in_another_dialect_becomes_plain_slices(tmp_path, european):
+    """
+    Slices and requests are commas, UTF-8 and decimal points, whatever the person's file is.
+    """
+    store = slice_store(EUROPEAN, tmp_path / "work", source=european)
+    rows = [row for part in everything(store, EUROPEAN).values() for row in part]
+
+    assert {(f"k{number}", f"1{number:03d}.5", f"Stück;{number}") for number in range(400)} == {
+        (row["id"], row["price"], row["text"]) for row in rows
+    }
+    assert {float(request.outcome) % 1 for request in store.requests()} == {0.5}
+
+
+def test_slices_are_made_anew_when_the_dialect_is_corrected(tmp_path, european):
+    """
+    Cells that were read by a wrong declaration do not outlive it.
+    """
+    wrong = replace(EUROPEAN, dialect=Dialect(";", "cp1252", ",", ""))
+    slice_store(wrong, tmp_path / "work", source=european).take(1)
+    row = next(iter(everything(slice_store(EUROPEAN, tmp_path / "work", source=european), EUROPEAN)[1]))
+
+    assert row["price"].startswith("1")
+    assert row["price"].count(".") == 1
+
+
+def test_a_dataset_without_rows_of_its_own_asks_for_a_source(tmp_path):
+    """
+    Neither made nor loaded: the message names the option.
+    """
+    with pytest.raises(SettingsError, match=r"no rows of its own; got none; give --source FILE\.csv"):
+        slice_store(replace(TOYS, load=None), tmp_path).take(1)

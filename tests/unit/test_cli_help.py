@@ -41,7 +41,7 @@ def test_the_help_shows_every_command_in_one_of_five_groups():
     assert set(ROOT_COMMAND.commands) <= named
 
 
-@pytest.mark.parametrize("group", [(), ("bench",), ("cluster",)])
+@pytest.mark.parametrize("group", [(), ("bench",), ("cluster",), ("datasets",)])
 def test_no_summary_of_a_command_is_cut(group):
     """On 80 columns each command's summary is whole."""
     assert "..." not in shown(*group, "--help").replace("[ARGS]...", "")

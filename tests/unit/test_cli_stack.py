@@ -2,9 +2,11 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
+from apps import datasets
 from apps.common.errors import BatonError
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from stack.cli.stack import Mode, Stack, _say
@@ -217,3 +219,14 @@ def test_only_its_owner_may_enter_the_state_of_a_stack(checkout, there):
     code, _, _ = checkout.run("up", "--mode", "cluster", DOCKER_HOST="unix:///nonexistent")
 
     assert (1, 0o700) == (code, state.stat().st_mode & 0o777)
+
+
+def test_a_dataset_without_rows_of_its_own_needs_a_file(stack, monkeypatch):
+    """Nothing starts for a declaration that was made of a file, when the file is not named."""
+    (stack.state / "settings.json").unlink()
+    boston = replace(datasets.get("boston_housing"), load=None)
+    monkeypatch.setattr(datasets, "get", lambda _: boston)
+
+    with pytest.raises(BatonError, match="--source must be a CSV file for boston_housing"):
+        stack.up("boston_housing")
+    assert 0 == stack.runtime.ups
