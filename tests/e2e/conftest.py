@@ -8,10 +8,10 @@ import pytest
 from loadtest.traffic import LiveLedger
 from stack.cli.stack import Mode, Stack
 from stack.environment import ROOT
-from tests.e2e.faults.table import Table
+from tests.e2e.faults.table import FaultTable
 
 NAME = "e2e"
-TABLE = pytest.StashKey[Table]()
+TABLE = pytest.StashKey[FaultTable]()
 SMALL = {
     "BATON_SLICE_ROWS": "3000",
     "BATON_TEST_ROWS": "1000",
@@ -32,7 +32,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Nothing was played yet."""
-    config.stash[TABLE] = Table()
+    config.stash[TABLE] = FaultTable()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -13,7 +13,7 @@ from apps.common.waiting import pause
 from loadtest.ledger import problems
 from stack.cli.stack import Mode
 from tests.e2e.faults.scenarios import SCENARIOS, Ground
-from tests.e2e.faults.table import Row
+from tests.e2e.faults.table import PlayedFault
 
 RATE = {Mode.EMBEDDED: 200, Mode.CLUSTER: 50}  # requests a second
 CALM_S = 5  # before a fault and after it
@@ -54,7 +54,7 @@ def test_no_request_is_lost_when(scenario, stack, mode, faults, pipeline, ledger
         pause(CALM_S)
 
     verdict = ledger.verdict([])
-    played.append((Row.of(scenario.name, began, verdict), ledger))
+    played.append((PlayedFault.of(scenario.name, began, verdict), ledger))
     assert [] == problems(verdict, broker_stops=scenario.broker_stops)
     assert verdict.longest_silence_ms <= scenario.within_s * 1000
 

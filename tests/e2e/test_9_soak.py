@@ -12,7 +12,7 @@ from apps.common.waiting import pause
 from loadtest.ledger import problems
 from stack.cli.stack import Mode
 from tests.e2e.faults.scenarios import SCENARIOS, Ground
-from tests.e2e.faults.table import Row
+from tests.e2e.faults.table import PlayedFault
 from tests.e2e.test_2_fault_table import RATE, SETTLE_S
 
 CALM_S = (5, 20)  # between two faults
@@ -40,6 +40,6 @@ def test_no_request_is_lost_in_a_soak(request, stack, mode, faults, pipeline, tw
     verdict = ledger.verdict(pipeline.expected(sorted(ledger.versions_seen())))
     for (name, began), (_, until) in zip(spans, [*spans[1:], ("", float("inf"))], strict=True):
         waits = [wait for wait in verdict.waits if began - CALM_S[0] <= wait.sent_at < until - CALM_S[0]]
-        table.rows.append(Row.of_waits(name, began, waits))
-    table.rows.append(replace(Row.of(f"all of seed {seed}", spans[0][1], verdict), wrong=len(verdict.wrong)))
+        table.rows.append(PlayedFault.of_waits(name, began, waits))
+    table.rows.append(replace(PlayedFault.of(f"all of seed {seed}", spans[0][1], verdict), wrong=len(verdict.wrong)))
     assert [] == problems(verdict, must_compare=True, broker_stops=True)

@@ -61,7 +61,7 @@ def test_json_is_a_flag_everywhere():
     options = {
         name: option for name, command in commands().items() for option in command.params if "--json" in option.opts
     }
-    acts = {"down", "reset", "env", "tick", "check", "test"}
+    acts = {"down", "reset", "env", "tick", "check", "test", "soak"}
     acts |= {f"cluster {one}" for one in ("create", "images", "values", "from-source")}
 
     assert commands().keys() - options.keys() == acts

@@ -126,7 +126,7 @@ def bench_overload(
     as_json: JsonOption = False,
 ) -> None:
     """
-    What is lost when far more is asked than is sustained, and how soon all is as before.
+    What is lost when far more is asked than is sustained.
 
     Trains one small version, sends 100 requests/s, then --rate for --seconds, then 100 requests/s again for three times
     as long, and waits until nothing is owed. Give five times what bench serve --max finds. About 8 minutes.

@@ -16,7 +16,7 @@ from stack.cli.bench.roll_outs import SMALL
 from stack.cli.bench.up import memory_of
 from stack.cli.console import step
 from stack.cli.demo import Chronicle, stack_of_its_own
-from stack.cli.stack import Stack
+from stack.cli.stack import Mode, Stack
 
 USUAL = 100.0  # requests a second before and after it
 BACK_MS = 100.0  # an answer that comes within it is one as before
@@ -28,7 +28,7 @@ SAMPLED_S = 2
 def overload(rate: float, seconds: float, *, as_json: bool) -> None:
     """Send the usual rate, then ``rate`` requests a second for ``seconds``, then the usual rate again."""
     before = machine()
-    with stack_of_its_own("bench", "used_cars", None, **SMALL) as stack:
+    with stack_of_its_own("bench", "used_cars", None, Mode.EMBEDDED, **SMALL) as stack:
         pipeline = stack.pipeline()
         version = Chronicle(pipeline).cycle()
         ledger = LiveLedger(pipeline.environment, stack.state / "ledger")

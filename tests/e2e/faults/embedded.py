@@ -1,6 +1,5 @@
 """Crashes of local processes: kill -9 of a service's process and of all that it started."""
 
-import os
 import signal
 import threading
 from contextlib import contextmanager, suppress
@@ -21,23 +20,27 @@ class EmbeddedFaults:
         self.stack = stack
 
     def instance(self, service):
-        """The process id of a running service, or None."""
+        """The process of a running service, or None; unlike its number no later one is equal to it."""
         found = [one for one in self.stack.runtime.status() if one.service == service]
-        return int(found[0].instances[0]) if found and found[0].instances else None
+        if not found or not found[0].instances:
+            return None
+        try:
+            return psutil.Process(int(found[0].instances[0]))
+        except psutil.NoSuchProcess:
+            return None
 
     def next_server(self):
-        """The process id of the server that starts beside the one that serves, or None."""
+        """The process of the server that starts beside the one that serves, or None."""
         return self.instance(NEXT_SERVER)
 
     def kill(self, service):
         """End a service as a crash would; return which instance that was."""
-        return self.send(self.instance(service), "SIGKILL")
+        return self.send(wait_until(lambda: self.instance(service), BACK_S, f"{service} does not run"), "SIGKILL")
 
     def send(self, instance, name):
         """Send every process of an instance a signal, as ``SIGSTOP``; those that have ended miss it. Return it."""
         with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(instance)
-            for one in [*process.children(recursive=True), process]:
+            for one in [*instance.children(recursive=True), instance]:
                 with suppress(psutil.NoSuchProcess):
                     one.send_signal(signal.Signals[name])
         return instance
@@ -49,9 +52,8 @@ class EmbeddedFaults:
 
         def keep_down():
             while not over.is_set():
-                with suppress(psutil.Error):
-                    if self.instance(service):
-                        self.kill(service)
+                if process := self.instance(service):
+                    self.send(process, "SIGKILL")
                 pause(0.1)
 
         killer = threading.Thread(target=keep_down)
@@ -69,15 +71,15 @@ class EmbeddedFaults:
 
     def freeze_jvm(self, service):
         """Stop the JVM of a service as a hanging disk would; return which instance that was."""
-        process = psutil.Process(self.instance(service))
+        process = self.instance(service)
         for child in process.children(recursive=True):
             if child.name() == "java":
                 child.suspend()
-        return process.pid
+        return process
 
     def kill_keeper(self):
         """End the supervisor, and start it again as a person would."""
-        os.kill(self.instance("supervisor"), signal.SIGKILL)
+        self.instance("supervisor").kill()
         wait_until(lambda: self.instance("supervisor") is None, BACK_S, "the supervisor does not end")
         told = {name: value for name, value in self.stack.settings.items() if name != "BATON_DATASET"}
         self.stack.up("used_cars", None, **told)

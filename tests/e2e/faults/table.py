@@ -11,7 +11,7 @@ HEAD = ("what was done", "requests", "missing", "wrong", "twice", "longest silen
 
 
 @dataclass
-class Row:
+class PlayedFault:
     """
     One fault: from when it was played (seconds since 1970), and what its requests met.
 
@@ -29,14 +29,14 @@ class Row:
     wrong: int | None = None
 
     @classmethod
-    def of(cls, what: str, began: float, verdict: Verdict) -> "Row":
+    def of(cls, what: str, began: float, verdict: Verdict) -> "PlayedFault":
         """What a whole run met whose one fault began then."""
         row = cls.of_waits(what, began, verdict.waits)
         row.repeats = verdict.repeats
         return row
 
     @classmethod
-    def of_waits(cls, what: str, began: float, waits) -> "Row":
+    def of_waits(cls, what: str, began: float, waits) -> "PlayedFault":
         """The same of some requests."""
         gap = longest(silences(waits, time.time()))
         late = [one.answer.seen_at for one in waits if one.answer and one.ms > WELL_S * 1000]
@@ -58,10 +58,10 @@ class Row:
 
 
 @dataclass
-class Table:
+class FaultTable:
     """All rows, in the order in which they were played."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PlayedFault] = field(default_factory=list)
 
     def markdown(self) -> str:
         """It as a table in Markdown."""
