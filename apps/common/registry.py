@@ -16,8 +16,9 @@ from apps.common.target import Target
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of the variable
 CHAMPION = "champion"
 MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
-CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began;
-# and of a version that a person made champion: of the one that was it then
+# Tag of a version's run: the run of the version that was champion when it began; and of a version that a person made
+# champion: the run of the one that was it then.
+CHAMPION_BEFORE = "champion_before"
 PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
 PROMOTED = "promoted"
 GATE = "gate"  # tag of a version's run: what the gate held the version against, and what came out

@@ -164,9 +164,7 @@ def test_the_commands_tell_a_person_and_a_program_the_same(shop, monkeypatch, mo
                 "BATON_DATASET": shop.names.dataset,
             }
 
-        def wait_until_served(self, version):
-            waited.append(version)
-
+    monkeypatch.setattr(Loop, "wait_until_served", lambda _, version: waited.append(version))
     monkeypatch.setattr(Stack, "pipeline", lambda _: Loop())
     monkeypatch.setattr(Stack, "runtime", SimpleNamespace())
     shop.train()
