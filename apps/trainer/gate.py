@@ -142,6 +142,6 @@ def _excess(found: Comparison, context: TrainingContext, version: Version, again
     margin = context.settings.gate_margin
     if not found.exceeds(margin):
         return ""
-    rule = f"its {found.metric} must be at most {margin:.0%} above that of {against}"
+    rule = f"its {found.metric} must be at most {100 * margin:g}% above that of {against}"
     mend = f"is something wrong with the batch? if not, ./baton promote {version.version}"
     return f"{rule}; got {found.words()}; {mend}"

@@ -145,7 +145,7 @@ def test_a_version_that_was_deleted_is_not_rolled_back_to(shop):
     shop.train()
     shop.train()
     MlflowClient(shop.mlflow).delete_model_version(shop.names.model, "1")
-    with pytest.raises(BatonError, match="none is known, or there any more"):
+    with pytest.raises(BatonError, match="none is known that is still there"):
         shop.roll_back()
 
     assert "2" == shop.champion
