@@ -31,7 +31,7 @@ _CANDIDATE = f"{INTERNAL}candidate"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Ruling:
     """Why a version must not become champion, empty when it may; what it was held against; the figures for MLflow."""
 
     reason: str
@@ -43,7 +43,7 @@ class _NotComparable(Exception):
     """Why there is no champion to compare a version with."""
 
 
-def judge(context: TrainingContext, version: Version, champion: Version | None) -> Judgement:
+def judge(context: TrainingContext, version: Version, champion: Version | None) -> Ruling:
     """
     Judge a registered version, whose train set has its number, beside the champion that it would follow.
 
@@ -54,7 +54,7 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
     try:
         candidate = _proven(context, version)
     except ModelRefused as error:
-        return Judgement(str(error)[:_MOST_TEXT], "its golden rows")
+        return Ruling(str(error)[:_MOST_TEXT], "its golden rows")
     try:
         against, reference, rows = _champion(context, champion)
     except _NotComparable as why:
@@ -62,7 +62,7 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
         try:
             rows = _test_rows(context, version)
         except _NotComparable as also:
-            return Judgement("", f"nothing, because {why}, and {also}")
+            return Ruling("", f"nothing, because {why}, and {also}")
     return _judged(context, version, against, _predictions(context, rows, candidate, reference))
 
 
@@ -129,12 +129,12 @@ def _predictions(
     return figures
 
 
-def _judged(context: TrainingContext, version: Version, against: str, figures: Values) -> Judgement:
+def _judged(context: TrainingContext, version: Version, against: str, figures: Values) -> Ruling:
     labels, candidate, reference = figures
     if lost := int((~np.isfinite(candidate)).sum()):
-        return Judgement(f"it must predict a number for each of {len(labels)} test rows; got none for {lost}", against)
+        return Ruling(f"it must predict a number for each of {len(labels)} test rows; got none for {lost}", against)
     found = compare(context.dataset.task, labels, candidate, reference)
-    return Judgement(_excess(found, context, version, against), f"{against}; {found.words()}", found.metrics())
+    return Ruling(_excess(found, context, version, against), f"{against}; {found.words()}", found.metrics())
 
 
 def _excess(found: Comparison, context: TrainingContext, version: Version, against: str) -> str:

@@ -156,7 +156,7 @@ def test_the_commands_tell_a_person_and_a_program_the_same(shop, monkeypatch, mo
     """In either mode; --wait returns when the version serves; with --json nothing but JSON is on standard output."""
     waited = []
 
-    class Loop(Pipeline):
+    class PromotingLoop(Pipeline):
         def __init__(self):
             self.environment = {
                 "BATON_MLFLOW": shop.mlflow,
@@ -164,8 +164,8 @@ def test_the_commands_tell_a_person_and_a_program_the_same(shop, monkeypatch, mo
                 "BATON_DATASET": shop.names.dataset,
             }
 
-    monkeypatch.setattr(Loop, "wait_until_served", lambda _, version: waited.append(version))
-    monkeypatch.setattr(Stack, "pipeline", lambda _: Loop())
+    monkeypatch.setattr(PromotingLoop, "wait_until_served", lambda _, version: waited.append(version))
+    monkeypatch.setattr(Stack, "pipeline", lambda _: PromotingLoop())
     monkeypatch.setattr(Stack, "runtime", SimpleNamespace())
     shop.train()
     shop.train()
