@@ -7,8 +7,11 @@ nothing that came since can have spoilt them: on the rows of a batch with its pr
 from these looks better than the champion.
 """
 
+import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from pyspark.ml import PipelineModel
@@ -51,12 +54,14 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
     be larger than the champion's by more than ``gate_margin``. Where there is no champion to compare it with, it is
     held against the mean of its own test rows. Raises Unavailable when something cannot be had now.
     """
+    with ThreadPoolExecutor(1) as pool:  # each waits for MLflow and Spark most of the time
+        beside = pool.submit(_champion, context, champion)
+        try:
+            candidate = _proven(context, version)
+        except ModelRefused as error:
+            return Ruling(str(error)[:_MOST_TEXT], "its golden rows")
     try:
-        candidate = _proven(context, version)
-    except ModelRefused as error:
-        return Ruling(str(error)[:_MOST_TEXT], "its golden rows")
-    try:
-        against, reference, rows = _champion(context, champion)
+        against, reference, rows = beside.result()
     except _NotComparable as why:
         against, reference = f"the mean of its own test rows, because {why}", None
         try:
@@ -92,8 +97,8 @@ def _proven(context: TrainingContext, version: Version) -> PipelineModel:
 def _load(context: TrainingContext, version: Version) -> tuple[PipelineModel, Model]:
     """A version's pipeline from its registered files, checked as the server checks them; raise ModelRefused."""
     spark = context.session.result()
-    settings, folder = context.settings, context.settings.scratch / f"version-{version.version}"
-    files = model.fetch(settings.mlflow, version.target, folder)
+    folder = Path(tempfile.mkdtemp(prefix=f"version-{version.version}-", dir=context.settings.scratch))
+    files = model.fetch(context.settings.mlflow, version.target, folder)
     files.require_computing(spark)
     if not files.local_pipeline:
         raise ModelRefused(f"version {version.version} must have its local format; it has none; train it again")
