@@ -43,12 +43,13 @@ class BatchRow:
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A version, the batch it was trained on, and how well it does on the test rows."""
+    """A version, the batch it was trained on, how well it does on the test rows, and why it was not made champion."""
 
     version: str
     batch: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     training_s: float | None = None
+    withheld: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Timeline:
     def drops(self) -> list[float]:
         """When a batch landed (seconds since 1970)."""
         return [event.time for event in self.events if event.kind == DROP]
+
+    def champions(self) -> int:
+        """How many versions were made champion."""
+        return sum(not version.withheld for version in self.versions)
 
     def trainings(self) -> list[tuple[Span, str]]:
         """From each drop to the next finished training, and how long that was."""
@@ -84,7 +89,7 @@ def render(verdict: Verdict, timeline: Timeline, out: Path) -> None:
     page = environment.get_template("report.html.j2").render(
         verdict=verdict,
         timeline=timeline,
-        problems=problems(verdict, len(timeline.versions) or 1, must_compare=verdict.compared > 0),
+        problems=problems(verdict, timeline.champions() or 1, must_compare=verdict.compared > 0),
         chart=chart.draw(verdict, timeline.drops(), timeline.trainings()),
         latencies=_latencies(verdict, timeline),
         metrics=sorted({name for version in timeline.versions for name in version.metrics}),

@@ -16,9 +16,12 @@ from apps.common.target import Target
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of the variable
 CHAMPION = "champion"
 MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
-CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began
+# Tag of a version's run: the run of the version that was champion when it began; and of a version that a person made
+# champion: the run of the one that was it then.
+CHAMPION_BEFORE = "champion_before"
 PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
 PROMOTED = "promoted"
+GATE = "gate"  # tag of a version's run: what the gate held the version against, and what came out
 TRAINING_SECONDS = "training_seconds"  # metric of a version's run: fit, cross-validate, stack and test
 TIMEOUT_S = 10
 PAGE = "1000"
@@ -119,16 +122,38 @@ def is_registered(mlflow: str, name: str, version: str) -> bool:
     return _get(mlflow, "model-versions/get", {"name": name, "version": version}) is not None
 
 
+def predecessor(mlflow: str, champion: Version) -> Version | None:
+    """
+    The version that was champion before ``champion`` became it; None when there was none, or it is registered no more.
+
+    A person who moves the alias by ``move_champion`` leaves that as a tag of the version, a training as one of its run.
+    """
+    before = champion.tags.get(CHAMPION_BEFORE)
+    if before is None:
+        body = _get(mlflow, "runs/get", {"run_id": champion.run_id}) or {}
+        tags = {tag["key"]: tag.get("value", "") for tag in body.get("run", {}).get("data", {}).get("tags", [])}
+        before = tags.get(CHAMPION_BEFORE, "")
+    return next((version for version in versions(mlflow, champion.name) if before and version.run_id == before), None)
+
+
+def note_predecessor(mlflow: str, version: Version, before: Version) -> None:
+    """Keep with ``version`` that ``before`` is champion now, as a training keeps it with its run; raise Unavailable."""
+    tag = {"name": version.name, "version": version.version, "key": CHAMPION_BEFORE, "value": before.run_id}
+    _post(mlflow, "model-versions/set-tag", tag, f"the tag {CHAMPION_BEFORE} of version {version.version}")
+
+
 def move_champion(mlflow: str, name: str, version: str) -> None:
     """Point the alias ``champion`` of model ``name`` at a version; raises Unavailable, also when there is none."""
     body = {"name": name, "alias": CHAMPION, "version": version}
+    _post(mlflow, "registered-models/alias", body, f"the alias {CHAMPION}", f"is version {version} there?")
+
+
+def _post(mlflow: str, path: str, body: dict[str, str], what: str, mend: str = "is the stack up?") -> None:
     try:
         with _Session() as session:
-            url = f"{mlflow}/api/2.0/mlflow/registered-models/alias"
-            session.post(url, json=body, timeout=TIMEOUT_S).raise_for_status()
+            session.post(f"{mlflow}/api/2.0/mlflow/{path}", json=body, timeout=TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
-        message = f"MLflow must take the alias {CHAMPION} at {mlflow}; got {_short(error)}; is version {version} there?"
-        raise Unavailable(message) from error
+        raise Unavailable(f"MLflow must take {what} at {mlflow}; got {_short(error)}; {mend}") from error
 
 
 class Artifacts:

@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE, UNDECLARED, Writer
-from apps.prediction_server.request_fields import RequestFields, own, read_fields
+from apps.common.model import RequestFields
+from apps.prediction_server.request_fields import own, read_fields
 
 MAX_REJECTION = 4000  # characters; an answer is always small, whatever a model says
 

@@ -1,8 +1,6 @@
 """The golden rows that the trainer stored with a model: a server that answers them otherwise must not serve."""
 
 import json
-import math
-from typing import Any
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
@@ -10,19 +8,11 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common.errors import ModelRefused
 from apps.common.messages import Writer
+from apps.common.model import Model, same
 from apps.prediction_server.answers import answers
-from apps.prediction_server.model import Model
 
-TOLERANCE = 1e-9
 COPIES = 20  # of the rows, so that the first live requests find warm code
 SHOWN = 3
-
-
-def same(golden: dict[str, Any], body: dict[str, Any]) -> bool:
-    """Whether an answer's body says what the golden row says."""
-    if golden["rejection"] is not None or body["rejection"] is not None:
-        return bool(golden["rejection"] == body["rejection"])
-    return math.isclose(golden["prediction"], body["prediction"], rel_tol=TOLERANCE)
 
 
 def requests(spark: SparkSession, model: Model) -> DataFrame:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from structlog.stdlib import BoundLogger
 
+from apps.common import model
 from apps.common.errors import ModelRefused, Unavailable
 from apps.common.hdfs import Hdfs
+from apps.common.model import Model
 from apps.common.model_files import MANIFEST
 from apps.common.names import SCRATCH
 from apps.common.target import Target
 from apps.common.waiting import pause
-from apps.prediction_server import model
-from apps.prediction_server.model import Model
 
 MODELS = "models"
 SERVED = ".served"  # written each time a server is ready: the folder's time of change then says when it served last

@@ -10,10 +10,9 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Answer, Position, Writer, decode_answer
+from apps.common.model import Model, same
 from apps.common.names import StackNames
 from apps.common.waiting import pause, wait_until
-from apps.prediction_server.golden import same
-from apps.prediction_server.model import Model
 
 POLL_MS = 100
 SAY_S = 5

@@ -7,13 +7,13 @@ of the value allows.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
+from apps.common.model import RequestFields
 
 OWN = "_k_"  # our columns beside the raw ones, which may have any other name
 MAX_KEY_BYTES = 256
@@ -24,14 +24,6 @@ _STRICT = {"allowSingleQuotes": "false"}
 _MEMBER = "value MAP<STRING, STRING>, end INT"
 _BYTE_ORDER_MARK = "\ufeff"
 _SCHEMA_REGISTRY = b"\0"  # the first of the five bytes that Confluent's serializers put before a value
-
-
-@dataclass(frozen=True)
-class RequestFields:
-    """The fields that a version reads (``inputs``), and all those that a request may have (``declared``)."""
-
-    inputs: Sequence[str]
-    declared: Sequence[str]
 
 
 def own(name: str) -> Column:

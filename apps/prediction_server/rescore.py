@@ -16,10 +16,10 @@ from apps.common import entry
 from apps.common.exit_codes import DONE
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Expected, Writer, decode_answer
+from apps.common.model import Model, fetch
 from apps.common.target import Target
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
-from apps.prediction_server.model import Model, fetch
 from apps.prediction_server.second_opinion import Rejections, draw, second_opinions
 from apps.prediction_server.settings import RescoreSettings
 

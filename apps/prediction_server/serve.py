@@ -20,13 +20,13 @@ from structlog.stdlib import BoundLogger
 from apps.common import topics
 from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import Writer
+from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.prediction_server import class_archive, golden, kept_files, session, stream
 from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.kept_files import KeptFiles
-from apps.prediction_server.model import Model
 from apps.prediction_server.probe import Probe, wait_until_level
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.resume_offset import WINDOW

@@ -18,13 +18,12 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
-from apps.common.errors import ModelRefused, SettingsError
+from apps.common.errors import SettingsError
+from apps.common.model import Model
 from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
-from apps.common.sql_statements import statement_problems
 from apps.prediction_server import class_archive
-from apps.prediction_server.model import Model, statements
 from apps.prediction_server.settings import SparkSettings
 
 # The thorough compiler makes what is called most often cheaper by half: on two cores 2,000 requests/s are held with it,
@@ -92,13 +91,7 @@ def _let_the_compiler_wait() -> None:
 
 def load_pipeline(spark: SparkSession, model: Model) -> PipelineModel:
     """The PipelineModel of a checked version; raise ModelRefused when a statement in it does more than compute."""
-    if problems := [
-        f"{path}: its statement {problem}"
-        for pipeline in model.pipelines
-        for path, statement in statements(pipeline).items()
-        for problem in statement_problems(spark, statement)
-    ]:
-        raise ModelRefused(f"version {model.version} must only compute; {'; '.join(problems)}; train it again")
+    model.require_computing(spark)
     return _load_local(spark, model.local_pipeline) if model.local_pipeline else _load_saved(spark, model)
 
 

@@ -26,6 +26,7 @@ from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
 from apps.common.messages import Answer, Writer
+from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.common.waiting import pause
@@ -33,7 +34,6 @@ from apps.prediction_server import golden, session, stream
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.crash import begin_anew, bury, crash, jvm
 from apps.prediction_server.kept_files import KeptFiles
-from apps.prediction_server.model import Model
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.serve import (
     Offsets,

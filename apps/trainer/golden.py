@@ -4,6 +4,7 @@ Golden rows: requests stored with the model and what it answers them, so that a 
 Some are test rows as they came; the rest are the same rows spoilt, since a rejection must survive the journey too.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.ml import PipelineModel
@@ -11,31 +12,46 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.messages import MAX_TEXT
+from apps.common.model import same
 from apps.datasets.declaration import Dataset
 from apps.trainer.cleaning import input_columns, quoted
 from apps.trainer.train_set import FOLD, TEST_FOLD
 
 _AS_THEY_CAME = 14
+_SHOWN = 3
 Fields = dict[str, str | None]
 
 
 def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: PipelineModel) -> list[dict[str, Any]]:
     """Requests with the prediction or the rejection that ``pipeline`` gives."""
-    columns = input_columns(dataset)
-    requests = _requests(dataset, _sample(rows, columns))
+    requests = _requests(dataset, _sample(rows, input_columns(dataset)))
+    return [
+        {"fields": {name: value for name, value in fields.items() if value is not None}, **answer}
+        for fields, answer in zip(requests, _answers(spark, requests, input_columns(dataset), pipeline), strict=True)
+    ]
+
+
+def golden_problems(spark: SparkSession, dataset: Dataset, pipeline: PipelineModel, rows: list[Any]) -> list[str]:
+    """The first golden rows that ``pipeline`` answers otherwise than they say, as sentences."""
+    found = _answers(spark, [row["fields"] for row in rows], input_columns(dataset), pipeline)
+    problems = [
+        f"golden row {place} must give {row['prediction']!r} or {row['rejection']!r}; got {answer}"
+        for place, (row, answer) in enumerate(zip(rows, found, strict=True))
+        if not same(row, answer)
+    ]
+    return problems[:_SHOWN]
+
+
+def _answers(
+    spark: SparkSession, requests: Sequence[Fields], columns: tuple[str, ...], pipeline: PipelineModel
+) -> list[dict[str, Any]]:
+    """``prediction`` and ``rejection`` of each request."""
     frame = spark.createDataFrame(
         [(place, *(fields.get(name) for name in columns)) for place, fields in enumerate(requests)],
         f"_place INT, {', '.join(f'{quoted(name)} STRING' for name in columns)}",
     ).coalesce(1)
     answers = {row["_place"]: row for row in pipeline.transform(frame).collect()}
-    return [
-        {
-            "fields": {name: value for name, value in fields.items() if value is not None},
-            "prediction": answers[place]["prediction"],
-            "rejection": answers[place]["rejection"],
-        }
-        for place, fields in enumerate(requests)
-    ]
+    return [{name: answers[place][name] for name in ("prediction", "rejection")} for place in range(len(requests))]
 
 
 def _sample(rows: DataFrame, columns: tuple[str, ...]) -> list[Fields]:

@@ -5,7 +5,7 @@ Everything is found again by the tag ``content_hash``, so that a trainer that wa
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -16,7 +16,7 @@ from apps.common import registry
 from apps.common.batches import Batch
 from apps.common.model_files import MODEL
 from apps.common.names import StackNames
-from apps.common.registry import CHAMPION, CHAMPION_BEFORE, MANIFEST_SHA256, PROMOTED, PROMOTION, Version
+from apps.common.registry import CHAMPION, CHAMPION_BEFORE, GATE, MANIFEST_SHA256, PROMOTED, PROMOTION, Version
 from apps.common.waiting import wait_until
 from apps.trainer.ensemble import LearnerResult
 
@@ -124,24 +124,38 @@ class MlflowRun:
         """Whether a run was brought to its end."""
         return bool(self.client.get_run(run_id).info.status == "FINISHED")
 
-    def promote(self, version: Version) -> str:
+    def log_judgement(self, run_id: str, against: str, metrics: Mapping[str, float]) -> None:
+        """Write what the gate said of the version of a run."""
+        self.client.set_tag(run_id, GATE, against)
+        self.log(run_id, dict(metrics), {})
+
+    def promote(self, version: Version, objection: Callable[[Version | None], str] = lambda _: "") -> str:
         """
         Point the alias that serves at the version, once; return why it was not done, or nothing.
 
-        Whoever moved the alias since the run began, or after this training had set it, knows why: it stays. The outcome
-        becomes a tag of the version, after the alias: a trainer that is killed between these two calls, and run again
-        after somebody moved the alias back to where it was, sets it a second time.
+        ``objection`` is asked first why the version must not follow the version that was champion when its run began;
+        empty when it may. Whoever moved the alias since the run began, or after this training had set it, knows why: it
+        stays. The outcome becomes a tag of the version, after the alias: a trainer that is killed between these two
+        calls, and run again after somebody moved the alias back to where it was, sets it a second time.
         """
         done = self.client.get_model_version(version.name, version.version).tags.get(PROMOTION)
         if done is not None:
             return "" if done == PROMOTED else str(done)
         before = self.client.get_run(version.run_id).data.tags.get(CHAMPION_BEFORE)
+        reason = objection(self._followed(before, version))
         champion = registry.champion(self.mlflow, version.name)
-        reason = moved(before, champion, version)
+        reason = reason or moved(before, champion, version)
         if not reason:
             self.client.set_registered_model_alias(version.name, CHAMPION, version.version)
         self.client.set_model_version_tag(version.name, version.version, PROMOTION, reason or PROMOTED)
         return reason
+
+    def _followed(self, before: str | None, version: Version) -> Version | None:
+        """The version of the run ``before``, unless it is registered no more; where it was not noted, the champion."""
+        if before is None:
+            champion = registry.champion(self.mlflow, version.name)
+            return champion if champion and champion.run_id != version.run_id else None
+        return next((one for one in registry.versions(self.mlflow, version.name) if one.run_id == before), None)
 
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run."""

@@ -11,9 +11,11 @@ from apps.trainer import artifacts
 from apps.trainer.cleaning import input_columns
 from apps.trainer.ensemble import Ensemble
 from apps.trainer.found_batch import FoundBatch, TrainingContext
+from apps.trainer.gate import judge
 from apps.trainer.golden import golden
 from apps.trainer.mlflow_run import MlflowRun
 from apps.trainer.prepare import CheckedRows, TrainSet
+from apps.trainer.train_set import ROWS_SHA256, rows_sha256
 
 
 def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: TrainSet, ensemble: Ensemble) -> str:
@@ -58,6 +60,7 @@ def _contract(dataset: Dataset, rows: int, batches: list[str]) -> dict[str, obje
         "task": dataset.task,
         "input_columns": list(input_columns(dataset)),
         "columns": list(dataset.column_names),
+        ROWS_SHA256: rows_sha256(dataset),
         "rows": rows,
         "batches": sorted(batches),
     }
@@ -72,12 +75,19 @@ def name_train_set(context: TrainingContext, found: FoundBatch, version: Version
 
 
 def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
-    """Let the version serve. A gate stands here when there is one: a version that may not serve goes no further."""
+    """Let the version serve, when the gate lets it; otherwise it stays registered, with the reason."""
     run.wait_until_ready(version)
-    if reason := run.promote(version):
+
+    def objection(champion: Version | None) -> str:
+        judgement = judge(context, version, champion)
+        run.log_judgement(version.run_id, judgement.against, judgement.metrics)
+        context.log.info("judged", against=judgement.against)
+        return judgement.reason
+
+    if reason := run.promote(version, objection):
         context.log.warning(
             "the version is registered and is not champion",
             version=version.version,
             reason=reason,
-            advice="move the alias champion to it in MLflow if it shall serve",
+            advice=f"if it shall serve: ./baton promote {version.version}",
         )

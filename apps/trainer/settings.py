@@ -85,6 +85,14 @@ class TrainerSettings(ExecutorSettings):
     seed: Annotated[int, Unit("none")] = Field(
         default=17, ge=0, le=LARGEST, description="What the forest's random choices follow from."
     )
+    gate_margin: Annotated[float, Unit("share of the champion's error")] = Field(
+        default=0.1,
+        ge=0,
+        le=LARGEST,
+        description="How much larger a new version's error may be than the champion's, on the champion's test rows: "
+        "0.1 is a tenth. It is the RMSE, for a binary task the log loss. A version that is worse by more, beyond what "
+        "chance explains, is registered and does not become champion.",
+    )
 
     def in_a_folder_of_its_own(self) -> Self:
         """The same with a new folder below ``scratch`` as its scratch, which only its user may enter; raise OSError."""

@@ -5,6 +5,8 @@ Spark reads each cell as a string, because only strings survive a source whose t
 """
 
 import csv
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ BATCH = f"{INTERNAL}batch"
 FOLD = f"{INTERNAL}fold"  # the number of a row's fold, or TEST_FOLD
 TEST_FOLD = -1
 ROW_KEY = f"{INTERNAL}row_key"  # stands for the key of a dataset that names none
+ROWS_SHA256 = "rows_sha256"  # in a version's contract
 _TEST_SHARE, _BUCKETS = 0.15, 1_000_000
 _HEADER_BYTES = 100_000  # no header is longer, and no cell that Python's csv module would refuse
 _SHOWN = 400  # characters of a header that is wrong
@@ -143,6 +146,16 @@ def keep(dataset: Dataset, checked: DataFrame, folds: int, order: Sequence[str])
         .withColumn(FOLD, fold.cast("int"))
         .drop(ROW_KEY)
     )
+
+
+def rows_sha256(dataset: Dataset) -> str:
+    """
+    What stands for all that decides which rows are kept, their label, and which of them are test rows.
+
+    Where two versions have the same, no test row of one was fitted by the other, and both read it.
+    """
+    decides = [training_sql(dataset), dataset.task, dataset.target, list(dataset.key), _TEST_SHARE, _BUCKETS]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
 def shortages(dataset: Dataset, rows: DataFrame, folds: int) -> list[str]:

@@ -16,6 +16,7 @@ from loadtest.load_shapes import LoadShape
 from stack import cache
 from stack.cli import checks, cluster, datasets, settings, settings_page, shell
 from stack.cli.bench import commands as bench
+from stack.cli.champion import Move
 from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
 from stack.cli.options import (
@@ -28,7 +29,9 @@ from stack.cli.options import (
     SetOption,
     SourceOption,
     UpDatasetOption,
+    WaitOption,
 )
+from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
 from stack.services import KAFKA
@@ -253,7 +256,7 @@ def drop(
         Path | None,
         typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.", show_default=False),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until its version serves.")] = False,
+    wait: WaitOption = False,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
@@ -270,6 +273,46 @@ def drop(
             pipeline.wait_until_served(version)
     if as_json:
         print(json.dumps({**json.loads(batch.to_json()), "version": version}))
+
+
+@app.command(rich_help_panel=WORK, epilog=examples("./baton promote 3", "./baton promote 3 --wait"))
+def promote(
+    version: Annotated[str, typer.Argument(help="The number of a registered version.", show_default=False)],
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    Make a version champion, whatever the gate said.
+
+    The alias champion in MLflow moves to it, and the watcher rolls it out. A training that runs meanwhile leaves the
+    alias there; the versions of later ones are compared with this one. ./baton rollback takes it back.
+    """
+    pipeline = Stack(mode=mode).pipeline()
+    _tell_move(pipeline, pipeline.promote(version), wait=wait, as_json=as_json)
+
+
+@app.command(rich_help_panel=WORK, epilog=examples("./baton rollback", "./baton rollback --wait"))
+def rollback(wait: WaitOption = False, as_json: JsonOption = False, mode: ModeOption = Mode.EMBEDDED) -> None:
+    """
+    Back to the version that was champion before.
+
+    The alias champion in MLflow moves to the version that was champion before the present one became it, and the
+    watcher rolls it out. Once more goes one further back. A training that runs meanwhile leaves the alias there. The
+    rows that the present one was trained on stay: the next training reads them again.
+    """
+    pipeline = Stack(mode=mode).pipeline()
+    _tell_move(pipeline, pipeline.roll_back(), wait=wait, as_json=as_json)
+
+
+def _tell_move(pipeline: Pipeline, move: Move, *, wait: bool, as_json: bool) -> None:
+    if not as_json:
+        out.print(move.words())
+    if wait:
+        with step(f"version {move.version} serves"):
+            pipeline.wait_until_served(move.version)
+    if as_json:
+        print(json.dumps(move.to_json()))
 
 
 @app.command(rich_help_panel=WORK)

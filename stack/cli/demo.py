@@ -24,7 +24,7 @@ from loadtest.traffic import LiveLedger
 from stack.cli.console import err, out, show, step
 from stack.cli.interruption import ignored
 from stack.cli.os_errors import require_writable
-from stack.cli.pipeline import Pipeline
+from stack.cli.pipeline import Pipeline, Withheld
 from stack.cli.stack import Mode, Stack, named
 from stack.services import KAFKA
 
@@ -92,14 +92,18 @@ class Chronicle:
         self.events.append(Event(time.time(), label, kind))
 
     def cycle(self) -> str:
-        """One turn of the loop: a batch lands, its version is trained and serves; return the version."""
+        """One turn of the loop: a batch lands, its version is trained and serves; return it, or raise Withheld."""
         with step("a batch lands in HDFS") as landed:
             batch = self.pipeline.drop_batch()
             self.batches.append(batch)
             landed.update(f"{batch.name}, {batch.rows:,} rows")
             self.note(f"{batch.name} lands", DROP)
         with step(f"training on {batch.name}") as trained:
-            version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
+            try:
+                version = self.pipeline.wait_for_version_trained_on(batch, progress=trained.update)
+            except Withheld:
+                self.note(f"the version of {batch.name} is withheld", TRAINED)
+                raise
             trained.update(f"version {version}")
             self.note(f"version {version} is champion", TRAINED)
         with step(f"roll-out of version {version}") as rolled:
@@ -115,7 +119,8 @@ class Chronicle:
             metrics = self.pipeline.metrics(version)
             tested = {name: value for name, value in metrics.items() if name.startswith("test_")}
             batch = version.tags.get("batch", "")
-            versions.append(VersionRow(version.version, batch, tested, metrics.get(TRAINING_SECONDS)))
+            seconds = metrics.get(TRAINING_SECONDS)
+            versions.append(VersionRow(version.version, batch, tested, seconds, version.withheld))
             quarantined[batch] = int(metrics.get("batch_quarantined", 0))
         rows = [
             BatchRow(batch.name, batch.rows, batch.content_hash, quarantined.get(batch.name)) for batch in self.batches
@@ -132,7 +137,8 @@ def tell(stack: Stack, rate: float) -> tuple[Verdict, Timeline]:
     with ledger.traffic(rate):
         with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
             pause(CALM_S)
-        versions.append(chronicle.cycle())
+        with suppress(Withheld):  # the first one serves on, which the report tells
+            versions.append(chronicle.cycle())
         with step(f"{rate:g} requests/s, version {versions[-1]} serves"):
             pause(CALM_S)
     with step("every answer compared with what the version it names predicts"):
@@ -176,7 +182,10 @@ def run(
             outputs.json_file.write_text(json.dumps(verdict.to_json()) + "\n")
         if not outputs.as_json:
             out.print(f"report: {outputs.report}  ({time.monotonic() - started:.0f} s in all)")
-        if wrong := problems(verdict, MIN_VERSIONS, must_compare=True):
+        wrong = [
+            f"version {row.version} was not made champion: {row.withheld}" for row in story.versions if row.withheld
+        ]
+        if wrong := [*wrong, *problems(verdict, MIN_VERSIONS, must_compare=True)]:
             raise BatonError("\n".join(wrong))
 
 

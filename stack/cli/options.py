@@ -66,6 +66,7 @@ ModeOption = Annotated[
 ]
 OwnModeOption = Annotated[Mode, typer.Option(help=_HELP, envvar=VARIABLE, callback=_own_mode)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout for programs.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until its version serves.")]
 DatasetOption = Annotated[str, typer.Option(help="A dataset of apps/datasets/.")]
 UpDatasetOption = Annotated[
     str | None,

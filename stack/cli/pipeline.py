@@ -13,10 +13,16 @@ from apps.common.registry import Version
 from apps.common.waiting import wait_until
 from apps.orchestrator.port import ABSENT, Served, TrainingStatus
 from loadtest.traffic import read_expected
+from stack.cli import champion
+from stack.cli.champion import Move
 from stack.runtime import RunningStack
 
 TRAINING_S = 600
 ROLL_OUT_S = 240
+
+
+class Withheld(BatonError):
+    """A version was registered, and its training did not make it champion."""
 
 
 class Pipeline:
@@ -72,6 +78,14 @@ class Pipeline:
         """The version that should serve."""
         return registry.champion(self.environment["BATON_MLFLOW"], self.names.model)
 
+    def promote(self, number: str) -> Move:
+        """Make a registered version champion, whatever the gate said of it."""
+        return champion.promote(self.environment["BATON_MLFLOW"], self.names.model, number)
+
+    def roll_back(self) -> Move:
+        """Make the version champion that was it before the present one."""
+        return champion.roll_back(self.environment["BATON_MLFLOW"], self.names.model)
+
     def metrics(self, version: Version) -> dict[str, float]:
         """The metrics of a version's run."""
         return registry.metrics(self.environment["BATON_MLFLOW"], version.run_id)
@@ -87,20 +101,24 @@ class Pipeline:
     def wait_for_version_trained_on(
         self, batch: Batch, deadline: float = TRAINING_S, progress: Callable[[str], None] = lambda _: None
     ) -> str:
-        """Wait until the batch's version is the champion and the batch is used; return the version."""
+        """
+        Wait until the batch's version is the champion and the batch is used; return the version.
+
+        Raises Withheld when the version is registered and was not made champion, BatonError when the batch was refused.
+        """
 
         def trained() -> str | None:
             if reason := self.refusal(batch.name):
                 raise BatonError(f"batch {batch.name} was refused: {reason}")
             progress(str(self.training(batch.content_hash).state))
-            champion = self.champion()
+            now = self.champion()
             used = self.store.exists(self.store.folder("used", batch.name))
-            if champion and used and champion.tags.get("content_hash") == batch.content_hash:
-                return champion.version
+            if now and used and now.tags.get("content_hash") == batch.content_hash:
+                return now.version
             own = (one for one in self.versions() if one.tags.get("content_hash") == batch.content_hash)
             for version in own:
                 if version.withheld:
-                    raise BatonError(f"version {version.version} must become champion; got: {version.withheld}")
+                    raise Withheld(f"version {version.version} must become champion; got: {version.withheld}")
             return None
 
         def describe() -> str:

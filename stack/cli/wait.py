@@ -76,8 +76,12 @@ def _batch_missing(stack: Stack, batch: str) -> str:
     pipeline = stack.pipeline()
     if reason := pipeline.refusal(batch):
         raise Hopeless(f"batch {batch} must be trained on; it was refused: {reason}")
-    versions = [version.version for version in pipeline.versions() if version.tags.get("batch") == batch]
-    served = pipeline.served_version()
-    if not versions:
+    own = [version for version in pipeline.versions() if version.tags.get("batch") == batch]
+    if not own:
         return f"batch {batch} must become a version; there is none yet; ./baton status shows its training"
-    return "" if served in versions else f"version {versions[-1]} of batch {batch} must serve; got {served or 'none'}"
+    served, last = pipeline.served_version(), own[-1]
+    if served in [version.version for version in own]:
+        return ""
+    if last.withheld and pipeline.champion() != last:
+        raise Hopeless(f"version {last.version} of batch {batch} must serve; it is not champion: {last.withheld}")
+    return f"version {last.version} of batch {batch} must serve; got {served or 'none'}"

@@ -6,10 +6,10 @@ from pyspark.ml.feature import SQLTransformer
 
 from apps import datasets
 from apps.common.errors import ModelRefused
+from apps.common.model import Model
 from apps.common.model_files import PIPELINE
 from apps.common.spark_paths import url
 from apps.common.sql_statements import statement_problems
-from apps.prediction_server.model import Model
 from apps.prediction_server.session import load_pipeline
 from apps.trainer import session
 from apps.trainer.cleaning import request_sql, training_sql

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.ml.feature import SQLTransformer
 
+from apps.common.model import RequestFields
 from apps.datasets.declaration import MISSING_WORDS, Column, Dataset
-from apps.prediction_server.request_fields import RequestFields, read_fields
+from apps.prediction_server.request_fields import read_fields
 from apps.trainer import session, train_set
 from apps.trainer.cleaning import CATEGORY, NUMBER, input_columns, request_sql
 from apps.trainer.settings import TrainerSettings

@@ -23,11 +23,11 @@ from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.exit_codes import DONE, FAILED, REFUSED
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import PROBE_PREFIX, Writer, first_answers
+from apps.common.model import Model
 from apps.common.send_journal import SendWriter
 from apps.common.topics import make
 from apps.common.waiting import pause, wait_until
 from apps.prediction_server import session
-from apps.prediction_server.model import Model
 from apps.prediction_server.probe import Probe
 from apps.prediction_server.progress_rules import BEGIN_S
 from apps.prediction_server.settings import RescoreSettings

@@ -12,11 +12,11 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 from apps.common import spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.messages import MAX_VALUE_BYTES, UNDECLARED, Writer, decode_answer
+from apps.common.model import Model, RequestFields, same
 from apps.common.model_files import LOCAL
 from apps.prediction_server import golden, session
 from apps.prediction_server.answers import answers
-from apps.prediction_server.model import Model
-from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON, RequestFields
+from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON
 from apps.prediction_server.settings import RescoreSettings
 from stack.java import jars
 from tests.adapters import small_model
@@ -297,10 +297,10 @@ def test_a_model_proves_its_golden_rows(spark, loaded, model):
     row = model.golden[0]
     near, far = row["prediction"] * (1 + 1e-10), row["prediction"] * (1 + 1e-8)
     body = {"prediction": row["prediction"], "rejection": None}
-    assert golden.same({**row, "prediction": near}, body)
-    assert not golden.same({**row, "prediction": far}, body)
-    assert not golden.same({**row, "prediction": None, "rejection": "no"}, body)
-    assert not golden.same(row, {"prediction": None, "rejection": "no"})
+    assert same({**row, "prediction": near}, body)
+    assert not same({**row, "prediction": far}, body)
+    assert not same({**row, "prediction": None, "rejection": "no"}, body)
+    assert not same(row, {"prediction": None, "rejection": "no"})
 
 
 def test_a_model_with_other_golden_rows_is_refused(spark, loaded, model, tmp_path):

@@ -8,11 +8,12 @@ import pytest
 import structlog
 from mlflow import MlflowClient
 
+from apps.common import model
 from apps.common.batches import Batch
 from apps.common.errors import ModelRefused, Unavailable
 from apps.common.model_files import CONTRACT, GOLDEN, MANIFEST, PIPELINE
 from apps.common.names import StackNames
-from apps.prediction_server import kept_files, model
+from apps.prediction_server import kept_files
 from apps.prediction_server.kept_files import KEPT, KeptFiles
 from apps.trainer.artifacts import checksums
 from apps.trainer.mlflow_run import MlflowRun

@@ -7,8 +7,8 @@ import pytest
 
 from apps.common import spark_paths
 from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES, Expected
+from apps.common.model import Model
 from apps.prediction_server import second_opinion, session
-from apps.prediction_server.model import Model
 from apps.prediction_server.rescore import expected
 from apps.prediction_server.second_opinion import Rejections, cells, draw, second_opinions
 from apps.prediction_server.settings import RescoreSettings

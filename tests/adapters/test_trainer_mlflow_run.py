@@ -114,3 +114,43 @@ def test_a_run_that_an_earlier_baton_began_sets_the_alias(mlflow, trained):
 
     assert "" == run.promote(second)
     assert ("2", "") == champion(mlflow, second)
+
+
+def test_the_gate_is_asked_about_the_champion_of_the_runs_begin_and_once(mlflow, trained):
+    """Its objection is the outcome, wherever the alias is by then; who runs the training again is told the same."""
+    run, first = trained()
+    run.promote(first)
+    asked = []
+    run, second = trained()
+
+    def objection(champion):
+        asked.append(champion.run_id)
+        return "it is worse"
+
+    assert ["it is worse", "it is worse"] == [run.promote(second, objection), run.promote(second, objection)]
+    assert [first.run_id] == asked
+    assert ("1", "it is worse") == champion(mlflow, second)
+
+
+def test_a_training_that_was_killed_as_it_set_the_alias_is_judged_beside_the_same_champion(mlflow, trained):
+    """It is champion itself by then, and is not compared with itself; whatever else the alias says stays."""
+    run, first = trained()
+    run.promote(first)
+    run, second = trained()
+    point(mlflow, second)
+    asked = []
+
+    assert "" == run.promote(second, lambda before: asked.append(before.version) or "")
+    assert ["1"] == asked
+
+
+def test_a_champion_that_was_deleted_meanwhile_is_none(mlflow, trained):
+    """There is nothing to compare with, and the alias that went with it counts as taken away."""
+    run, first = trained()
+    run.promote(first)
+    client = MlflowClient(mlflow)
+    run, second = trained(meanwhile=lambda: client.delete_model_version(first.name, first.version))
+    asked = []
+
+    assert "taken away" in run.promote(second, lambda before: asked.append(before) or "")
+    assert [None] == asked

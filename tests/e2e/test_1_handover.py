@@ -20,3 +20,7 @@ def test_new_batch_becomes_new_model_without_losing_a_prediction(pipeline, first
 
     verdict = ledger.verdict(pipeline.expected([before, after]))
     assert [] == problems(verdict, 2, must_compare=True)
+
+    judged = pipeline.metrics(pipeline.champion())
+    assert judged["gate_rows"] > 0, "the version was compared with the one before, on the same rows"
+    assert judged["gate_worse_low"] < 0.1

@@ -12,11 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from apps.common.batches import Batch
 from apps.common.errors import BatonError
+from apps.common.registry import PROMOTION, Version
 from apps.common.waiting import wait_until
 from loadtest.report import Timeline
 from stack.cli import demo as demo_module
 from stack.cli.demo import Outputs, require_free_ports
+from stack.cli.pipeline import Withheld
 from stack.cli.stack import Mode, Stack
 from stack.embedded.process import MARK
 from stack.environment import ROOT, inherited
@@ -187,6 +190,49 @@ def test_traffic_says_why_it_failed(tmp_path, monkeypatch, capsys):
 
     assert 1 == code
     assert "3 not: r597, r598, r599" in capsys.readouterr().err
+
+
+def test_a_demo_whose_second_version_is_withheld_says_why_and_tells_the_rest(tmp_path, monkeypatch):
+    """The report tells the reason, the first version serves on, and the demo fails: nothing was handed over."""
+    batches, counts = iter("12"), []
+
+    class WithheldLoop:
+        dataset, environment = "used_cars", {}
+
+        def drop_batch(self):
+            return Batch(f"b-{next(batches)}", 3, "0" * 64)
+
+        def wait_for_version_trained_on(self, batch, **_):
+            if batch.name == "b-2":
+                raise Withheld("version 2 must become champion; got: it is worse")
+            return "1"
+
+        def wait_until_served(self, version):
+            counts.append(version)
+
+        def versions(self):
+            tags = [{"batch": "b-1"}, {"batch": "b-2", PROMOTION: "it is worse"}]
+            return [Version("m", str(number), "run", told) for number, told in enumerate(tags, 1)]
+
+        def metrics(self, _):
+            return {}
+
+        def expected(self, versions):
+            counts.append(versions)
+
+    ledger = SimpleNamespace(traffic=lambda _: nullcontext(), verdict=lambda _: run(second="4"))
+    monkeypatch.setattr("stack.cli.demo.LiveLedger", lambda *_: ledger)
+    monkeypatch.setattr("stack.cli.demo.CALM_S", 0)
+    stack = SimpleNamespace(pipeline=WithheldLoop, state=tmp_path)
+    monkeypatch.setattr("stack.cli.demo.stack_of_its_own", lambda *_, **__: nullcontext(stack))
+
+    with pytest.raises(
+        BatonError, match="version 2 was not made champion: it is worse\nanswers must come from at least 2"
+    ):
+        demo_module.run(Mode.EMBEDDED, "used_cars", None, {}, 100, Outputs(tmp_path / "report.html"))
+
+    assert ["1", ["1"]] == counts
+    assert "not made champion: it is worse" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from apps.common.errors import DeadlineMissed
-from apps.common.registry import Version
+from apps.common.registry import PROMOTED, PROMOTION, Version
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState
 from stack.cli.pipeline import Pipeline
@@ -44,6 +44,8 @@ class Loop(Pipeline):
         self.orchestrator = self.supervised = EmbeddedOrchestrator(state)
         self.refused = {}
         self.trained = []
+        self.withhold = {}
+        self.promoted = None
 
     def serve(self, version):
         """Let a version serve."""
@@ -56,7 +58,14 @@ class Loop(Pipeline):
 
     def versions(self):
         """One version for each batch that was trained on."""
-        return [Version("m", str(n), "run", {"batch": batch}) for n, batch in enumerate(self.trained, 1)]
+        return [
+            Version("m", str(n), "run", {"batch": batch, PROMOTION: self.withhold.get(batch, PROMOTED)})
+            for n, batch in enumerate(self.trained, 1)
+        ]
+
+    def champion(self):
+        """The version that a person promoted."""
+        return next((one for one in self.versions() if one.version == self.promoted), None)
 
 
 @pytest.fixture
@@ -104,3 +113,14 @@ def test_a_batch_that_was_refused_is_not_waited_for(loop):
 
     with pytest.raises(Hopeless, match="batch b-1 must be trained on; it was refused: it has no rows"):
         wait_for(Stack(), Condition.BATCH, "b-1", 1)
+
+
+def test_a_batch_whose_version_was_withheld_is_waited_for_only_when_a_person_promoted_it(loop):
+    """The reason comes at once, as for one that was refused."""
+    loop.trained, loop.withhold = ["b-1", "b-2"], {"b-2": "it is worse"}
+    loop.serve("1")
+
+    with pytest.raises(Hopeless, match="version 2 of batch b-2 must serve; it is not champion: it is worse"):
+        wait_for(Stack(), Condition.BATCH, "b-2", 1)
+    loop.promoted = "2"
+    assert "version 2 of batch b-2 must serve; got 1" in missing(Condition.BATCH, "b-2")

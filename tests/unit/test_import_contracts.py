@@ -21,7 +21,7 @@ WRONG = (  # arrows that are drawn quickly, and that nobody wants
     ("apps.common.waiting", "pyspark"),
     ("apps.common.errors", "stack.services"),
     ("apps.prediction_server.second_opinion", "apps.prediction_server.answers"),
-    ("apps.prediction_server.second_opinion", "apps.prediction_server.model"),
+    ("apps.prediction_server.second_opinion", "apps.common.model"),
     ("loadtest.timing", "stack.services"),
     ("stack.cli.settings", "stack.kind_from_source"),
     ("stack.cli.wait", "stack.kind_from_source.versions"),

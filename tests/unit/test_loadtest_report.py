@@ -97,6 +97,16 @@ def test_a_run_in_which_a_version_never_answered_failed(page):
     assert "at least 3 versions; got 4, 5" in text_of(page(run(), timeline))
 
 
+def test_a_version_that_was_not_made_champion_is_told_with_its_reason(page):
+    """Nobody expects an answer of it, so that the run does not fail for it."""
+    reason = "its rmse must be at most 10% above that of version 5"
+    told = [*TIMELINE.versions, VersionRow("6", "used_cars-0003", {"test_rmse": 9e5}, 40.0, reason)]
+    text = text_of(page(run(), replace(TIMELINE, versions=told)))
+
+    assert f"not made champion: {reason}" in text
+    assert "Nothing was dropped, nothing was wrong" in text
+
+
 def test_text_from_elsewhere_cannot_become_markup(page):
     """Names and reasons come from files and requests; they are shown, not obeyed."""
     timeline = Timeline(

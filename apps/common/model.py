@@ -8,8 +8,9 @@ the registry keeps, so that whoever can write a model's files, and no more, cann
 
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,13 +19,22 @@ from typing import Any
 from apps.common import registry, spark_paths
 from apps.common.errors import ModelRefused
 from apps.common.model_files import CONTRACT, GOLDEN, LOCAL, MANIFEST, PIPELINE
+from apps.common.sql_statements import statement_problems
 from apps.common.target import Target
-from apps.prediction_server.request_fields import RequestFields
 
 TRANSFORMER = "SQLTransformer"
 ALLOWED = ("org.apache.spark.ml.", "pyspark.ml.")
 DOWNLOADS = 8
+TOLERANCE = 1e-9  # of a prediction, between the trainer that made it and whoever loads the model
 SHOWN = 16  # hex digits of the sha256 of a manifest, in answers
+
+
+@dataclass(frozen=True)
+class RequestFields:
+    """The fields that a version reads (``inputs``), and all those that a request may have (``declared``)."""
+
+    inputs: Sequence[str]
+    declared: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,15 @@ class Model:
         return [self.pipeline, *filter(None, [self.local_pipeline])]
 
     @property
+    def contract(self) -> dict[str, Any]:
+        """What the trainer wrote down of what the model reads, and was trained on."""
+        return dict(json.loads((self.folder / CONTRACT).read_text()))
+
+    @property
     def fields(self) -> RequestFields:
         """The raw columns that the pipeline reads, and those declared; a contract without these declares the former."""
-        contract: dict[str, Any] = json.loads((self.folder / CONTRACT).read_text())
-        inputs = contract["input_columns"]
-        return RequestFields(inputs, contract.get("columns", inputs))
+        inputs = self.contract["input_columns"]
+        return RequestFields(inputs, self.contract.get("columns", inputs))
 
     @property
     def golden_url(self) -> str:
@@ -74,6 +88,23 @@ class Model:
         """The golden rows, read; one without a field is no request that a model ever sees."""
         lines = (self.folder / GOLDEN).read_text().splitlines()
         return [row for row in map(json.loads, lines) if row["fields"]]
+
+    def require_computing(self, spark: Any) -> None:
+        """Raise ModelRefused when a statement in it does more than compute; ``spark`` is the session that reads it."""
+        if problems := [
+            f"{path}: its statement {problem}"
+            for pipeline in self.pipelines
+            for path, statement in statements(pipeline).items()
+            for problem in statement_problems(spark, statement)
+        ]:
+            raise ModelRefused(f"version {self.version} must only compute; {'; '.join(problems)}; train it again")
+
+
+def same(golden: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether an answer's body says what the golden row says."""
+    if golden["rejection"] is not None or body["rejection"] is not None:
+        return bool(golden["rejection"] == body["rejection"])
+    return math.isclose(golden["prediction"], body["prediction"], rel_tol=TOLERANCE)
 
 
 def fetch(mlflow: str, target: Target, folder: Path) -> Model:

@@ -1,12 +1,12 @@
-"""The server before it serves: it waits at little cost, and it says what is wrong with its settings or its model."""
+"""What is wrong with a version's files is said before Spark may touch them."""
 
 import json
 
 import pytest
 
 from apps.common.errors import ModelRefused
+from apps.common.model import Model, foreign_classes, read_checksums, statements
 from apps.common.model_files import CONTRACT, GOLDEN
-from apps.prediction_server.model import Model, foreign_classes, read_checksums, statements
 
 TRANSFORMER = "org.apache.spark.ml.feature.SQLTransformer"
 

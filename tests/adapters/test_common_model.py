@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from apps.common.batches import Batch
 from apps.common.errors import ModelRefused
 from apps.common.files import sha256
+from apps.common.model import fetch
 from apps.common.model_files import CONTRACT, MANIFEST
 from apps.common.names import StackNames
-from apps.prediction_server.model import fetch
 from apps.trainer.artifacts import checksums
 from apps.trainer.mlflow_run import MlflowRun
 from tests.adapters.small_model import registered, vouch, write_bare_files

@@ -1,0 +1,181 @@
+"""``./baton promote`` and ``rollback``, on the registry of a real MLflow that the trainer's own code fills."""
+
+import json
+import re
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from mlflow import MlflowClient
+from typer.testing import CliRunner
+
+from apps.common import registry
+from apps.common.batches import Batch
+from apps.common.errors import BatonError
+from apps.common.names import StackNames
+from apps.trainer.mlflow_run import MlflowRun
+from stack.cli import champion
+from stack.cli.commands import app
+from stack.cli.pipeline import Pipeline
+from stack.cli.stack import Stack
+
+
+class Shop:
+    """One model, and what its trainings and a person do."""
+
+    def __init__(self, mlflow):
+        """Nothing is registered yet."""
+        self.mlflow = mlflow
+        self.names = StackNames("baton", f"model_{uuid.uuid4().hex[:8]}")
+
+    def train(self, objection="", meanwhile=lambda: None):
+        """Register a version and let it become champion, unless the gate has an objection; its number."""
+        run = MlflowRun(self.mlflow, self.names, Batch("b", 1, uuid.uuid4().hex))
+        run_id = run.begin()
+        meanwhile()
+        version = run.register(run_id, "a" * 64)
+        run.promote(version, lambda _: objection)
+        return version.version
+
+    def promote(self, number):
+        """Its words."""
+        return champion.promote(self.mlflow, self.names.model, number)
+
+    def roll_back(self):
+        """Its words."""
+        return champion.roll_back(self.mlflow, self.names.model)
+
+    @property
+    def champion(self):
+        """The number of the champion."""
+        return registry.champion(self.mlflow, self.names.model).version
+
+    @property
+    def withheld(self):
+        """Why each version was not made champion."""
+        return [version.withheld for version in registry.versions(self.mlflow, self.names.model)]
+
+
+@pytest.fixture
+def shop(mlflow):
+    return Shop(mlflow)
+
+
+def test_a_version_that_the_gate_withheld_becomes_champion_by_a_persons_word(shop):
+    """The alias moves, the reason stays with the version, and a later training is compared with this one."""
+    shop.train()
+    shop.train(objection="it is worse")
+    assert ("1", ["", "it is worse"]) == (shop.champion, shop.withheld)
+
+    move = shop.promote("2")
+
+    assert "2" == shop.champion
+    told = "version 2 is champion now, in place of version 1; the watcher rolls it out; "
+    assert f"{told}its training had withheld it: it is worse" == move.words()
+    assert "3" == shop.train()
+    assert "3" == shop.champion
+
+
+def test_a_version_that_is_not_there_is_named_beside_those_that_are(shop):
+    """Nothing moves."""
+    shop.train()
+    shop.train()
+    with pytest.raises(
+        BatonError, match=re.escape("VERSION must be a registered one (1, 2); got 9; see ./baton status")
+    ):
+        shop.promote("9")
+
+    assert "2" == shop.champion
+
+
+def test_promoting_the_champion_changes_nothing(shop):
+    """It may be said twice; what was champion before it stays known."""
+    shop.train()
+    shop.train()
+    assert "version 2 is champion already; nothing was moved" == shop.promote("2").words()
+
+    assert "version 1 is champion now, in place of version 2; the watcher rolls it out" == shop.roll_back().words()
+
+
+def test_a_roll_back_goes_to_what_was_champion_before_and_once_more_further_back(shop):
+    """A version that was withheld was never champion, so it is passed over; before the first there is none."""
+    shop.train()
+    shop.train()
+    shop.train(objection="it is worse")
+    shop.train()
+
+    assert ["2", "1"] == [shop.roll_back().version, shop.roll_back().version]
+    with pytest.raises(BatonError, match="must have been champion before version 1; none is known"):
+        shop.roll_back()
+    assert "1" == shop.champion
+
+
+def test_what_a_person_promoted_is_rolled_back_to_what_was_champion_then(shop):
+    """And not to what was champion when its training began."""
+    for objection in ("", "it is worse", ""):
+        shop.train(objection)
+    shop.promote("2")
+
+    assert ("2", "3") == (shop.champion, shop.roll_back().version)
+    assert "3" == shop.champion
+
+
+def test_a_roll_back_while_a_training_runs_is_not_undone(shop):
+    """The training ends with its version withheld, for that reason."""
+    shop.train()
+    shop.train()
+    shop.train(meanwhile=shop.roll_back)
+
+    assert "1" == shop.champion
+    assert "the alias champion was moved to version 1 after the training began" == shop.withheld[-1]
+
+
+def test_where_nothing_is_champion_there_is_nothing_to_roll_back(shop):
+    """The alias was taken away; to name a version is the way."""
+    number = shop.train()
+    MlflowClient(shop.mlflow).delete_registered_model_alias(shop.names.model, "champion")
+    with pytest.raises(BatonError, match=r"there is none; name one: \./baton promote VERSION"):
+        shop.roll_back()
+
+    assert "version 1 is champion now, where there was none; the watcher rolls it out" == shop.promote(number).words()
+
+
+def test_a_version_that_was_deleted_is_not_rolled_back_to(shop):
+    """MLflow has it no more, and nothing moves."""
+    shop.train()
+    shop.train()
+    MlflowClient(shop.mlflow).delete_model_version(shop.names.model, "1")
+    with pytest.raises(BatonError, match="none is known that is still there"):
+        shop.roll_back()
+
+    assert "2" == shop.champion
+
+
+@pytest.mark.parametrize("mode", ["embedded", "cluster"])
+def test_the_commands_tell_a_person_and_a_program_the_same(shop, monkeypatch, mode):
+    """In either mode; --wait returns when the version serves; with --json nothing but JSON is on standard output."""
+    waited = []
+
+    class PromotingLoop(Pipeline):
+        def __init__(self):
+            self.environment = {
+                "BATON_MLFLOW": shop.mlflow,
+                "BATON_STACK": "baton",
+                "BATON_DATASET": shop.names.dataset,
+            }
+
+    monkeypatch.setattr(PromotingLoop, "wait_until_served", lambda _, version: waited.append(version))
+    monkeypatch.setattr(Stack, "pipeline", lambda _: PromotingLoop())
+    monkeypatch.setattr(Stack, "runtime", SimpleNamespace())
+    shop.train()
+    shop.train()
+
+    back = CliRunner().invoke(app, ["rollback", "--mode", mode])
+    on = CliRunner().invoke(app, ["promote", "2", "--wait", "--json", "--mode", mode])
+
+    assert (0, "version 1 is champion now, in place of version 2; the watcher rolls it out\n") == (
+        back.exit_code,
+        back.stdout,
+    )
+    assert {"version": "2", "before": "1", "withheld": ""} == json.loads(on.stdout)
+    assert (["2"], "2") == (waited, shop.champion)
