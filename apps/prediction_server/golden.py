@@ -2,6 +2,7 @@
 
 import json
 
+from pyspark.errors import AnalysisException
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
@@ -40,7 +41,11 @@ def prove(spark: SparkSession, pipeline: PipelineModel, model: Model) -> None:
         raise ModelRefused(f"version {model.version} must have golden rows; got none; train it again")
     rows = [row for row in golden for _ in range(COPIES)]
     records = requests(spark, model)
-    answered = answers(records, pipeline, model.fields, Writer("", model.version)).select("value").collect()
+    try:
+        answered = answers(records, pipeline, model.fields, Writer("", model.version)).select("value").collect()
+    except AnalysisException as error:
+        message = f"version {model.version} must be computed from the columns of its contract for its golden rows"
+        raise ModelRefused(f"{message}; Spark says: {str(error).splitlines()[0]}; train it again") from error
     bodies = [json.loads(bytes(row["value"])) for row in answered]
     problems = dict.fromkeys(  # the copies of a row share one problem
         f"golden row {place // COPIES} must give {row['prediction']!r} or {row['rejection']!r}; got {body}"

@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc):
     if "scenario" in metafunc.fixturenames:
         mode = Mode(metafunc.config.getoption("--mode"))
         lines = [
-            pytest.param(one, id=one.name, marks=[] if one.usual else [pytest.mark.faults])
+            pytest.param(one, id=one.name, marks=[] if mode in one.usual else [pytest.mark.faults])
             for one in SCENARIOS
             if one.in_cluster or mode is Mode.EMBEDDED
         ]

@@ -124,6 +124,7 @@ def test_the_same_content_twice_is_trained_once(pipeline, first_version, tmp_pat
     assert used in refusal
 
 
+@pytest.mark.once
 def test_moving_the_alias_back_rolls_back(pipeline, first_version, ledger):
     """
     The alias is the truth: pointing it at an older version makes that one serve, and loses nothing.
