@@ -8,6 +8,20 @@ settings.register_profile("baton", deadline=None)
 settings.load_profile("baton")
 
 
+def pytest_addoption(parser):
+    """Of every suite; its own are in its own folder."""
+    parser.addoption("--long", action="store_true", help="the tests marked long too")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A test that takes minutes of its own runs when it is asked for."""
+    if not config.getoption("--long"):
+        skip = pytest.mark.skip(reason="takes minutes of its own; run it with --long")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(skip)
+
+
 @pytest.fixture(autouse=True)
 def _logs_go_where_pytest_looks():
     """An app that ran inside a test has bound its logs to that test's output, which is closed afterwards."""

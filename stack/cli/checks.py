@@ -68,7 +68,7 @@ def test(mode: Mode, *, long: bool) -> int:
     """
     suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
     if long:
-        suites = suites | {"end to end": [*suites["end to end"], "--long"]}
+        suites = {name: [*command, "--long"] for name, command in suites.items()}
     return _run_all(suites) if mode is Mode.CLUSTER else check() or _run_all(suites)
 
 

@@ -147,6 +147,7 @@ def with_quixstreams(tmp_path_factory):
     return environment / "bin" / "python"
 
 
+@pytest.mark.long
 def test_a_third_partys_server_passes_through_its_restarts(kafka, with_quixstreams, tmp_path):
     """Three times killed by -9, quixstreams loses nothing: it answers again what it had not committed."""
     server, log = ExampleServer(kafka, "with_quixstreams", tmp_path, python=with_quixstreams), tmp_path / "server.log"

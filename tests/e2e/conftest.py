@@ -23,7 +23,6 @@ SMALL = {
 def pytest_addoption(parser):
     """The mode is given, never detected."""
     parser.addoption("--mode", choices=[str(mode) for mode in Mode], default=str(Mode.EMBEDDED))
-    parser.addoption("--long", action="store_true", help="the tests marked long too")
     parser.addoption("--faults", action="store_true", help="the tests marked faults too")
     parser.addoption("--soak", type=float, default=0, metavar="MINUTES", help="faults at random for so long")
     parser.addoption("--seed", type=int, default=1, help="which faults a soak plays, in which order")
@@ -62,17 +61,16 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """A test that takes minutes of its own runs when it is asked for, and so does one that another mode has shown."""
+    """A fault that is played in full is played when it is asked for, and so is what another mode has shown."""
     if config.getoption("--mode") == Mode.CLUSTER:
         for item in items:
             if item.get_closest_marker("once"):
                 item.add_marker("faults")
-    for mark in ("long", "faults"):
-        if not config.getoption(f"--{mark}"):
-            skip = pytest.mark.skip(reason=f"takes minutes of its own; run it with --{mark}")
-            for item in items:
-                if item.get_closest_marker(mark):
-                    item.add_marker(skip)
+    if not config.getoption("--faults"):
+        skip = pytest.mark.skip(reason="takes minutes of its own; run it with --faults")
+        for item in items:
+            if item.get_closest_marker("faults"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
