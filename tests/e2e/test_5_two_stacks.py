@@ -69,6 +69,7 @@ def test_two_stacks_answer_each_its_own(pipeline, first_version, second, tmp_pat
         assert {one.names.model} == {answer.model for answer in ledger.answers()}
 
 
+@pytest.mark.faults
 def test_two_stacks_train_each_on_its_own_batches(pipeline, first_version, second):
     """
     The first has no batch of the second, nor a version of it, though both know the same dataset.
