@@ -22,7 +22,7 @@ from apps.common import model
 from apps.common.errors import ModelRefused
 from apps.common.model import Model
 from apps.common.registry import Version
-from apps.trainer.cleaning import INTERNAL, LABEL, input_columns, quoted
+from apps.trainer.cleaning import LABEL, input_columns, quoted
 from apps.trainer.comparison import Comparison, Values, compare
 from apps.trainer.found_batch import TrainingContext
 from apps.trainer.golden import golden_problems
@@ -30,7 +30,6 @@ from apps.trainer.train_set import FOLD, ROWS_SHA256, TEST_FOLD, rows_sha256
 
 MOST_ROWS = 20_000  # test rows that are compared: more would narrow the interval by little
 _MOST_TEXT = 1000  # characters of a reason: MLflow takes a tag of some thousands
-_CANDIDATE = f"{INTERNAL}candidate"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
             rows = _test_rows(context, version)
         except _NotComparable as also:
             return Ruling("", f"nothing, because {why}, and {also}")
-    return _judged(context, version, against, _predictions(context, rows, candidate, reference))
+    return _judged(context, version, against, _predictions(rows, candidate, reference))
 
 
 def _champion(context: TrainingContext, champion: Version | None) -> tuple[str, PipelineModel, DataFrame]:
@@ -120,18 +119,21 @@ def _test_rows(context: TrainingContext, version: Version) -> DataFrame:
     return rows.where(F.col(FOLD) == TEST_FOLD).select(*cells).orderBy(F.xxhash64(*cells)).limit(MOST_ROWS)
 
 
-def _predictions(
-    context: TrainingContext, rows: DataFrame, candidate: PipelineModel, reference: PipelineModel | None
-) -> Values:
+def _predictions(rows: DataFrame, candidate: PipelineModel, reference: PipelineModel | None) -> Values:
     """The labels, the candidate's predictions and those of the reference, or the labels' mean; NaN is no prediction."""
-    cells = [F.col(quoted(name)) for name in (*input_columns(context.dataset), LABEL)]
-    scored = candidate.transform(rows).select(*cells, F.col("prediction").alias(_CANDIDATE))
-    beside = reference.transform(scored) if reference else scored.withColumn("prediction", F.lit(0.0))
-    found = beside.select(LABEL, _CANDIDATE, "prediction").collect()
-    figures: Values = np.array([[np.nan if cell is None else cell for cell in row] for row in found], dtype=float).T
-    if reference is None:
-        figures[2] = figures[0].mean()
-    return figures
+    rows = rows.persist()  # in one order for both; one plan of two pipelines is more than Spark compiles
+    try:
+        found = [_answers(pipeline, rows) for pipeline in (candidate, reference) if pipeline]
+    finally:
+        rows.unpersist()
+    labels, predictions = found[0]
+    return np.array([labels, predictions, found[-1][1] if reference else np.full_like(labels, labels.mean())])
+
+
+def _answers(pipeline: PipelineModel, rows: DataFrame) -> Values:
+    """The labels, and the predictions for them."""
+    answered = pipeline.transform(rows).select(LABEL, "prediction").collect()
+    return np.array([[np.nan if cell is None else cell for cell in row] for row in answered], dtype=float).T
 
 
 def _judged(context: TrainingContext, version: Version, against: str, figures: Values) -> Ruling:
