@@ -75,8 +75,9 @@ class Model:
     @property
     def fields(self) -> RequestFields:
         """The raw columns that the pipeline reads, and those declared; a contract without these declares the former."""
-        inputs = self.contract["input_columns"]
-        return RequestFields(inputs, self.contract.get("columns", inputs))
+        contract = self.contract
+        inputs = contract["input_columns"]
+        return RequestFields(inputs, contract.get("columns", inputs))
 
     @property
     def golden_url(self) -> str:

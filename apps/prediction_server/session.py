@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from pyspark import SparkContext
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
 from pyspark.ml.pipeline import PipelineSharedReadWrite
@@ -24,6 +23,7 @@ from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.prediction_server import class_archive
+from apps.prediction_server.crash import jvm
 from apps.prediction_server.settings import SparkSettings
 
 # The thorough compiler makes what is called most often cheaper by half: on two cores 2,000 requests/s are held with it,
@@ -76,14 +76,15 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
     for option, value in (options | settings.spark_options()).items():
         builder = builder.config(option, value)
     session = builder.getOrCreate()
-    _let_the_compiler_wait()
+    if settings.compiler == "thorough":
+        _let_the_compiler_wait()
     return session
 
 
 def _let_the_compiler_wait() -> None:
     """Put the thorough compiler's threads behind all others, where the system has a priority for each: on Linux."""
-    jvm = SparkContext._gateway.proc.pid  # noqa: SLF001 - pyspark names it nowhere else
-    for thread in class_archive.PROC.glob(f"{jvm}/task/*"):
+    process = jvm()
+    for thread in class_archive.PROC.glob(f"{process.pid}/task/*") if process else ():
         with suppress(OSError):  # it has ended
             if (thread / "comm").read_text().strip() == THOROUGH:
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), LAST)

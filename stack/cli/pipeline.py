@@ -82,6 +82,10 @@ class Pipeline:
         """Make a registered version champion, whatever the gate said of it."""
         return champion.promote(self.environment["BATON_MLFLOW"], self.names.model, number)
 
+    def move_champion(self, version: str) -> None:
+        """Point the alias that serves at a version, and leave no word of it; raise Unavailable when there is none."""
+        registry.move_champion(self.environment["BATON_MLFLOW"], self.names.model, version)
+
     def roll_back(self) -> Move:
         """Make the version champion that was it before the present one."""
         return champion.roll_back(self.environment["BATON_MLFLOW"], self.names.model)

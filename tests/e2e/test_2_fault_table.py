@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from apps.common import registry
 from apps.common.waiting import pause
 from loadtest.ledger import problems
 from stack.cli.stack import Mode
@@ -38,7 +37,7 @@ def played(pipeline, two_versions):
     yield (lines := [])
     if lines:
         newest = pipeline.versions()[-1].version
-        registry.move_champion(pipeline.environment["BATON_MLFLOW"], pipeline.names.model, newest)
+        pipeline.move_champion(newest)
         pipeline.wait_until_served(newest)
 
 

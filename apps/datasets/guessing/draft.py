@@ -22,36 +22,12 @@ LOG_SPAN, LOG_SKEW = 20, 1.1
 LIMIT = 0.1  # of the rows may be bad, beside those without a target
 FEWEST = 5  # rows, to guess anything
 _POSITIVE = {"yes", "y", "true", "t", "1", "1.0", "positive", "pos", "malignant", "churned", "default", "fraud", "bad"}
-_WORDS = {
-    "order",
-    "group",
-    "select",
-    "from",
-    "where",
-    "case",
-    "when",
-    "then",
-    "else",
-    "end",
-    "and",
-    "or",
-    "not",
-    "null",
-}
-_WORDS |= {"true", "false", "in", "is", "like", "between", "as", "by", "on", "cast", "date", "timestamp", "interval"}
-_WORDS |= {
-    "user",
-    "current_date",
-    "current_timestamp",
-    "current_user",
-    "distinct",
-    "all",
-    "any",
-    "some",
-    "exists",
-    "left",
-}
-_WORDS |= {"right", "full", "inner", "cross", "union", "having", "limit", "with", "array", "map", "struct", "table"}
+_SQL_WORDS = """
+all and any array as between by case cast cross current_date current_timestamp current_user date distinct else end
+exists false from full group having in inner interval is left like limit map not null on or order right select some
+struct table then timestamp true union user when where with
+"""
+_WORDS = frozenset(_SQL_WORDS.split())  # a column of such a name stands in backticks
 _DATES = {  # a category's text -> SQL that is a date, or NULL
     "ymd": "CAST(try_cast(replace({0}, '/', '-') AS TIMESTAMP) AS DATE)",
     "ym": "try_cast({0} AS DATE)",

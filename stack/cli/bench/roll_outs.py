@@ -7,7 +7,6 @@ from statistics import median
 
 from rich.table import Table
 
-from apps.common import registry
 from apps.common.waiting import pause
 from loadtest.ledger import Verdict
 from loadtest.timing import RequestWait, lateness
@@ -124,7 +123,7 @@ def _moved(pipeline: Pipeline, version: str, number: int) -> Moved:
     """Move the alias, wait until the version serves, and then until all is calm."""
     with step(f"roll-out {number}: version {version}"):
         moved_at = time.time()
-        registry.move_champion(pipeline.environment["BATON_MLFLOW"], pipeline.names.model, version)
+        pipeline.move_champion(version)
         pipeline.wait_until_served(version)
         served_at = time.time()
         pause(CALM_S)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.common import registry
 from apps.common.exit_codes import Outcome
 from apps.common.waiting import pause, wait_until
 from apps.orchestrator.port import ReleaseState
@@ -43,10 +42,6 @@ class Ground:
         served = self.pipeline.served_version()
         return next(one.version for one in reversed(self.pipeline.versions()) if one.version != served)
 
-    def move(self, version: str) -> None:
-        """Point the alias that serves at a version."""
-        registry.move_champion(self.pipeline.environment["BATON_MLFLOW"], self.pipeline.names.model, version)
-
     def served_by(self, version: str) -> None:
         """Wait until a version serves, nothing else is asked for, and it has answered."""
 
@@ -60,6 +55,20 @@ class Ground:
     def starting(self) -> Any:
         """Wait for the server that starts beside the one that serves; return its instance."""
         return wait_until(self.faults.next_server, STARTS_S, "no server starts beside the one that serves", every=0.1)
+
+    def roll_out(self) -> tuple[str, Any]:
+        """Roll another version out; return it, and the instance of its server that starts."""
+        version = self.other_version()
+        self.pipeline.move_champion(version)
+        return version, self.starting()
+
+    def kill(self, *services: str, keeper: bool = False) -> None:
+        """Kill services, then what keeps them running if that is wanted; wait until all are back."""
+        killed = {name: self.faults.kill(name) for name in services}
+        if keeper:
+            self.faults.kill_keeper()
+        for service, old in killed.items():
+            self.faults.wait_until_back(service, old)
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,13 @@ def scenario(within_s: float, **more: Any) -> Callable[[Callable[[Ground], None]
 @scenario(90, usual=Mode)
 def the_server_is_killed(ground: Ground) -> None:
     """It is started again."""
-    ground.faults.wait_until_back(SERVER, ground.faults.kill(SERVER))
+    ground.kill(SERVER)
 
 
 @scenario(90, usual=Mode, broker_stops=True)
 def the_broker_is_killed(ground: Ground) -> None:
     """It is started again, and finds its log."""
-    ground.faults.wait_until_back(KAFKA, ground.faults.kill(KAFKA))
+    ground.kill(KAFKA)
 
 
 @scenario(120, usual=[Mode.EMBEDDED])
@@ -143,7 +152,7 @@ def nobody_reaches_the_broker_for_a_minute(ground: Ground) -> None:
 def a_version_is_rolled_out(ground: Ground) -> None:
     """Nothing breaks."""
     version = ground.other_version()
-    ground.move(version)
+    ground.pipeline.move_champion(version)
     ground.served_by(version)
 
 
@@ -152,7 +161,7 @@ def the_alias_moves_three_times_in_ten_seconds(ground: Ground) -> None:
     """The last word counts."""
     before, version = ground.pipeline.served_version(), ground.other_version()
     for one in (version, before, version):
-        ground.move(one)
+        ground.pipeline.move_champion(one)
         pause(4)
     ground.served_by(version)
 
@@ -161,19 +170,16 @@ def the_alias_moves_three_times_in_ten_seconds(ground: Ground) -> None:
 def a_roll_out_is_taken_back_while_it_starts(ground: Ground) -> None:
     """What served serves on, or again."""
     before = ground.pipeline.served_version()
-    ground.move(ground.other_version())
-    ground.starting()
+    ground.roll_out()
     pause(3)
-    ground.move(before)
+    ground.pipeline.move_champion(before)
     ground.served_by(before)
 
 
 @scenario(10)
 def the_new_server_is_killed_before_it_answers(ground: Ground) -> None:
     """It is started again."""
-    version = ground.other_version()
-    ground.move(version)
-    starting = ground.starting()
+    version, starting = ground.roll_out()
     pause(5)
     ground.faults.send(starting, "SIGKILL")
     ground.served_by(version)
@@ -182,9 +188,7 @@ def the_new_server_is_killed_before_it_answers(ground: Ground) -> None:
 @scenario(90)
 def the_new_server_is_killed_as_it_begins_to_answer(ground: Ground) -> None:
     """The old one is leaving, or has left."""
-    version = ground.other_version()
-    ground.move(version)
-    starting = ground.starting()
+    version, starting = ground.roll_out()
     ground.ledger.wait_until_answered_by(version, SETTLES_S)
     ground.faults.send(starting, "SIGKILL")
     pause(5)
@@ -194,9 +198,8 @@ def the_new_server_is_killed_as_it_begins_to_answer(ground: Ground) -> None:
 @scenario(60)
 def the_old_server_is_frozen_across_the_switch_and_woken(ground: Ground) -> None:
     """Where it wakes after all, it must not answer as if nothing had been."""
-    version, old = ground.other_version(), ground.faults.instance(SERVER)
-    ground.move(version)
-    ground.starting()
+    old = ground.faults.instance(SERVER)
+    version, _ = ground.roll_out()
     pause(5)
     ground.faults.send(old, "SIGSTOP")
     ground.served_by(version)
@@ -207,33 +210,22 @@ def the_old_server_is_frozen_across_the_switch_and_woken(ground: Ground) -> None
 @scenario(10)
 def hdfs_is_killed_while_nobody_needs_it(ground: Ground) -> None:
     """Serving needs no HDFS."""
-    killed = {name: ground.faults.kill(name) for name in ("namenode", "datanode")}
-    for service, old in killed.items():
-        ground.faults.wait_until_back(service, old)
+    ground.kill("namenode", "datanode")
 
 
 @scenario(10)
 def mlflow_and_its_database_are_killed_in_a_roll_out(ground: Ground) -> None:
     """It is delayed."""
-    version = ground.other_version()
-    ground.move(version)
-    ground.starting()
-    killed = {name: ground.faults.kill(name) for name in ("postgres", "mlflow")}
-    for service, old in killed.items():
-        ground.faults.wait_until_back(service, old)
+    version, _ = ground.roll_out()
+    ground.kill("postgres", "mlflow")
     ground.served_by(version)
 
 
 @scenario(10)
 def the_watchers_and_their_keeper_are_killed_in_a_roll_out(ground: Ground) -> None:
     """Their successors go on with it."""
-    version = ground.other_version()
-    ground.move(version)
-    ground.starting()
-    killed = {name: ground.faults.kill(name) for name in ("new-data-watcher", "new-model-watcher")}
-    ground.faults.kill_keeper()
-    for service, old in killed.items():
-        ground.faults.wait_until_back(service, old)
+    version, _ = ground.roll_out()
+    ground.kill("new-data-watcher", "new-model-watcher", keeper=True)
     ground.served_by(version)
 
 
@@ -248,7 +240,7 @@ def _refused(ground: Ground, harm: Callable[[Path], None], reason: str) -> None:
     """A damaged version becomes champion: what served serves on, and status says why, until the alias is moved back."""
     before = ground.pipeline.served_version()
     with damage.registered(ground.pipeline, ground.folder / f"damaged-{time.time_ns()}", harm) as version:
-        ground.move(version)
+        ground.pipeline.move_champion(version)
 
         def refused() -> bool:
             wanted = ground.pipeline.served().wanted
@@ -256,7 +248,7 @@ def _refused(ground: Ground, harm: Callable[[Path], None], reason: str) -> None:
 
         wait_until(refused, SETTLES_S, lambda: f"version {version} must be refused: {ground.pipeline.served()}")
         state, said = ground.pipeline.served(), str(snapshot(ground.stack)["wanted"])
-        ground.move(before)
+        ground.pipeline.move_champion(before)
     assert before == state.serving.version
     assert Outcome.REFUSED is state.wanted.failure.outcome, state
     assert reason in said, said

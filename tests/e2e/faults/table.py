@@ -31,12 +31,10 @@ class PlayedFault:
     @classmethod
     def of(cls, what: str, began: float, verdict: Verdict) -> "PlayedFault":
         """What a whole run met whose one fault began then."""
-        row = cls.of_waits(what, began, verdict.waits)
-        row.repeats = verdict.repeats
-        return row
+        return cls.of_waits(what, began, verdict.waits, verdict.repeats)
 
     @classmethod
-    def of_waits(cls, what: str, began: float, waits) -> "PlayedFault":
+    def of_waits(cls, what: str, began: float, waits, repeats: int = 0) -> "PlayedFault":
         """The same of some requests."""
         gap = longest(silences(waits, time.time()))
         late = [one.answer.seen_at for one in waits if one.answer and one.ms > WELL_S * 1000]
@@ -45,7 +43,7 @@ class PlayedFault:
             began,
             acked=len(waits),
             missing=sum(1 for one in waits if one.answer is None),
-            repeats=0,
+            repeats=repeats,
             silence_s=gap.ms / 1000 if gap else 0.0,
             well_after_s=max(max(late, default=began) - began, 0.0),
         )
