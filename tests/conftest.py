@@ -1,16 +1,24 @@
-"""What every suite shares: property tests have no deadline, because a busy machine is no failure."""
+"""
+What every suite shares.
+
+Property tests have no deadline, because a busy machine is no failure, and draw the same examples each time, because a
+change is judged by what it changes; with ``--long`` they look for new ones.
+"""
 
 import pytest
 import structlog
 from hypothesis import settings
 
-settings.register_profile("baton", deadline=None)
-settings.load_profile("baton")
-
 
 def pytest_addoption(parser):
     """Of every suite; its own are in its own folder."""
     parser.addoption("--long", action="store_true", help="the tests marked long too")
+
+
+def pytest_configure(config):
+    """Before any test is imported: its own settings start from these."""
+    settings.register_profile("baton", deadline=None, derandomize=not config.getoption("--long"))
+    settings.load_profile("baton")
 
 
 def pytest_collection_modifyitems(config, items):

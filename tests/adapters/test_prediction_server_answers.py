@@ -229,7 +229,7 @@ def test_a_request_without_an_id_is_rejected_under_its_place(spark, loaded, key)
     assert bad.rejection == f"{NO_KEY}; area must be a number of 1-1000; got big"
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(values=st.lists(BYTES, min_size=30, max_size=30), keys=st.lists(BYTES, min_size=30, max_size=30))
 def test_any_bytes_get_exactly_one_answer(spark, loaded, values, keys):
     """

@@ -165,7 +165,7 @@ def test_a_request_gets_a_prediction_or_every_reason_why_not(spark, trained, cha
     assert (answer["prediction"] is None) == (rejection is not None)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_junk_in_any_cell_never_throws_and_never_drops_a_row(spark, trained, rows):
     """Whatever the cells hold, each row comes back once, with a rejection or a finite prediction."""

