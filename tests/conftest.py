@@ -5,6 +5,8 @@ Property tests have no deadline, because a busy machine is no failure, and draw 
 change is judged by what it changes; with ``--long`` they look for new ones.
 """
 
+import signal
+
 import pytest
 import structlog
 from hypothesis import settings
@@ -19,6 +21,7 @@ def pytest_configure(config):
     """Before any test is imported: its own settings start from these."""
     settings.register_profile("baton", deadline=None, derandomize=not config.getoption("--long"))
     settings.load_profile("baton")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would children
 
 
 def pytest_collection_modifyitems(config, items):
