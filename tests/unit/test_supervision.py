@@ -17,7 +17,7 @@ from stack.embedded.supervisor.backoff import FIRST_S, HEALTHY_S, LONGEST_S, Bac
 from stack.embedded.supervisor.ending import UNSEEN, Ending, crash, ending
 from stack.embedded.supervisor.rollout_rules import FROZEN_S, READY_S, Action, Seen, next_action
 from stack.embedded.supervisor.server import READY_FILE, ServerProcess
-from stack.embedded.supervisor.service import START_S, NextStep, error_text, next_step
+from stack.embedded.supervisor.service import SILENT_S, START_S, NextStep, error_text, next_step
 from stack.embedded.supervisor.state import RunPlan, ServiceRecord, ServiceState, SupervisorRecords
 from stack.logs import LOG_LIMIT, bound, last_lines, search, worst_line
 from tests.toys import toy
@@ -40,7 +40,7 @@ def test_a_healthy_stretch_makes_the_next_crash_the_first_one(stretches):
     assert all(wait == FIRST_S for wait, healthy in zip(waits, stretches, strict=True) if healthy >= HEALTHY_S)
 
 
-SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited": 1.0}
+SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited": 1.0, "silent": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,9 @@ SEEN = {"needs_ready": True, "due": True, "alive": True, "task": None, "waited":
         (ServiceState.READY, {}, NextStep.NOTHING),
         (ServiceState.READY, {"needs_ready": False}, NextStep.NOTHING),
         (ServiceState.READY, {"alive": False}, NextStep.CRASH),
+        (ServiceState.READY, {"silent": SILENT_S}, NextStep.NOTHING),
+        (ServiceState.READY, {"silent": SILENT_S + 1}, NextStep.CRASH),
+        (ServiceState.STARTING, {"silent": SILENT_S + 1}, NextStep.PROBE),
     ],
 )
 def test_a_service_takes_the_step_that_its_state_asks_for(state, seen, step):
@@ -305,7 +308,7 @@ def test_the_newest_lines_are_whole(tmp_path):
 def test_a_heartbeat_that_changes_is_a_sign_of_life(tmp_path, monkeypatch):
     """A file that stays as it is counts for nothing, whatever its time says: a clock may be set."""
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr("stack.embedded.supervisor.server.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("stack.embedded.supervisor.sign_of_life.time.monotonic", lambda: next(clock))
     process = ServerProcess(ServiceRecord("server", ServiceState.READY, 0, folder=str(tmp_path)), None)
     beat = heartbeat(tmp_path / READY_FILE)
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
+from apps.common.ready_file import heartbeat
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.services import Service, ServiceKind
@@ -28,11 +29,13 @@ def _watcher(service: Service, context: StackContext, environment: Mapping[str, 
 
 def _standby(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
     folder = context.folder(service.name)
-    own = {"BATON_SCRATCH": str(folder / "scratch"), "BATON_READY_FILE": str(folder / "ready.json")}
+    ready_file = folder / "ready.json"
+    own = {"BATON_SCRATCH": str(folder / "scratch"), "BATON_READY_FILE": str(ready_file)}
     return ProcessSpec(
         lambda: [sys.executable, "-m", service.module],
         says="watching",
         environment={**environment, **own},
+        sign_of_life=heartbeat(ready_file),
         grace_s=2,
     )
 

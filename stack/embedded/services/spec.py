@@ -76,9 +76,10 @@ class ProcessSpec:
     What the supervisor needs to know of a service.
 
     ``prepare`` may be killed anywhere and run again. The service is ready when it has written ``says`` to its log and
-    ``probe`` returns; ``probe`` raises when it is not ready yet. ``stop_signal`` asks it to end; after ``grace_s`` it
-    is killed. It runs in ``folder``: a path in a file of settings is given from there, since what a program makes of a
-    blank, a comma or a letter with an accent in such a path differs from one to the next.
+    ``probe`` returns; ``probe`` raises when it is not ready yet. A service that is well touches ``sign_of_life`` again
+    and again, where it is a file. ``stop_signal`` asks it to end; after ``grace_s`` it is killed. It runs in
+    ``folder``: a path in a file of settings is given from there, since what a program makes of a blank, a comma or a
+    letter with an accent in such a path differs from one to the next.
     """
 
     command: Callable[[], list[str]]
@@ -87,5 +88,6 @@ class ProcessSpec:
     probe: Callable[[], None] = _nothing
     prepare: Callable[[], None] = _nothing
     environment: Mapping[str, str] = field(default_factory=dict)
+    sign_of_life: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 10

@@ -4,7 +4,6 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from stack.embedded.process import Child
 from stack.embedded.services.spec import StackContext
 from stack.embedded.supervisor.ending import Ending, crash, ending
 from stack.embedded.supervisor.rollout_rules import READY_S, Seen
+from stack.embedded.supervisor.sign_of_life import SignOfLife
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.environment import ROOT
 from stack.logs import size_of
@@ -79,8 +79,7 @@ class ServerProcess:
         self.record = record
         self._log_start = log_start
         self.child = child
-        self._began = time.monotonic()
-        self._beat = 0
+        self._life = SignOfLife(heartbeat(Path(record.folder or "") / READY_FILE))
 
     @classmethod
     def adopt(cls, record: ServiceRecord) -> "ServerProcess":
@@ -103,15 +102,7 @@ class ServerProcess:
         if alive and self.record.state is ServiceState.STARTING and self._says_ready():
             self.record = replace(self.record, state=ServiceState.READY, since=time.time(), error="")
         ready = alive and self.record.state is ServiceState.READY
-        return Seen(self.release, alive, ready, self._silent(), self.record.restarts + 1)
-
-    def _silent(self) -> float:
-        """Seconds since its start, or since its heartbeat was last seen to change: no clock but this one counts."""
-        with suppress(OSError):
-            beat = heartbeat(Path(self.record.folder or "") / READY_FILE).stat().st_mtime_ns
-            if beat != self._beat:
-                self._beat, self._began = beat, time.monotonic()
-        return time.monotonic() - self._began
+        return Seen(self.release, alive, ready, self._life.silent(), self.record.restarts + 1)
 
     def ending(self, log: Path, unwell: set[str]) -> Ending:
         """How a server ended that never got ready, or is alive and does not get ready; ``unwell`` as in ``ending``."""

@@ -16,10 +16,12 @@ from apps.common.errors import BatonError, Unavailable
 from stack.embedded.process import Child
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.embedded.supervisor.backoff import Backoff
+from stack.embedded.supervisor.sign_of_life import SignOfLife
 from stack.embedded.supervisor.state import ServiceRecord, ServiceState
 from stack.logs import search, size_of, worst_line
 
 START_S = 120  # a service that is not ready by then hangs, and is started again
+SILENT_S = 120  # one that gives no sign of life for so long hangs; a broker that is away costs it a minute
 PROBE_EVERY_S = 0.3
 ERROR_KEPT = 300  # characters
 
@@ -36,13 +38,14 @@ class NextStep(Enum):
 
 
 def next_step(  # noqa: PLR0911 - rules, the first one holds
-    state: ServiceState, *, needs_ready: bool, due: bool, alive: bool, task: bool | None, waited: float
+    state: ServiceState, *, needs_ready: bool, due: bool, alive: bool, task: bool | None, waited: float, silent: float
 ) -> NextStep:
     """
     Decide on a service in ``state``.
 
     ``due``: the time for another try or probe has come. ``task``: how its preparation or probe ended; None while it
-    is under way or was never begun. ``waited``: seconds since the service was started.
+    is under way or was never begun. ``waited``: seconds since the service was started; ``silent``: since its last sign
+    of life, where it gives any.
     """
     if state in (ServiceState.WAITING, ServiceState.CRASHED):
         return NextStep.PREPARE if needs_ready and due else NextStep.NOTHING
@@ -56,7 +59,7 @@ def next_step(  # noqa: PLR0911 - rules, the first one holds
         if waited > START_S:
             return NextStep.CRASH
         return NextStep.PROBE if due else NextStep.NOTHING
-    return NextStep.NOTHING
+    return NextStep.CRASH if state is ServiceState.READY and silent > SILENT_S else NextStep.NOTHING
 
 
 def error_text(error: BaseException) -> str:
@@ -89,6 +92,7 @@ class SupervisedService:
         self._backoff = Backoff()
         self._due = 0.0
         self._began = 0.0
+        self._life: SignOfLife | None = None
 
     @property
     def log(self) -> Path:
@@ -112,6 +116,7 @@ class SupervisedService:
             alive=self.child is not None and self.child.alive(),
             task=self._outcome(),
             waited=now - self._began,
+            silent=self._life.silent() if self._life else 0.0,
         )
         match step:
             case NextStep.PREPARE:
@@ -162,6 +167,7 @@ class SupervisedService:
     def _runs(self, child: Child) -> None:
         self.child, self._task = child, None
         self._began = time.monotonic()
+        self._life = SignOfLife(self.spec.sign_of_life) if self.spec.sign_of_life else None
         self._due = 0.0
         self._enter(ServiceState.STARTING)
 
