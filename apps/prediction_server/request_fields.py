@@ -31,6 +31,11 @@ def own(name: str) -> Column:
     return F.col(OWN + name)
 
 
+def request_id() -> Column:
+    """The id in a record's key; NULL where it is none."""
+    return F.when(F.length("key").between(1, MAX_KEY_BYTES), _utf8("key"))
+
+
 def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
     """
     ``records`` (key, value: binary; partition: int; offset: long; timestamp) -> the input fields as strings.
@@ -44,7 +49,7 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
     # The parser stops behind the first value and would not see what else is there. So the text is read twice: as the
     # only element of an array, after which nothing but "]" may follow, and as a member of an object, where "]" may not.
     parsed = records.select(
-        F.when(F.length("key").between(1, MAX_KEY_BYTES), _utf8("key")).alias(f"{OWN}key"),
+        request_id().alias(f"{OWN}key"),
         *(F.col(name).alias(OWN + name) for name in ("partition", "offset", "timestamp", "value")),
         F.from_json(F.concat(F.lit("["), text, F.lit("]")), ArrayType(cells), _STRICT).alias(f"{OWN}array"),
         F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), _MEMBER, _STRICT).alias(f"{OWN}object"),

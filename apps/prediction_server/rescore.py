@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 from structlog.stdlib import BoundLogger
 
 from apps.common import entry
@@ -20,6 +21,7 @@ from apps.common.model import Model, fetch
 from apps.common.target import Target
 from apps.prediction_server import session
 from apps.prediction_server.answers import answers
+from apps.prediction_server.request_fields import request_id
 from apps.prediction_server.second_opinion import Rejections, draw, second_opinions
 from apps.prediction_server.settings import RescoreSettings
 
@@ -37,16 +39,22 @@ def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFr
 
 
 def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[Expected]:
-    """What the version answers to each record."""
-    answered = answers(records, loaded, model.fields, Writer("", model.version, manifest=model.manifest))
+    """What the version answers to each record; of those that say the same, as a replay's do, one is asked."""
+    alike = records.groupBy("value", request_id().isNotNull())
+    one = F.min(F.struct("partition", "offset", "timestamp", "key")).alias("one")
+    asked = alike.agg(one, F.collect_list(F.struct("partition", "offset")).alias("all")).select("value", "one.*", "all")
+    asked.cache()
+    every = {(row["partition"], row["offset"]): row["all"] for row in asked.toLocalIterator()}
+    answered = answers(asked, loaded, model.fields, Writer("", model.version, manifest=model.manifest))
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
         answer = decode_answer(bytes(row["key"]), bytes(row["value"]), headers, 0.0)
         if answer is None:
             raise AssertionError(row)
-        yield Expected(
-            answer.model_version, *answer.position, answer.prediction, answer.rejection, manifest=answer.manifest or ""
-        )
+        said = answer.prediction, answer.rejection
+        for partition, offset in every[answer.position]:
+            yield Expected(answer.model_version, partition, offset, *said, manifest=answer.manifest or "")
+    asked.unpersist()
 
 
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:

@@ -84,16 +84,28 @@ def records(spark, values, keys=None):
 def test_it_says_to_every_plain_request_what_the_server_says(spark, model):
     """Two readings of a request and two of the model that share no code come to the same, word by word."""
     asked = records(spark, list(PLAIN.values()))
-    by_server = list(expected(asked, session.load_pipeline(spark, model), model))
-    own = sorted(
-        second_opinions(spark, draw(asked, Rejections()), "1", model.folder, model.manifest),
-        key=lambda one: one.in_offset,
+    by_server, own = (
+        sorted(said, key=lambda one: one.in_offset)
+        for said in (
+            expected(asked, session.load_pipeline(spark, model), model),
+            second_opinions(spark, draw(asked, Rejections()), "1", model.folder, model.manifest),
+        )
     )
 
     assert [replace(line, second_opinion=True) for line in by_server] == own
     assert {"0a1b" * 4} == {line.manifest for line in own}
     assert 6 == sum(line.rejection is not None for line in own)
     assert 14 == sum(line.prediction is not None for line in own)
+
+
+def test_of_requests_that_say_the_same_each_is_expected_its_own_answer(spark, model):
+    """A replay's say the same a hundred times; one whose key is no id is rejected all the same."""
+    asked = records(spark, [request("50"), request("50"), request("51"), request("50")], [b"a", b"x" * 300, b"c", b"d"])
+    said = {one.in_offset: one for one in expected(asked, session.load_pipeline(spark, model), model)}
+
+    assert [0, 1, 2, 3] == sorted(said)
+    assert said[0].prediction == said[3].prediction != said[2].prediction
+    assert "key must be a request id" in said[1].rejection
 
 
 def test_it_has_none_on_a_rejection_that_shows_a_number_which_spark_writes_otherwise(spark, model):
