@@ -10,14 +10,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pyspark.ml.feature import SQLTransformer
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+
+from apps.datasets.declaration import Dataset
+from apps.trainer.cleaning import CATEGORY, NUMBER, categories_of, quoted, request_sql
+from apps.trainer.train_set import BATCH
 
 LARGE = 0.2  # the index from which a shift is called large, everywhere
 CHANCE = 0.999  # of batches without drift stay below what chance explains, for each feature
 BINS = 10
 MOST_WORDS = 30  # the commonest words of a category have a bin each, all others one
+MOST_ROWS = 20_000  # of the batch, and of those before it: more would tell little more
 Shares = npt.NDArray[np.float64]
 
 
@@ -43,6 +52,23 @@ class Drift:
         """The figures, for a warning."""
         new = f", {self.unseen:.0%} of it never seen before" if self.unseen else ""
         return f"{self.feature} {self.index:.2f}{new}"
+
+
+def measure(dataset: Dataset, rows: DataFrame, batch: str) -> list[Drift]:
+    """The drift of each feature of ``batch`` against the other batches of a train set, the largest index first."""
+    typed = SQLTransformer(statement=request_sql(dataset)).transform(rows)
+    numbers, words = list(dataset.numeric), list(categories_of(dataset))
+    cells = [F.col(quoted(name)) for name in (*(NUMBER + one for one in numbers), *(CATEGORY + one for one in words))]
+
+    def columns(of: Column) -> list[list[Any]]:
+        drawn = typed.where(of).select(*cells).orderBy(F.xxhash64(*cells)).limit(MOST_ROWS).toArrow()
+        return [column.to_pylist() for column in drawn.columns]
+
+    own = F.col(BATCH) == batch
+    pairs = list(zip(columns(~own), columns(own), strict=True))
+    found = [of_numbers(name, *pair) for name, pair in zip(numbers, pairs, strict=False)]
+    found += [of_words(name, *pair) for name, pair in zip(words, pairs[len(numbers) :], strict=True)]
+    return sorted(found, key=lambda one: -one.index)
 
 
 def of_numbers(feature: str, before: Sequence[float | None], now: Sequence[float | None]) -> Drift:
