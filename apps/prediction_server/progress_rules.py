@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 BEGIN_S = 30  # a stream that starts, or whose broker was away, may be silent for this long
-FENCE_S = 30  # a newer release must have answered for this long before this one leaves
+FENCE_S = 10  # a newer release must outlive, by so much, the time after which one that leaves requests lying ends itself
 FORGET_S = 10  # a newer release that was not seen for this long has failed
 
 
@@ -53,7 +53,8 @@ class ProgressRules:
     owed: Callable[[int, int, int], bool]
     began: float
     begin_s: float = BEGIN_S
-    _waiting: dict[int, tuple[int, float]] = field(default_factory=dict)  # partition -> (answered, since)
+    # partition -> what was answered, up to where requests stood, and since when
+    _waiting: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     _newer: tuple[float, float] | None = None  # a newer release: first and last seen
     _unequal: bool = False
 
@@ -93,16 +94,21 @@ class ProgressRules:
         """Which request waits for ``stall_s``, and ``answers`` (partition -> offset behind the highest) stand still."""
         for partition, end in look.ends.items():
             answered = answers[partition]
-            known, since = self._waiting.get(partition, (-1, look.at))
+            known, stood, since = self._waiting.get(partition, (-1, end, look.at))
             if answered >= end:
                 self._waiting.pop(partition, None)
             elif answered != known:
-                self._waiting[partition] = answered, look.at
+                self._waiting[partition] = answered, end, look.at
             elif look.at - max(since, self.began + self.begin_s) >= stall_s:
-                if self.owed(partition, answered, end):
+                if self.owed(partition, answered, stood):  # what came later has not waited for so long
                     return f"partition {partition}: offset {answered} of {end} is unanswered for {stall_s:g} s"
-                self._waiting[partition] = answered, look.at
+                self._waiting[partition] = answered, end, look.at
         return None
+
+    @property
+    def fence_s(self) -> float:
+        """For how many seconds a newer release must have answered before this one leaves."""
+        return BEGIN_S + self.stall_s + FENCE_S
 
     def superseded(self, look: Look) -> str | None:
         """Why to make room for another process."""
@@ -112,4 +118,4 @@ class ProgressRules:
             return None
         first = self._newer[0] if self._newer else look.at
         self._newer = first, look.at
-        return f"release {look.newest} answers for {FENCE_S} s" if look.at - first >= FENCE_S else None
+        return f"release {look.newest} answers for {self.fence_s:g} s" if look.at - first >= self.fence_s else None

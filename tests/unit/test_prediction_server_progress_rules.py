@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.prediction_server.progress_rules import BEGIN_S, FENCE_S, FORGET_S, Look, ProgressRules
+from apps.prediction_server.progress_rules import BEGIN_S, FORGET_S, Look, ProgressRules
 
 STALL_S = 5
 OWN = 3
@@ -51,6 +51,18 @@ def test_nothing_to_do_is_no_stall():
     assert reasons(rules(owed=False), *(look(at, ends=(11, 10)) for at in range(60))) == [None] * 60
 
 
+@pytest.mark.parametrize("came", range(60, 70))
+def test_a_request_behind_a_transactions_mark_waits_as_long_as_any_other(came):
+    """
+    A mark stood at the end of the topic for a minute; what comes behind it is noticed, and not before its time.
+    """
+    judge = ProgressRules(OWN, "t1", 2, STALL_S, lambda _partition, _first, end: end > 11, began=-BEGIN_S)
+    found = reasons(judge, *(look(at, ends=(11 + (at >= came), 10)) for at in range(came + 2 * STALL_S + 1)))
+    noticed = next(at for at, reason in enumerate(found) if reason)
+
+    assert STALL_S <= noticed - came <= 2 * STALL_S
+
+
 def test_a_broker_that_was_away_gives_the_stream_time():
     """
     The stall is counted from when the broker answers again, after what its clients need to come back.
@@ -90,10 +102,24 @@ def test_a_server_leaves_when_a_newer_release_goes_on_answering():
     """
     One that was frozen while its successor took over must not answer first with the version before.
     """
-    found = reasons(rules(), *(look(at, newest=OWN + 1) for at in range(0, FENCE_S + 1, 5)))
+    found = reasons(rules(), *(look(at, newest=OWN + 1) for at in range(0, BEGIN_S + STALL_S + 11, 5)))
 
     assert found[:-1] == [None] * (len(found) - 1)
-    assert found[-1] == f"release {OWN + 1} answers for {FENCE_S} s"
+    assert found[-1] == f"release {OWN + 1} answers for {BEGIN_S + STALL_S + 10} s"
+
+
+def test_a_newer_release_that_leaves_a_partition_lying_ends_before_the_older_one_leaves():
+    """
+    It never got ready, and the older one answers that partition: with both gone nobody would.
+    """
+    old, new = rules(), ProgressRules(OWN + 1, "t1", 2, STALL_S, lambda *_: True, began=0)
+    for at in range(100):
+        ends = (at * 100 + 100,) * 2
+        if reason := new.reason_to_end(look(at, ends, (ends[0], 50), newest=OWN + 1)):
+            break
+        assert old.reason_to_end(look(at, ends, ends, newest=OWN + 1)) is None
+
+    assert "partition 1: offset 50" in reason
 
 
 @pytest.mark.parametrize("newest", [0, OWN - 1, OWN])

@@ -102,6 +102,8 @@ def wish(release, state=ReleaseState.STARTING):
         (server(1, alive=False), server(2), wish(2), Action.SWITCH),
         (server(1, alive=False), server(2, ready=False), wish(2), Action.RESTART),
         (server(1), server(2), wish(3), Action.ABANDON),
+        (server(1, alive=False), server(2), wish(3), Action.SWITCH),
+        (server(1, alive=False), server(2, ready=False), wish(3), Action.ABANDON),
         (server(1), server(2, alive=False), wish(2), Action.FAIL),
         (server(1), server(2, ready=False, silent=READY_S + 1), wish(2), Action.FAIL),
     ],

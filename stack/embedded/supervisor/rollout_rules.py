@@ -51,9 +51,11 @@ def next_action(  # noqa: PLR0911 - rules, the first one holds
     """
     open_wish = wanted if wanted and wanted.state is not ReleaseState.FAILED else None
     if following:
-        if open_wish and open_wish.release > following.release:
+        answers = following.ready and following.alive
+        alone = answers and (serving is None or not serving.alive)
+        if open_wish and open_wish.release > following.release and not alone:
             return Action.ABANDON
-        if following.ready and following.alive:
+        if answers:
             return Action.SWITCH
         if not following.alive or following.silent > READY_S:
             return Action.FAIL
