@@ -7,6 +7,7 @@ input closes, so it never outlives the program that started it.
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,20 +143,21 @@ class LiveLedger:
         self._catch_up()
         return set(self._unanswered.ids)
 
-    def versions_seen(self) -> set[str]:
-        """The model versions of the answers that count: the first ones to what was sent."""
+    def versions_seen(self, since: float = 0.0) -> set[str]:
+        """The versions of the answers that count, the first ones to what was sent, of those seen ``since`` then."""
         positions = {(send.partition, send.offset) for send in self.sends()}
-        return {answer.model_version for answer in first_answers(self.answers()) if answer.position in positions}
+        counting = (answer for answer in first_answers(self.answers()) if answer.position in positions)
+        return {answer.model_version for answer in counting if answer.seen_at >= since}
 
     def wait_until_answered_by(self, version: str, deadline: float = ANSWERED_BY_S) -> None:
-        """Wait, in seconds, until an answer that counts is of ``version``: in an overlap its first ones are repeats."""
-        wait_until(
-            lambda: version in self.versions_seen(),
-            deadline,
-            lambda: (
-                f"version {version} must answer; got answers of {sorted(self.versions_seen())}; see the server's log"
-            ),
-        )
+        """Wait, in seconds, for an answer from now on that counts and is of ``version``: its first ones are repeats."""
+        since = time.time()
+
+        def described() -> str:
+            seen = sorted(self.versions_seen(since))
+            return f"version {version} must answer; got answers of {seen}; see the server's log"
+
+        wait_until(lambda: version in self.versions_seen(since), deadline, described)
 
     def verdict(self, expected: list[Expected], *, executors: bool = False) -> Verdict:
         """The checker's judgement of everything so far; a server with ``executors`` may lose one."""

@@ -42,6 +42,14 @@ class Comparison:
         """Whether the candidate is worse by more than ``margin``, beyond what chance explains."""
         return self.low > margin
 
+    def spends(self, before: float, margin: float) -> float:
+        """
+        How much of ``margin`` is used up when the candidate follows a champion that had used up ``before``.
+
+        A better one gives some of it back. So a chain of versions, each a little worse, is not led further than one.
+        """
+        return min(max(before + self.worse, 0.0), margin)
+
     def words(self) -> str:
         """The figures in a line."""
         spread = f"{CONFIDENCE:.0%} interval {self.low:+.1%} to {self.high:+.1%}"

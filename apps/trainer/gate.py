@@ -18,7 +18,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
-from apps.common import model
+from apps.common import model, registry
 from apps.common.errors import ModelRefused
 from apps.common.model import Model
 from apps.common.registry import Version
@@ -28,6 +28,7 @@ from apps.trainer.found_batch import TrainingContext
 from apps.trainer.golden import golden_problems
 from apps.trainer.train_set import FOLD, ROWS_SHA256, TEST_FOLD, rows_sha256
 
+SPENT = "gate_spent"  # metric of a version's run
 MOST_ROWS = 20_000  # test rows that are compared: more would narrow the interval by little
 _MOST_TEXT = 1000  # characters of a reason: MLflow takes a tag of some thousands
 
@@ -50,7 +51,8 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
     Judge a registered version, whose train set has its number, beside the champion that it would follow.
 
     Loaded anew it must answer its golden rows as the training did, and on the champion's test rows its error must not
-    be larger than the champion's by more than ``gate_margin``. Where there is no champion to compare it with, it is
+    be larger than the champion's by more than what versions before it have left of ``gate_margin``; a version that a
+    person made champion has all of it left. Where there is no champion to compare it with, it is
     held against the mean of its own test rows. Raises Unavailable when something cannot be had now.
     """
     with ThreadPoolExecutor(1) as pool:  # each waits for MLflow and Spark most of the time
@@ -61,13 +63,14 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
             return Ruling(str(error)[:_MOST_TEXT], "its golden rows")
     try:
         against, reference, rows = beside.result()
+        spent = _spent(context, champion)
     except _NotComparable as why:
-        against, reference = f"the mean of its own test rows, because {why}", None
+        against, reference, spent = f"the mean of its own test rows, because {why}", None, 0.0
         try:
             rows = _test_rows(context, version)
         except _NotComparable as also:
             return Ruling("", f"nothing, because {why}, and {also}")
-    return _judged(context, version, against, _predictions(rows, candidate, reference))
+    return _judged(context, version, against, _predictions(rows, candidate, reference), spent)
 
 
 def _champion(context: TrainingContext, champion: Version | None) -> tuple[str, PipelineModel, DataFrame]:
@@ -136,19 +139,28 @@ def _answers(pipeline: PipelineModel, rows: DataFrame) -> Values:
     return np.array([[np.nan if cell is None else cell for cell in row] for row in answered], dtype=float).T
 
 
-def _judged(context: TrainingContext, version: Version, against: str, figures: Values) -> Ruling:
+def _spent(context: TrainingContext, champion: Version | None) -> float:
+    """How much of the margin the champion used up, and those that it followed."""
+    if champion is None or champion.withheld:
+        return 0.0
+    return registry.metrics(context.settings.mlflow, champion.run_id).get(SPENT, 0.0)
+
+
+def _judged(context: TrainingContext, version: Version, against: str, figures: Values, spent: float) -> Ruling:
     labels, candidate, reference = figures
     if lost := int((~np.isfinite(candidate)).sum()):
         return Ruling(f"it must predict a number for each of {len(labels)} test rows; got none for {lost}", against)
     found = compare(context.dataset.task, labels, candidate, reference)
-    return Ruling(_excess(found, context, version, against), f"{against}; {found.words()}", found.metrics())
-
-
-def _excess(found: Comparison, context: TrainingContext, version: Version, against: str) -> str:
-    """By how much too much the version is worse, as a sentence; empty when it is not."""
     margin = context.settings.gate_margin
-    if not found.exceeds(margin):
+    metrics = {**found.metrics(), SPENT: found.spends(spent, margin)}
+    return Ruling(_excess(found, margin, spent, version, against), f"{against}; {found.words()}", metrics)
+
+
+def _excess(found: Comparison, margin: float, spent: float, version: Version, against: str) -> str:
+    """By how much too much the version is worse, as a sentence; empty when it is not."""
+    if not found.exceeds(margin - spent):
         return ""
-    rule = f"its {found.metric} must be at most {100 * margin:g}% above that of {against}"
+    rule = f"its {found.metric} must be at most {100 * (margin - spent):.3g}% above that of {against}"
+    rule += f", since the versions before used up {100 * spent:.3g} of the {100 * margin:g}%" if spent else ""
     mend = f"is something wrong with the batch? if not, ./baton promote {version.version}"
     return f"{rule}; got {found.words()}; {mend}"

@@ -67,10 +67,11 @@ def _contract(dataset: Dataset, rows: int, batches: list[str]) -> dict[str, obje
 
 
 def name_train_set(context: TrainingContext, found: FoundBatch, version: Version) -> None:
-    """Give the train set its version's number."""
+    """Give the train set its version's number; what has it already is of a model that was begun anew."""
     store, unnamed = context.store, found.unnamed_train_set(context.store)
     target = store.folder("train-sets", version.version)
-    if store.exists(unnamed) and not store.exists(target):
+    if store.exists(unnamed):
+        store.files.delete(target)
         store.files.rename(unnamed, target)
 
 
@@ -81,7 +82,8 @@ def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
     def objection(champion: Version | None) -> str:
         judgement = judge(context, version, champion)
         run.log_judgement(version.run_id, judgement.against, judgement.metrics)
-        context.log.info("judged", against=judgement.against)
+        tell = context.log.info if judgement.metrics or judgement.reason else context.log.warning
+        tell("judged", against=judgement.against)
         return judgement.reason
 
     if reason := run.promote(version, objection):

@@ -24,6 +24,7 @@ from apps.trainer import session
 from apps.trainer.comparison import Comparison
 from apps.trainer.found_batch import TrainingContext, find
 from apps.trainer.gate import judge
+from apps.trainer.publish import name_train_set
 from apps.trainer.settings import TrainerSettings
 from apps.trainer.stopping import CleanStop
 from apps.trainer.training import train_on_batch
@@ -215,10 +216,31 @@ def test_a_champion_that_cannot_be_read_is_not_compared_with(trainings, first, t
     context = trainings.context("b-0001")
     removed = judge(context, first, replace(first, version="77", tags={}))
     gone = judge(context, first, None)
+    rows, away = (trainings.store.folder("train-sets", name) for name in (first.version, "away"))
+    trainings.store.files.rename(rows, away)
+    try:
+        without_rows = judge(context, first, first)
+    finally:
+        trainings.store.files.rename(away, rows)
 
     assert "cannot be loaded: version must be a registered one" in removed.against
     assert "because there is no champion" in gone.against
-    assert "" == removed.reason == gone.reason
+    missing = f"because the train set of version {first.version} is not in HDFS"
+    assert f"nothing, {missing}, and the train set" in without_rows.against
+    assert "" == removed.reason == gone.reason == without_rows.reason
+
+
+def test_the_train_set_of_a_model_that_was_begun_anew_is_replaced(trainings, first):
+    """Its number stands for another version now, whose test rows decide."""
+    context, store = trainings.context("b-0001"), trainings.store
+    found = find(context)
+    for name, text in (("99", b"old"), (found.unnamed_train_set(store).rsplit("/", 1)[1], b"new")):
+        store.write(f"{store.folder('train-sets', name)}/part", text)
+    name_train_set(context, found, replace(first, version="99"))
+    name_train_set(context, found, replace(first, version="99"))
+
+    assert b"new" == store.read(f"{store.folder('train-sets', '99')}/part")
+    store.files.delete(store.folder("train-sets", "99"))
 
 
 def test_a_version_that_answers_otherwise_when_it_is_loaded_anew_is_withheld(trainings, first, tmp_path):

@@ -33,13 +33,17 @@ def test_no_request_is_lost_in_a_soak(request, stack, mode, faults, pipeline, tw
             pause(calm_s)
             began = time.time()
             terminal.write_line(f"{time.strftime('%H:%M:%S')} {one.name}")
-            spans.append((one.name, began))
+            spans.append((one, began))
             one.play(ground)
         pause(CALM_S[0])
 
     verdict = ledger.verdict(pipeline.expected(sorted(ledger.versions_seen())))
-    for (name, began), (_, until) in zip(spans, [*spans[1:], ("", float("inf"))], strict=True):
+    slow = []
+    for (one, began), (_, until) in zip(spans, [*spans[1:], (None, float("inf"))], strict=True):
         waits = [wait for wait in verdict.waits if began - CALM_S[0] <= wait.sent_at < until - CALM_S[0]]
-        table.rows.append(PlayedFault.of_waits(name, began, waits))
+        row = PlayedFault.of_waits(one.name, began, waits)
+        table.rows.append(row)
+        slow += [f"{one.name}: {row.silence_s:.1f} s"] if row.silence_s > one.within_s else []
     table.rows.append(replace(PlayedFault.of(f"all of seed {seed}", spans[0][1], verdict), wrong=len(verdict.wrong)))
     assert [] == problems(verdict, must_compare=True, broker_stops=True)
+    assert [] == slow

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from apps.common.errors import DeadlineMissed
 from apps.common.messages import Answer, Send
 from loadtest.ledger import SendJournal
 from loadtest.reader import AnswerReader
@@ -71,6 +72,16 @@ def test_the_whole_history_is_kept_for_the_verdict(run):
     assert [f"r{n}" for n in range(5)] == [send.request_id for send in run.ledger.sends()]
     assert [f"r{n}" for n in range(5)] == [answer.request_id for answer in run.ledger.answers()]
     assert {"4"} == run.ledger.versions_seen()
+
+
+def test_an_answer_from_before_is_not_waited_for(run):
+    """After a fault it tells nothing that the version answered before it."""
+    run.send(0)
+    run.answer(0)
+
+    assert ({"4"}, set()) == (run.ledger.versions_seen(since=3.0), run.ledger.versions_seen(since=3.1))
+    with pytest.raises(DeadlineMissed, match=r"got answers of \[\]"):
+        run.ledger.wait_until_answered_by("4", 0.1)
 
 
 @pytest.mark.parametrize(

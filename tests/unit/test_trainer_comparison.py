@@ -124,6 +124,20 @@ def test_only_what_chance_cannot_explain_exceeds_the_margin(low, worse, withheld
     assert withheld is Comparison("rmse", 100, 1.2, 1.0, worse, low, 0.3).exceeds(MARGIN)
 
 
+def test_a_chain_of_versions_uses_up_the_margin_once():
+    """Each may be 4 % worse than the one before it; the third is not, and a better one gives back what it is better."""
+    little = Comparison("rmse", 3000, 1.04, 1.0, 0.04, 0.03, 0.05)
+    spent = [0.0]
+    while not little.exceeds(MARGIN - spent[-1]):
+        spent.append(little.spends(spent[-1], MARGIN))
+
+    assert [0.0, 0.04, 0.08] == spent
+    better, much = (Comparison("rmse", 3000, 1.0, 1.0, worse, worse, worse) for worse in (-0.05, 0.5))
+    assert math.isclose(0.03, better.spends(0.08, MARGIN))
+    assert 0 == better.spends(0.02, MARGIN)
+    assert MARGIN == much.spends(0.0, MARGIN)
+
+
 def test_the_figures_are_told_in_a_line_and_as_metrics():
     """Both models, the rows, and the interval."""
     found = Comparison("rmse", 450, 5250.04, 5000.0, 0.05, -0.012, 0.1)

@@ -145,7 +145,7 @@ def nobody_reaches_the_broker_for_a_minute(ground: Ground) -> None:
     ground.faults.send(frozen, "SIGSTOP")
     pause(AWAY_S)
     ground.faults.send(frozen, "SIGCONT")
-    wait_until(lambda: ground.faults.state(KAFKA) == "ready", STARTS_S, "the broker must be ready again")
+    ground.ledger.wait_until_answered_by(ground.pipeline.served_version(), STARTS_S)
 
 
 @scenario(10)
