@@ -110,7 +110,9 @@ def quarantine(context: TrainingContext, checked: CheckedRows) -> None:
 
 def keep(context: TrainingContext, found: FoundBatch, checked: CheckedRows) -> TrainSet:
     """Write the rows to train on, with their fold, where their version will find them."""
-    rows = train_set.keep(context.dataset, checked.rows, context.settings.folds, checked.order).persist()
+    good, most = sum(one.rows - one.quarantined for one in checked.counts.values()), context.settings.max_train_rows
+    taken = train_set.bounded(context.dataset, checked.rows, most) if good > most else checked.rows
+    rows = train_set.keep(context.dataset, taken, context.settings.folds, checked.order).persist()
     refuse_if(train_set.shortages(context.dataset, rows, context.settings.folds))
     rows.write.mode("overwrite").parquet(context.store.url(found.unnamed_train_set(context.store)))
     return TrainSet(rows, checked)

@@ -141,6 +141,18 @@ def rejected(checked: DataFrame, batch: str) -> DataFrame:
     return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH, ROW_KEY)
 
 
+def bounded(dataset: Dataset, checked: DataFrame, most: int) -> DataFrame:
+    """
+    The rows of ``most`` keys at most: those with the lowest hash, which is another than that of the fold.
+
+    So as batches are added a key may fall out, and none that fell out comes back.
+    """
+    place = F.xxhash64(F.lit("sample"), *map(quoted, _key(dataset)))
+    keys = checked.where("rejection IS NULL").select(place.alias("place")).distinct()
+    (highest,) = keys.orderBy("place").limit(most).agg(F.max("place")).collect()
+    return checked.where(place <= F.lit(highest[0]))
+
+
 def keep(dataset: Dataset, checked: DataFrame, folds: int, order: Sequence[str]) -> DataFrame:
     """
     The good rows, once for each key, with ``_b_fold``; ``order`` names the batches, the oldest first.

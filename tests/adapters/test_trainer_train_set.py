@@ -145,6 +145,26 @@ def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
     assert 0.12 < sum(fold == TEST_FOLD for fold in alone.values()) / len(alone) < 0.18
 
 
+def test_a_bound_takes_the_same_keys_with_all_their_rows(spark, tmp_path):
+    """As many keys as there may be, in every fold; a batch more only takes some of them away, and a repeat none."""
+    first = HEADER + "".join(f"k{number},,1,1\n" for number in range(600))
+    second = HEADER + "".join(f"k{number},,2,2\n" for number in range(300, 900))
+    frame = checked(spark, tmp_path, b1=first, b2=second, b3=first)
+
+    def taken(most, *batches):
+        of = frame.where(F.col(train_set.BATCH).isin(*batches))
+        rows = train_set.keep(TOYS, train_set.bounded(TOYS, of, most), 3, list(batches)).collect()
+        return {row["id"]: (row["weight"], row[FOLD]) for row in rows}
+
+    alone, joined, all_keys = taken(400, "b1"), taken(400, "b1", "b2"), taken(10_000, "b1", "b2")
+
+    assert [400, 400, 900] == [len(alone), len(joined), len(all_keys)]
+    assert {key for key in joined if int(key[1:]) < 600} < alone.keys()
+    assert joined.items() <= all_keys.items()
+    assert {TEST_FOLD, 0, 1, 2} == {fold for _, fold in joined.values()}
+    assert alone == taken(400, "b1", "b3")
+
+
 def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):
     """Each part with too few rows to fit or to test on has its sentence."""
     frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\n")
