@@ -113,12 +113,12 @@ class Trainings:
         self.store.put(name, parts, made)
         self.manifests[name] = made
 
-    def train(self, name, dataset=TOYS):
+    def train(self, name, dataset=TOYS, **told):
         """The train set of a training on a batch, which is used then, and the counts of all."""
         session_there = Future()
         session_there.set_result(self.spark)
         log = structlog.testing.CapturingLogger()
-        settings = TrainerSettings(batch=name, scratch=self.folder)
+        settings = TrainerSettings(batch=name, scratch=self.folder).model_copy(update=told)
         context = TrainingContext(settings, dataset, self.store, session_there, log)
         manifest = self.manifests[name]
         place = "landing" if name in self.store.names("landing") else "used"
@@ -186,6 +186,19 @@ def test_rows_that_were_kept_give_the_train_set_of_their_csv(trainings):
     assert dict.fromkeys(trainings.manifests, (215, 10)) == {
         name: (one.rows, one.quarantined) for name, one in counts.items()
     }
+
+
+def test_a_training_is_given_no_more_rows_than_are_allowed(trainings):
+    """
+    Of the rows that it would have had; the counts are those of all.
+    """
+    whole, counts = trainings.train("b-1")
+
+    some, of_all = trainings.train("b-1", max_train_rows=100)
+
+    assert 100 == len(some)
+    assert set(some) < set(whole)
+    assert counts == of_all
 
 
 def without_counts(files, kept):
