@@ -79,7 +79,7 @@ class BatchStore:
         self.files = files or Hdfs(hdfs)
 
     def folder(self, place: str, batch: str = "") -> str:
-        """The HDFS path of ``landing``, ``used``, ``refused``, ``quarantine``, ``train-sets``, or of a batch there."""
+        """The HDFS path of a place (``landing``, ``used``, ``refused``, ``train-sets`` ...), or of a batch there."""
         return posixpath.join(self.root, place, self.dataset, batch).rstrip("/")
 
     def url(self, path: str) -> str:

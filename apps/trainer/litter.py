@@ -3,42 +3,47 @@ What servers and trainers that are gone have left in HDFS: whoever trains next r
 
 Nothing of it is needed a day later: a pod's folder in ``scratch/`` serves its start, a train set without a number
 belongs to a training that was given up, and bad rows in ``quarantine/`` explain a batch as long as that is there.
+Checked rows are needed of the batches of this training, as its declaration makes them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from apps.common.batches import PLACES, BatchStore
+from apps.common.batches import PLACES, BatchStore, Manifest
 from apps.common.errors import Unavailable
 from apps.common.names import SCRATCH
+from apps.trainer import checked_batches
 from apps.trainer.found_batch import UNNAMED, FoundBatch, TrainingContext
 
 OLD_S = 24 * 60 * 60
 
 
-def remove(context: TrainingContext, found: FoundBatch) -> None:
+def remove(context: TrainingContext, found: FoundBatch, used: Mapping[str, Manifest]) -> None:
     """Remove what is older than a day and nobody's; a training does not fail for what cannot be removed."""
     store = context.store
+    contents = [manifest.content_hash for manifest in (found.manifest, *used.values())]
+    needed = {checked_batches.folder(store, context.dataset, content_hash) for content_hash in contents}
     try:
         before = store.now() - OLD_S
-        for path in old_paths(store, before, spared=found.unnamed_train_set(store)):
+        for path in old_paths(store, before, spared={found.unnamed_train_set(store), *needed}):
             store.files.delete(path)
             context.log.info("removed what was left over", path=path)
     except Unavailable as error:
         context.log.warning("what is left over could not be removed", reason=str(error))
 
 
-def old_paths(store: BatchStore, before: float, spared: str) -> Iterator[str]:
+def old_paths(store: BatchStore, before: float, spared: Collection[str]) -> Iterator[str]:
     """What was last changed ``before`` that moment, in seconds since 1970, but for ``spared``."""
     batches = {_without_number(name) for place in PLACES for name in store.names(place)}
     for folder, is_litter in (
         (f"{store.root}/{SCRATCH}", lambda _: True),
         (store.folder("train-sets"), lambda name: name.startswith(UNNAMED)),
+        (store.folder(checked_batches.PLACE), lambda _: True),
         (store.folder("quarantine"), lambda name: _without_number(name) not in batches),
     ):
         for entry in store.files.listing(folder):
             path = f"{folder}/{entry.name}"
-            if entry.changed < before and is_litter(entry.name) and path != spared:
+            if entry.changed < before and is_litter(entry.name) and path not in spared:
                 yield path
 
 

@@ -1,5 +1,6 @@
 """From a found batch to the rows to train on: verified, read, the bad rows put aside, the rest kept."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -8,7 +9,7 @@ from apps.common.batches import BatchStore, Manifest, schema_hash
 from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.manifest import MANIFEST, oldest_first
 from apps.common.sql_statements import statement_problems
-from apps.trainer import train_set
+from apps.trainer import checked_batches, train_set
 from apps.trainer.cleaning import request_sql
 from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 
@@ -16,7 +17,7 @@ from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 @dataclass(frozen=True)
 class CheckedRows:
     """
-    Every row that was read, with its rejection if it has one.
+    Every row of the new batch and of those used before, with its batch, and its rejection if it has one.
 
     ``order`` names the batches, the oldest first; ``counts`` is by batch, ``own`` the new batch's.
     """
@@ -74,19 +75,21 @@ def _used_manifest(store: BatchStore, name: str) -> Manifest:
 
 
 def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest]) -> CheckedRows:
-    """Read the used batches and the new one, once, and count what their rows are worth."""
+    """Parse the new batch, and of the used ones what no training has parsed yet; all rows, and what they are worth."""
     _require_computing(context)
     store, name = context.store, found.batch.name
-    parts = {store.folder("used", used_name): manifest.parts for used_name, manifest in used.items()}
-    parts[store.folder(found.place, name)] = found.manifest.parts
-    paths = [store.url(f"{folder}/{part.name}") for folder in parts for part in parts[folder]]
-    raw = train_set.read(context.session.result(), paths, context.dataset)
-    rows = train_set.check(context.dataset, raw).persist()
-    counts = train_set.count(rows)
-    own = counts.get(name, train_set.Counts(0, 0))
-    context.log.info("counted", batches=len(parts), rows=own.rows, quarantined=own.quarantined)
+    manifests = {**used, name: found.manifest}
+    order = oldest_first(manifests)
+    contents = {manifests[one].content_hash: one for one in order}  # the same content twice is read as the newer one
+    csv = {one: store.folder("used" if one in used else found.place, one) for one in order}
+    with ThreadPoolExecutor(context.settings.parallel_fits) as pool:
+        kept = pool.map(lambda one: checked_batches.ensure(context, csv[one], manifests[one]), contents.values())
+        by_content = dict(zip(contents, kept, strict=True))
+    counts = {one: by_content[manifests[one].content_hash] for one in order}
+    own = counts[name]
+    context.log.info("counted", batches=len(order), rows=own.rows, quarantined=own.quarantined)
     refuse_if(train_set.row_problems(own, found.manifest.rows))
-    return CheckedRows(rows, oldest_first({**used, name: found.manifest}), counts, own)
+    return CheckedRows(checked_batches.read(context, contents), order, counts, own)
 
 
 def _require_computing(context: TrainingContext) -> None:
@@ -107,8 +110,9 @@ def quarantine(context: TrainingContext, checked: CheckedRows) -> None:
 
 def keep(context: TrainingContext, found: FoundBatch, checked: CheckedRows) -> TrainSet:
     """Write the rows to train on, with their fold, where their version will find them."""
-    rows = train_set.keep(context.dataset, checked.rows, context.settings.folds, checked.order).persist()
+    good, most = sum(one.rows - one.quarantined for one in checked.counts.values()), context.settings.max_train_rows
+    taken = train_set.bounded(context.dataset, checked.rows, most) if good > most else checked.rows
+    rows = train_set.keep(context.dataset, taken, context.settings.folds, checked.order).persist()
     refuse_if(train_set.shortages(context.dataset, rows, context.settings.folds))
     rows.write.mode("overwrite").parquet(context.store.url(found.unnamed_train_set(context.store)))
-    checked.rows.unpersist()
     return TrainSet(rows, checked)

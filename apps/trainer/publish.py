@@ -48,7 +48,7 @@ def _counted(checked: CheckedRows, kept: int) -> dict[str, int]:
         "rows": kept,
         "rows_read": read,
         "rows_quarantined": bad,
-        "rows_repeated": read - bad - kept,
+        "rows_left_out": read - bad - kept,  # repeated, or beyond max_train_rows
         "batch_rows": checked.own.rows,
         "batch_quarantined": checked.own.quarantined,
     }

@@ -57,6 +57,13 @@ class TrainerSettings(ExecutorSettings):
         default=1, ge=1, le=512, description="How many DataNodes keep each block that the training writes to HDFS."
     )
 
+    max_train_rows: Annotated[int, Unit("rows")] = Field(
+        default=LARGEST,
+        ge=1000,
+        le=LARGEST,
+        description="The most rows that a training is given, its test rows among them; of more it takes those of the "
+        "keys with the lowest hash. As it is, it bounds nothing.",
+    )
     folds: Annotated[int, Unit("folds")] = Field(
         default=3, ge=2, le=20, description="How many parts of the train set the stacked model is fitted across."
     )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import pyspark
 from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
@@ -28,6 +29,7 @@ _TEST_SHARE, _BUCKETS = 0.15, 1_000_000
 _HEADER_BYTES = 100_000  # no header is longer, and no cell that Python's csv module would refuse
 _SHOWN = 400  # characters of a header that is wrong
 _FEWEST = 10  # rows in a fold, and in the test part
+_CHECKED_FORMAT = 1  # one more when ``read`` or ``check`` makes something else of the same CSV
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list
 
 
 def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFrame:
-    """Every row of the CSV files at ``paths`` (``.../<batch>/<part>``) as text, with its batch and what broke it."""
+    """Every row of the CSV files at ``paths`` as text, with what broke it."""
     schema = ", ".join(f"{quoted(name)} STRING" for name in (*dataset.column_names, CORRUPT))
-    rows = spark.read.csv(
+    return spark.read.csv(
         list(paths),
         schema=schema,
         header=True,
@@ -75,15 +77,30 @@ def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFra
         mode="PERMISSIVE",
         columnNameOfCorruptRecord=CORRUPT,
     )
-    return rows.withColumn(BATCH, F.element_at(F.split("_metadata.file_path", "/"), -2))
 
 
 def check(dataset: Dataset, raw: DataFrame) -> DataFrame:
     """The columns that training needs, as text, with ``rejection`` and ``_b_label``."""
     keyed = raw if dataset.key else raw.withColumn(ROW_KEY, _hash_of(dataset.column_names))
     checked = SQLTransformer(statement=training_sql(dataset)).transform(keyed)
-    kept = dict.fromkeys((*input_columns(dataset), *_key(dataset), dataset.target))
-    return checked.select(*map(quoted, kept), "rejection", LABEL, CORRUPT, BATCH)
+    return checked.select(*map(quoted, _checked_types(dataset)))
+
+
+def checked_schema(dataset: Dataset) -> str:
+    """The columns of checked rows with their types, as Spark's DDL."""
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in _checked_types(dataset).items())
+
+
+def _checked_types(dataset: Dataset) -> dict[str, str]:
+    texts = dict.fromkeys((*input_columns(dataset), *_key(dataset), dataset.target), "STRING")
+    added = {} if dataset.key else {ROW_KEY: "BIGINT"}
+    return {**texts, **added, "rejection": "STRING", LABEL: "DOUBLE", CORRUPT: "STRING"}
+
+
+def checked_sha256(dataset: Dataset) -> str:
+    """What stands for all that decides what is made of a batch's CSV: the declaration, and what applies it."""
+    decides = [_CHECKED_FORMAT, pyspark.__version__, training_sql(dataset), dataset.column_names, dataset.key]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
 def _key(dataset: Dataset) -> tuple[str, ...]:
@@ -95,12 +112,11 @@ def _hash_of(names: Iterable[str]) -> Column:
     return F.xxhash64(*(F.coalesce(quoted(name), F.lit("")) for name in names))
 
 
-def count(checked: DataFrame) -> dict[str, Counts]:
-    """The rows of each batch."""
+def count(checked: DataFrame) -> Counts:
+    """Count the rows of one batch."""
     bad = F.col("rejection")
-    figures = F.count(F.lit(1)).alias("rows"), F.count(bad).alias("bad"), F.mode(bad).alias("reason")
-    found = checked.groupBy(BATCH).agg(*figures).collect()
-    return {row[BATCH]: Counts(row["rows"], row["bad"], row["reason"] or "") for row in found}
+    (row,) = checked.agg(F.count(F.lit(1)).alias("rows"), F.count(bad).alias("bad"), F.mode(bad).alias("why")).collect()
+    return Counts(row["rows"], row["bad"], row["why"] or "")
 
 
 def row_problems(mine: Counts, promised: int) -> list[str]:
@@ -123,6 +139,18 @@ def quarantine_problems(mine: Counts, limit: float) -> list[str]:
 def rejected(checked: DataFrame, batch: str) -> DataFrame:
     """The bad rows of one batch, each with its reason."""
     return checked.where((F.col(BATCH) == batch) & F.col("rejection").isNotNull()).drop(LABEL, BATCH, ROW_KEY)
+
+
+def bounded(dataset: Dataset, checked: DataFrame, most: int) -> DataFrame:
+    """
+    The rows of ``most`` keys at most: those with the lowest hash, which is another than that of the fold.
+
+    So as batches are added a key may fall out, and none that fell out comes back.
+    """
+    place = F.xxhash64(F.lit("sample"), *map(quoted, _key(dataset)))
+    keys = checked.where("rejection IS NULL").select(place.alias("place")).distinct()
+    (highest,) = keys.orderBy("place").limit(most).agg(F.max("place")).collect()
+    return checked.where(place <= F.lit(highest[0]))
 
 
 def keep(dataset: Dataset, checked: DataFrame, folds: int, order: Sequence[str]) -> DataFrame:

@@ -20,7 +20,6 @@ def train_on_batch(context: TrainingContext, stop: CleanStop) -> None:
     step = StepRunner(context.log)
     try:
         found = step("find the batch", find, context)
-        step("remove what is left over", litter.remove, context, found)
         if found.version is None:
             version = _make_version(context, found, step, stop)
         elif found.run.is_finished(found.version.run_id):
@@ -36,6 +35,7 @@ def train_on_batch(context: TrainingContext, stop: CleanStop) -> None:
 def _make_version(context: TrainingContext, found: FoundBatch, step: StepRunner, stop: CleanStop) -> Version:
     """From the batch to a registered version: from then on a trainer that starts again only closes."""
     used = step("verify the batch", verify, context, found)
+    step("remove what is left over", litter.remove, context, found, used)
     checked = step("read every row", read, context, found, used)
     step("quarantine bad rows", quarantine, context, checked)
     train_set = step("keep the train set", keep, context, found, checked)

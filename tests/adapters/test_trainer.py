@@ -143,6 +143,7 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     contract = json.loads((folder / "baton/contract.json").read_text())
     assert contract["batches"] == [f"{NAME}-0001", f"{NAME}-0002"]
     assert contract["rows"] == 400
+    assert 1 == trainers.log(f"{NAME}-0002").count("parsed the CSV")
     manifest = json.loads((folder / "baton/manifest.json").read_text())
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     manifest_file = there.pop("baton/manifest.json")

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import SQLTransformer
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.sql_statements import statement_problems
 from apps.datasets.declaration import Column, Dataset
@@ -97,9 +98,9 @@ def frame(spark, rows, names):
 
 
 def kept(spark, dataset, rows):
-    names = [*dataset.column_names, CORRUPT, train_set.BATCH]
-    raw = frame(spark, [{**row, train_set.BATCH: "homes-0001"} for row in rows], names)
-    return train_set.keep(dataset, train_set.check(dataset, raw), folds=3, order=["homes-0001"])
+    checked = train_set.check(dataset, frame(spark, rows, [*dataset.column_names, CORRUPT]))
+    batch = "homes-0001"
+    return train_set.keep(dataset, checked.withColumn(train_set.BATCH, F.lit(batch)), folds=3, order=[batch])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,9 @@ import structlog
 from apps.common.batches import MANIFEST, BatchStore
 from apps.common.errors import Unavailable
 from apps.common.names import StackNames
+from apps.trainer import checked_batches
 from apps.trainer.litter import OLD_S, remove
+from tests.toys import TOYS
 
 OWN = ".training-own"
 
@@ -24,8 +27,11 @@ def store(hdfs):
 def sweep(store):
     """What a trainer does that starts; what it logs."""
     log = structlog.testing.CapturingLogger()
-    found = SimpleNamespace(unnamed_train_set=lambda store: store.folder("train-sets", OWN))
-    remove(SimpleNamespace(store=store, log=log), found)
+    found = SimpleNamespace(
+        unnamed_train_set=lambda store: store.folder("train-sets", OWN), manifest=SimpleNamespace(content_hash="own")
+    )
+    used = {"b-0001": SimpleNamespace(content_hash="used")}
+    remove(SimpleNamespace(store=store, log=log, dataset=TOYS), found, used)
     return [(call.method_name, call.kwargs) for call in log.calls]
 
 
@@ -60,6 +66,21 @@ def test_what_nobody_needs_is_removed_when_it_is_older_than_a_day(store):
     assert {".training-new", "7", OWN} == names(store, sets)
     assert {"gone-lately", "landed", "used", "refused"} == names(store, bad)
     assert {f"{scratch}/old-pod", f"{sets}/.training-old", f"{bad}/gone"} == {said["path"] for _, said in logged}
+
+
+def test_checked_rows_are_removed_when_no_batch_and_no_declaration_needs_them(store):
+    """
+    Those of the new batch and of the used ones stay, as the declaration makes them now.
+    """
+    checked = store.folder(checked_batches.PLACE)
+    needed = [checked_batches.folder(store, TOYS, content) for content in ("own", "used")]
+    before = checked_batches.folder(store, replace(TOYS, key=()), "used")
+    leave(store, *needed, before, checked_batches.folder(store, TOYS, "refused"), age=OLD_S + 60)
+    leave(store, f"{checked}/lately", age=OLD_S - 60)
+
+    sweep(store)
+
+    assert {"lately", *(path.rsplit("/", 1)[-1] for path in needed)} == names(store, checked)
 
 
 def test_a_clock_that_is_a_week_ahead_removes_nothing(store, monkeypatch):

@@ -1,8 +1,11 @@
 """Reading batches on a real local Spark: what the CSV reader makes of awkward files, and which rows are kept."""
 
 from dataclasses import replace
+from functools import reduce
 
 import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer import session, train_set
@@ -36,13 +39,14 @@ def spark(tmp_path_factory):
 
 
 def checked(spark, folder, dataset=TOYS, **batches):
-    paths = []
+    """The checked rows of batches, each one CSV file, with the batch of each."""
+    frames = []
     for batch, text in batches.items():
-        path = folder / batch / "part-0.csv"
-        path.parent.mkdir()
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        paths.append(f"file://{path}")
-    return train_set.check(dataset, train_set.read(spark, paths, dataset))
+        path = folder / f"{batch}.csv"
+        path.write_text(text)
+        rows = train_set.check(dataset, train_set.read(spark, [f"file://{path}"], dataset))
+        frames.append(rows.withColumn(train_set.BATCH, F.lit(batch)))
+    return reduce(DataFrame.unionByName, frames)
 
 
 def rejections(frame):
@@ -71,14 +75,13 @@ def test_a_row_that_cannot_be_trained_on_says_why(spark, tmp_path):
     assert found["g"] is None
 
 
-def test_rows_are_counted_by_batch(spark, tmp_path):
-    """Every batch has its number of rows and of bad ones, and why most of those are bad."""
-    frame = checked(spark, tmp_path, b1=HEADER + "a,,1,1\nb,,x,1\n", b2=HEADER + "c,,1,1\n")
+def test_the_rows_of_a_batch_are_counted(spark, tmp_path):
+    """A batch has its number of rows and of bad ones, and why most of those are bad."""
+    first = checked(spark, tmp_path, b1=HEADER + "a,,1,1\nb,,x,1\n")
+    second = checked(spark, tmp_path, b2=HEADER + "c,,1,1\n")
 
-    assert train_set.count(frame) == {
-        "b1": train_set.Counts(2, 1, "weight must be a number; got 'x'"),
-        "b2": train_set.Counts(1, 0),
-    }
+    assert train_set.count(first) == train_set.Counts(2, 1, "weight must be a number; got 'x'")
+    assert train_set.count(second) == train_set.Counts(1, 0)
 
 
 def test_only_the_bad_rows_of_the_new_batch_are_quarantined(spark, tmp_path):
@@ -140,6 +143,26 @@ def test_a_test_row_stays_a_test_row_as_batches_come(spark, tmp_path):
     assert alone.items() <= joined.items()
     assert set(alone.values()) == {TEST_FOLD, 0, 1, 2}
     assert 0.12 < sum(fold == TEST_FOLD for fold in alone.values()) / len(alone) < 0.18
+
+
+def test_a_bound_takes_the_same_keys_with_all_their_rows(spark, tmp_path):
+    """As many keys as there may be, in every fold; a batch more only takes some of them away, and a repeat none."""
+    first = HEADER + "".join(f"k{number},,1,1\n" for number in range(600))
+    second = HEADER + "".join(f"k{number},,2,2\n" for number in range(300, 900))
+    frame = checked(spark, tmp_path, b1=first, b2=second, b3=first)
+
+    def taken(most, *batches):
+        of = frame.where(F.col(train_set.BATCH).isin(*batches))
+        rows = train_set.keep(TOYS, train_set.bounded(TOYS, of, most), 3, list(batches)).collect()
+        return {row["id"]: (row["weight"], row[FOLD]) for row in rows}
+
+    alone, joined, all_keys = taken(400, "b1"), taken(400, "b1", "b2"), taken(10_000, "b1", "b2")
+
+    assert [400, 400, 900] == [len(alone), len(joined), len(all_keys)]
+    assert {key for key in joined if int(key[1:]) < 600} < alone.keys()
+    assert joined.items() <= all_keys.items()
+    assert {TEST_FOLD, 0, 1, 2} == {fold for _, fold in joined.values()}
+    assert alone == taken(400, "b1", "b3")
 
 
 def test_a_train_set_too_small_for_its_folds_is_named(spark, tmp_path):

@@ -10,6 +10,7 @@ from stack.cli.bench.overload import back_after_s
 from stack.cli.bench.peers import ratios
 from stack.cli.bench.roll_outs import Moved, figures_of, summary
 from stack.cli.bench.standby import Outage, outage_figures
+from stack.cli.bench.train import ratio, seconds_of
 from tests.unit import sample_run
 from tests.unit.sample_run import BEGAN
 
@@ -130,3 +131,21 @@ def test_all_is_as_before_an_overload_from_the_last_request_that_waited_for_long
     waits = [in_it, *(answered(BEGAN + second, after_s) for second, after_s in enumerate(behind))]
 
     assert back == back_after_s(waits, BEGAN)
+
+
+TRAINER_LOG = """\
+2026-11-26T16:48:32.448944Z [info     ] verify the batch               app=trainer batch=used_cars-0002 seconds=0.06
+26/11/26 16:48:33 WARN NativeCodeLoader: Unable to load native-hadoop library
+2026-11-26T16:48:42.923448Z [info     ] counted                        app=trainer batch=used_cars-0002 rows=3000
+2026-11-26T16:48:42.923663Z [info     ] read every row                 app=trainer batch=used_cars-0002 seconds=10.47
+2026-11-26T16:48:43.000000Z [info     ] read every row                 app=trainer batch=used_cars-0003 seconds=9.5
+2026-11-26T16:49:33.869393Z [info     ] done                           app=trainer batch=used_cars-0002 seconds=63.1
+"""
+
+
+def test_the_seconds_of_a_training_are_those_that_its_log_has():
+    """Each step under its name, and all of it; no other line, and no other batch's."""
+    found = seconds_of(TRAINER_LOG.splitlines(keepends=True), "used_cars-0002")
+
+    assert {"verify the batch": 0.06, "read every row": 10.47, "done": 63.1} == found
+    assert 1.25 == ratio([{"done": 40.0}, {"done": 70.0}, {"done": 50.0}])

@@ -6,7 +6,7 @@ import typer
 
 from apps.common.errors import BatonError
 from stack.cli.help import examples
-from stack.cli.options import JsonOption, OwnModeOption, RateOption, WriteOption, rates
+from stack.cli.options import JsonOption, OwnModeOption, RateOption, SetOption, WriteOption, rates
 from stack.cli.stack import Mode
 
 app = typer.Typer(
@@ -117,6 +117,26 @@ def bench_standby(
     from stack.cli.bench.standby import standby
 
     standby(mode, rate, count, wanted=wanted, as_json=as_json)
+
+
+@app.command("train", epilog=examples("./baton bench train", "./baton bench train --set max_train_rows=20000"))
+def bench_train(
+    batches: Annotated[int, typer.Option(min=2, max=100, help="How many batches.")] = 10,
+    rows: Annotated[int, typer.Option(min=1000, max=1_000_000, help="Rows of each batch.")] = 8000,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    What a training costs as batch after batch comes.
+
+    Lands one batch after the other, each when the version of the one before serves. The seconds of each training and of
+    its steps, as the trainer logs them, and how many times as long as the first the last one took. About two minutes
+    for each batch.
+    """
+    from stack.cli.bench.train import train
+    from stack.cli.settings import parse
+
+    train(batches, rows, parse(set_ or []), as_json=as_json)
 
 
 @app.command("overload")
