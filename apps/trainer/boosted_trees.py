@@ -20,13 +20,14 @@ import pyspark
 from pyspark.ml.functions import vector_to_array
 from pyspark.ml.regression import GBTRegressionModel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 from threadpoolctl import threadpool_limits
 
 from apps.trainer.booster import unfitted
 from apps.trainer.features import LEARNED_TARGET, TREE_FEATURES
 from apps.trainer.settings import TrainerSettings
 
-MOST_ROWS = 1_000_000  # rows that one fit takes into this process; of more it draws as many
+MOST_CELLS = 10_000_000  # 80 MB: what one fit takes into this process, twice for a moment; of more rows some are drawn
 Numbers = npt.NDArray[np.float64]
 _SPARK = "org.apache.spark.ml.regression."
 _NO_NODE = -1
@@ -45,10 +46,11 @@ def fit(vectors: DataFrame, task: str, settings: TrainerSettings, output: str) -
 
 
 def collect(vectors: DataFrame, seed: int) -> tuple[Numbers, Numbers]:
-    """The features, one row each, and the learned target; of more than MOST_ROWS rows about as many, drawn."""
-    share = MOST_ROWS / max(vectors.count(), 1)
-    drawn = vectors.sample(share, seed) if share < 1 else vectors
-    table = drawn.select(vector_to_array(TREE_FEATURES), LEARNED_TARGET).toArrow()
+    """The features, one row each, and the learned target; of more than MOST_CELLS cells about as many, drawn by row."""
+    each = vectors.select(vector_to_array(TREE_FEATURES).alias("cells"), LEARNED_TARGET)
+    cells = each.agg(F.sum(F.size("cells"))).first()[0]
+    drawn = each.sample(MOST_CELLS / cells, seed) if cells > MOST_CELLS else each
+    table = drawn.toArrow()
     target: Numbers = table[1].to_numpy()
     features: Numbers = table[0].combine_chunks().flatten().to_numpy()
     return features.reshape(len(target), -1), target

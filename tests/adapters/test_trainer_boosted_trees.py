@@ -71,7 +71,7 @@ def test_a_target_without_a_pattern_becomes_its_mean(spark, setup):
 
 def test_of_too_many_rows_some_are_drawn(spark, monkeypatch):
     """As many as fit this process, about, the same again, each with its own target."""
-    monkeypatch.setattr(boosted_trees, "MOST_ROWS", 300)
+    monkeypatch.setattr(boosted_trees, "MOST_CELLS", 600)
     frame = vectors(spark, (([place, 1], place) for place in range(3000)))
 
     features, target = boosted_trees.collect(frame, seed=1)
