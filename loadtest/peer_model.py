@@ -1,9 +1,10 @@
 """
 A stack as one would build it with scikit-learn alone: the columns, the encodings and the trees of Baton's own.
 
-Numbers imputed by their median, small categories one-hot, all by their target mean; a ridge and a forest, and a linear
-model over their out-of-fold predictions. It checks a request by the same declaration. It is here to compare speeds:
-what of Baton's features is an expression of its own is approximated, by the raw number or by one read from a text.
+Numbers imputed by their median, small categories one-hot, all by their target mean; a ridge and boosted trees, and a
+linear model over their out-of-fold predictions. It checks a request by the same declaration. It is here to compare
+speeds: what of Baton's features is an expression of its own is approximated, by the raw number or by one read from a
+text.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import sklearn
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestRegressor, StackingRegressor
+from sklearn.ensemble import StackingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 from apps.datasets.declaration import Column, Dataset
 from apps.datasets.source import read_csv
+from apps.trainer.booster import unfitted
 from apps.trainer.cleaning import MISSING, categories_of, input_columns
 from apps.trainer.settings import TrainerSettings
 
@@ -143,12 +145,5 @@ def _unfitted(dataset: Dataset, reader: RequestReader) -> Any:
             ("means", TargetEncoder(smooth=settings.target_smoothing), slice(first, first + len(reader.words))),
         ]
     )
-    forest = RandomForestRegressor(
-        n_estimators=settings.trees,
-        max_depth=settings.tree_depth,
-        min_samples_leaf=settings.leaf_rows,
-        max_features=1 / 3,  # as Spark takes for a regression
-        random_state=settings.seed,
-    )
-    learners = [("linear_regression", Ridge()), ("random_forest", forest)]
-    return make_pipeline(encoded, StackingRegressor(learners, LinearRegression(), cv=settings.folds))
+    learners = [("linear_regression", Ridge()), ("boosted_trees", unfitted(dataset.task, settings))]
+    return make_pipeline(encoded, StackingRegressor(learners, LinearRegression(positive=True), cv=settings.folds))

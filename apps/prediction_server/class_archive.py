@@ -26,16 +26,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.classification import LogisticRegression, RandomForestClassifier
-from pyspark.ml.feature import (
-    OneHotEncoder,
-    SQLTransformer,
-    StringIndexer,
-    TargetEncoder,
-    VectorAssembler,
-    VectorSlicer,
-)
-from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression, RandomForestRegressor
+from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, TargetEncoder, VectorAssembler
+from pyspark.ml.regression import GBTRegressor, LinearRegression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
@@ -53,7 +45,7 @@ SELECT *, try_cast(area AS DOUBLE) AS n, coalesce(trim(town), '(missing)') AS c,
   CASE WHEN area IS NULL THEN 'nothing' WHEN NOT area RLIKE '^[0-9]++$' THEN concat('got ', area) END AS rejection
 FROM __THIS__"""
 PREDICT = """
-SELECT *, CASE WHEN rejection IS NULL THEN exp(greatest(least(y + z, 3D), 0D)) END AS prediction FROM __THIS__"""
+SELECT *, CASE WHEN rejection IS NULL THEN exp(greatest(least(0.5D * y + z, 3D), 0D)) END AS prediction FROM __THIS__"""
 
 
 def class_path(connector: Path) -> str:
@@ -186,10 +178,8 @@ def _pipeline(spark: SparkSession, folder: Path) -> PipelineModel:
         "CAST(id AS STRING) AS area", "CAST(id % 3 AS STRING) AS town", "CAST(id % 2 AS DOUBLE) AS label"
     )
     keep = {"handleInvalid": "keep"}
-    linear = {"featuresCol": "linear", "labelCol": "label"}
-    forest = {"featuresCol": "forest", "labelCol": "label", "numTrees": 2, "maxDepth": 2, "seed": 1}
-    stack = {"featuresCol": "stack", "labelCol": "label", "regParam": 0.1}
-    no_other = {"rawPredictionCol": "", "predictionCol": ""}
+    linear = {"featuresCol": "linear", "labelCol": "label", "predictionCol": "y"}
+    trees = {"featuresCol": "trees", "labelCol": "label", "predictionCol": "z", "maxIter": 2, "maxDepth": 2, "seed": 1}
     stages = [
         SQLTransformer(statement=CLEAN),
         StringIndexer(inputCols=["c"], outputCols=["i"], **keep),
@@ -197,15 +187,9 @@ def _pipeline(spark: SparkSession, folder: Path) -> PipelineModel:
         OneHotEncoder(inputCols=["i"], outputCols=["h"], **keep),
         SQLTransformer(statement="SELECT *, coalesce(n, 0D) AS f, m + 0D AS e FROM __THIS__"),
         VectorAssembler(inputCols=["f", "h"], outputCol="linear", **keep),
-        VectorAssembler(inputCols=["f", "e"], outputCol="forest", **keep),
-        LinearRegression(predictionCol="p1", solver="normal", regParam=0.1, **linear),
-        RandomForestRegressor(predictionCol="p2", **forest),
-        LogisticRegression(probabilityCol="p3", maxIter=2, **no_other, **linear),
-        RandomForestClassifier(probabilityCol="p4", **no_other, **forest),
-        VectorAssembler(inputCols=["p1", "p2", "p3", "p4"], outputCol="paired", **keep),
-        VectorSlicer(inputCol="paired", outputCol="stack", indices=[0, 1]),
-        LinearRegression(predictionCol="y", solver="normal", **stack),
-        GeneralizedLinearRegression(predictionCol="z", family="binomial", link="logit", maxIter=2, **stack),
+        VectorAssembler(inputCols=["f", "e"], outputCol="trees", **keep),
+        LinearRegression(solver="normal", regParam=0.1, **linear),
+        GBTRegressor(**trees),
         SQLTransformer(statement=PREDICT),
     ]
     place = f"file://{folder}/pipeline"

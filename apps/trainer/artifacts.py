@@ -44,3 +44,8 @@ def checksums(folder: Path) -> dict[str, str]:
     """The sha256 of each file below ``folder``, by its path from there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def size(folder: Path) -> int:
+    """The bytes of all files below ``folder``."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -16,7 +16,7 @@ from apps.trainer.cleaning import CATEGORY, INTERNAL, LARGEST, NUMBER, categorie
 from apps.trainer.settings import TrainerSettings
 
 LEARNED_TARGET = f"{INTERNAL}y"  # what the learners learn: the target, or its logarithm
-LINEAR_FEATURES, FOREST_FEATURES = f"{INTERNAL}linear_features", f"{INTERNAL}forest_features"
+LINEAR_FEATURES, TREE_FEATURES = f"{INTERNAL}linear_features", f"{INTERNAL}tree_features"
 _INDEX, _HOT, _MEAN = f"{INTERNAL}i_", f"{INTERNAL}h_", f"{INTERNAL}m_"
 _IMPUTED, _ENCODED = f"{INTERNAL}f_", f"{INTERNAL}e_"
 
@@ -77,8 +77,8 @@ def _impute(plan: FeaturePlan, rows: DataFrame) -> SQLTransformer | None:
     """
     Put the median in place of a missing number, and make the target means plain numbers.
 
-    Target means still carry the metadata of the index they came from, with one value per category, and a forest
-    refuses those; adding zero drops it.
+    Target means still carry the metadata of the index they came from, with one value per category; adding zero drops
+    it.
     """
     medians = _medians(plan, rows)
     imputed = [f"coalesce({_finite(n)}, {double(medians[n])}) AS {quoted(_IMPUTED + n)}" for n in plan.numbers]
@@ -99,11 +99,11 @@ def _medians(plan: FeaturePlan, rows: DataFrame) -> dict[str, float]:
 
 
 def _assemble(plan: FeaturePlan) -> list[VectorAssembler]:
-    """Linear: numbers, one column per value of a small category, target means of a large one. Forest: all means."""
+    """Linear: numbers, one column per value of a small category, target means of a large one. Trees: all means."""
     imputed = [_IMPUTED + name for name in plan.numbers]
     linear = [*imputed, *(_HOT + name for name in plan.one_hot), *(_ENCODED + name for name in plan.target_encoded)]
-    forest = [*imputed, *(_ENCODED + name for name in plan.categories)]
+    trees = [*imputed, *(_ENCODED + name for name in plan.categories)]
     return [
         VectorAssembler(inputCols=linear, outputCol=LINEAR_FEATURES, handleInvalid="keep"),
-        VectorAssembler(inputCols=forest, outputCol=FOREST_FEATURES, handleInvalid="keep"),
+        VectorAssembler(inputCols=trees, outputCol=TREE_FEATURES, handleInvalid="keep"),
     ]

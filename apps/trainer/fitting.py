@@ -16,7 +16,6 @@ from apps.datasets.declaration import Dataset
 from apps.trainer import features, learners
 from apps.trainer.cleaning import LABEL
 from apps.trainer.features import LEARNED_TARGET
-from apps.trainer.learners import STACKED
 from apps.trainer.scoring import score
 from apps.trainer.settings import TrainerSettings
 from apps.trainer.target_transform import TargetTransform
@@ -55,21 +54,19 @@ class FitContext:
         return self.rows.where(F.col(FOLD) != TEST_FOLD)
 
     def prediction(self, output: str) -> Column:
-        """The prediction in a learner's output column, on the target's own scale."""
-        if self.dataset.task == "binary" and output != STACKED:
-            return learners.probability(output)
+        """The prediction in a learner's output column, or of an expression of some, on the target's own scale."""
         return F.expr(self.transform.sql(output))
 
 
 def fit(context: FitContext, rows: DataFrame) -> FittedLearners:
     """Fit the feature stages and every learner on ``rows``."""
     stages = features.fit(context.dataset, rows, context.settings)
-    columns = LEARNED_TARGET, features.LINEAR_FEATURES, features.FOREST_FEATURES
+    columns = LEARNED_TARGET, features.LINEAR_FEATURES, features.TREE_FEATURES
     vectors = PipelineModel(stages).transform(rows).select(*columns).persist()
     models, seconds = [], []
     for learner in learners.of(context.dataset.task):
         start = time.monotonic()
-        models.append(learner.make(context.settings).fit(vectors))
+        models.append(learner.fit(vectors, context.settings, learner.output))
         seconds.append(time.monotonic() - start)
     vectors.unpersist()
     return FittedLearners(stages, models, seconds)

@@ -1,119 +1,76 @@
-"""The base learners and the stacker of each task: which estimator, on which vector, and how its output is read."""
+"""
+The base learners of each task.
+
+Each predicts on the scale that is learned: the target or its logarithm, for a binary task the logarithm of the odds. So
+an output is always a plain number, which SQL can weigh and turn into the target's own scale.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.ml.classification import LogisticRegression, RandomForestClassifier
-from pyspark.ml.feature import VectorAssembler, VectorSlicer
-from pyspark.ml.functions import vector_to_array
-from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression, RandomForestRegressor
-from pyspark.sql import Column
-from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.regression import LinearRegression, LinearRegressionModel
+from pyspark.sql import DataFrame
 
+from apps.trainer import boosted_trees
 from apps.trainer.cleaning import INTERNAL
-from apps.trainer.features import FOREST_FEATURES, LEARNED_TARGET, LINEAR_FEATURES
+from apps.trainer.features import LEARNED_TARGET, LINEAR_FEATURES
 from apps.trainer.settings import TrainerSettings
-
-STACKED = f"{INTERNAL}stacked"
-_PAIRED, _STACK = f"{INTERNAL}paired", f"{INTERNAL}stack"
 
 
 @dataclass(frozen=True)
 class Learner:
-    """One base learner; its output column is ``_b_<name>``: a number, or for binary the two probabilities."""
+    """
+    One base learner; its output column is ``_b_<name>``.
+
+    ``fit`` makes a native stage of rows with both vectors and the learned target; ``told`` names the settings it reads.
+    """
 
     name: str
-    make: Callable[[TrainerSettings], Any]
+    fit: Callable[[DataFrame, TrainerSettings, str], Any]
+    told: tuple[str, ...]
 
     @property
     def output(self) -> str:
         """The column that the fitted learner adds."""
         return f"{INTERNAL}{self.name}"
 
+    def parameters(self, settings: TrainerSettings) -> dict[str, object]:
+        """What MLflow shows of how it was fitted."""
+        return {name: getattr(settings, name) for name in self.told}
+
 
 def of(task: str) -> tuple[Learner, ...]:
-    """The base learners of a task, in the order that the stacker reads them."""
+    """The base learners of a task."""
     return _BINARY if task == "binary" else _REGRESSION
 
 
-def probability(output: str) -> Column:
-    """The probability of class 1 in a classifier's output; for scoring only, as no stage can hold this function."""
-    return vector_to_array(F.col(output))[1]
+def _linear_regression(vectors: DataFrame, settings: TrainerSettings, output: str) -> LinearRegressionModel:
+    columns = {"featuresCol": LINEAR_FEATURES, "labelCol": LEARNED_TARGET, "predictionCol": output}
+    return LinearRegression(**columns, solver="normal", regParam=settings.ridge).fit(vectors)
 
 
-def stack_stages(task: str) -> list[Any]:
-    """The stages that turn the base learners' outputs into the stacker's vector, one number for each learner."""
-    outputs = [learner.output for learner in of(task)]
-    if task == "regression":
-        return [VectorAssembler(inputCols=outputs, outputCol=_STACK, handleInvalid="keep")]
-    seconds = [2 * place + 1 for place in range(len(outputs))]
-    return [
-        VectorAssembler(inputCols=outputs, outputCol=_PAIRED, handleInvalid="keep"),
-        VectorSlicer(inputCol=_PAIRED, outputCol=_STACK, indices=seconds),
-    ]
-
-
-def stacker(task: str) -> Any:
-    """
-    A linear model over the out-of-fold predictions.
-
-    For binary it is a logistic regression in its generalized linear form: that one's prediction is the probability
-    itself, a plain number, where LogisticRegression gives a vector that no SQL function can open.
-    """
-    common = {"featuresCol": _STACK, "labelCol": LEARNED_TARGET, "predictionCol": STACKED}
-    if task == "regression":
-        return LinearRegression(**common, solver="normal", regParam=1e-6)
-    return GeneralizedLinearRegression(**common, family="binomial", link="logit", regParam=1e-3)
-
-
-def _linear_regression(settings: TrainerSettings) -> LinearRegression:
-    return LinearRegression(
-        featuresCol=LINEAR_FEATURES,
-        labelCol=LEARNED_TARGET,
-        predictionCol=f"{INTERNAL}linear_regression",
-        solver="normal",
-        regParam=settings.ridge,
+def _logistic_regression(vectors: DataFrame, settings: TrainerSettings, output: str) -> LinearRegressionModel:
+    """The linear part of a logistic regression, since that one's own output is a vector, which no SQL can open."""
+    columns = {"featuresCol": LINEAR_FEATURES, "labelCol": LEARNED_TARGET}
+    fitted = LogisticRegression(**columns, family="binomial", regParam=settings.ridge).fit(vectors)
+    jvm: Any = vectors.sparkSession._jvm  # noqa: SLF001 - the only way to a model that was fitted otherwise
+    java = jvm.org.apache.spark.ml.regression.LinearRegressionModel(
+        fitted.uid,
+        fitted._java_obj.coefficients(),  # noqa: SLF001 - as above
+        fitted.intercept,
     )
+    linear = LinearRegressionModel._from_java(java)  # noqa: SLF001 - as above
+    return linear.setFeaturesCol(LINEAR_FEATURES).setPredictionCol(output)
 
 
-def _forest_regression(settings: TrainerSettings) -> RandomForestRegressor:
-    return RandomForestRegressor(
-        featuresCol=FOREST_FEATURES,
-        labelCol=LEARNED_TARGET,
-        predictionCol=f"{INTERNAL}random_forest",
-        numTrees=settings.trees,
-        maxDepth=settings.tree_depth,
-        minInstancesPerNode=settings.leaf_rows,
-        seed=settings.seed,
-    )
+def _boosting(task: str) -> Learner:
+    def fit(vectors: DataFrame, settings: TrainerSettings, output: str) -> Any:
+        return boosted_trees.fit(vectors, task, settings, output)
+
+    return Learner("boosted_trees", fit, ("trees", "tree_leaves", "leaf_rows", "seed"))
 
 
-def _logistic_regression(settings: TrainerSettings) -> LogisticRegression:
-    return LogisticRegression(
-        featuresCol=LINEAR_FEATURES,
-        labelCol=LEARNED_TARGET,
-        probabilityCol=f"{INTERNAL}logistic_regression",
-        rawPredictionCol="",
-        predictionCol="",
-        family="binomial",
-        regParam=settings.ridge,
-    )
-
-
-def _forest_classification(settings: TrainerSettings) -> RandomForestClassifier:
-    return RandomForestClassifier(
-        featuresCol=FOREST_FEATURES,
-        labelCol=LEARNED_TARGET,
-        probabilityCol=f"{INTERNAL}random_forest",
-        rawPredictionCol="",
-        predictionCol="",
-        numTrees=settings.trees,
-        maxDepth=settings.tree_depth,
-        minInstancesPerNode=settings.leaf_rows,
-        seed=settings.seed,
-    )
-
-
-_REGRESSION = (Learner("linear_regression", _linear_regression), Learner("random_forest", _forest_regression))
-_BINARY = (Learner("logistic_regression", _logistic_regression), Learner("random_forest", _forest_classification))
+_REGRESSION = (Learner("linear_regression", _linear_regression, ("ridge",)), _boosting("regression"))
+_BINARY = (Learner("logistic_regression", _logistic_regression, ("ridge",)), _boosting("binary"))

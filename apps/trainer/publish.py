@@ -4,7 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 from apps.common.files import sha256
-from apps.common.model_files import MANIFEST
+from apps.common.model_files import MANIFEST, MODEL
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
 from apps.trainer import artifacts
@@ -33,8 +33,9 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         counted = _counted(train_set.checked, train_set.rows.count())
         batches = train_set.checked.counts
         parameters = {"folds": settings.folds, "batches": len(batches), "task": context.dataset.task}
-        run.log(run_id, ensemble.metrics() | counted, parameters)
         saved.result()
+        measured = ensemble.metrics() | counted | {"model_bytes": artifacts.size(folder / MODEL)}
+        run.log(run_id, measured, parameters | {"predictor": ensemble.predictor})
         contract = _contract(context.dataset, counted["rows"], list(batches))
         artifacts.write(folder, contract, golden_rows.result())
     run.upload(run_id, folder)

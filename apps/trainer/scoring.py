@@ -28,6 +28,7 @@ _SURE = f"greatest(least({SCORE}, {1 - _CERTAIN!r}D), {_CERTAIN!r}D)"
 _REGRESSION = {
     "rmse": f"sqrt({_SQUARE})",
     "mae": f"avg(abs({SCORE} - {LABEL}))",
+    "mape": f"avg(abs({SCORE} - {LABEL}) / nullif(abs({LABEL}), 0D))",
     "r2": f"1 - {_SQUARE} / nullif(var_pop({LABEL}), 0D)",
 }
 _BINARY = {

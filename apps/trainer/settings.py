@@ -71,14 +71,16 @@ class TrainerSettings(ExecutorSettings):
         default=2, ge=1, le=100, description="How many learners are fitted at a time."
     )
     trees: Annotated[int, Unit("trees")] = Field(
-        default=20,
+        default=200,
         ge=1,
         le=10_000,
-        description="How many trees the forest has. Forty took twice the time and were not better on 8,000 used cars.",
+        description="How many trees are added up, one after the other.",
     )
-    tree_depth: Annotated[int, Unit("levels")] = Field(default=10, ge=1, le=30, description="How deep a tree may grow.")
+    tree_leaves: Annotated[int, Unit("leaves")] = Field(
+        default=15, ge=2, le=10_000, description="How many leaves a tree may have."
+    )
     leaf_rows: Annotated[int, Unit("rows")] = Field(
-        default=5, ge=1, le=LARGEST, description="The least rows that a leaf of a tree stands for."
+        default=20, ge=1, le=LARGEST, description="The least rows that a leaf of a tree stands for."
     )
     ridge: Annotated[float, Unit("none")] = Field(
         default=0.01, ge=0, le=LARGEST, description="How much the linear learner is held back from large coefficients."
@@ -90,7 +92,7 @@ class TrainerSettings(ExecutorSettings):
         description="How many average rows a category's mean is mixed with; more distrusts rare categories.",
     )
     seed: Annotated[int, Unit("none")] = Field(
-        default=17, ge=0, le=LARGEST, description="What the forest's random choices follow from."
+        default=17, ge=0, le=LARGEST, description="What the trainer's random choices follow from."
     )
     gate_margin: Annotated[float, Unit("share of the champion's error")] = Field(
         default=0.1,

@@ -57,5 +57,7 @@ def _close(context: TrainingContext, found: FoundBatch, version: Version, step: 
 
 def _train(context: TrainingContext, train_set: TrainSet) -> Ensemble:
     ensemble = train(context.dataset, train_set.rows, context.settings)
-    context.log.info("trained", **{name: round(value, 4) for name, value in ensemble.test.items()})
+    context.log.info(
+        "trained", predictor=ensemble.predictor, **{name: round(value, 4) for name, value in ensemble.test.items()}
+    )
     return ensemble

@@ -81,7 +81,7 @@ def homes(count, seed=1):
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
     return TrainerSettings(
-        batch="homes-0001", spark_master="local[2]", scratch=tmp_path_factory.mktemp("spark"), trees=8, tree_depth=6
+        batch="homes-0001", spark_master="local[2]", scratch=tmp_path_factory.mktemp("spark"), trees=60
     )
 
 
@@ -116,10 +116,12 @@ def answers(spark, pipeline, rows):
 def test_the_stack_learns_and_every_learner_is_measured(trained):
     """The whole explains the unseen rows, and each learner has its metrics and seconds in every fold."""
     assert trained.test["r2"] > 0.9
-    assert set(trained.stacker) == {"linear_regression", "random_forest", "intercept"}
+    assert set(trained.stacker) == {"linear_regression", "boosted_trees", "intercept"}
     for result in trained.learners:
         assert len(result.folds) == 3
         assert all(fold["training_seconds"] > 0 and fold["validation_seconds"] > 0 for fold in result.folds)
+        assert result.training_seconds > 0
+        assert result.scoring_seconds > 0
         assert result.test["r2"] > 0.7
 
 

@@ -71,7 +71,7 @@ class Trainings:
     def context(self, batch, dataset=FLATS):
         """What a trainer knows that was asked for a batch."""
         told = {"hdfs": self.hdfs, "dataset": FLATS.name, "mlflow": self.mlflow, "scratch": self.folder, "batch": batch}
-        settings = TrainerSettings(**told, folds=2, trees=4, tree_depth=6).in_a_folder_of_its_own()
+        settings = TrainerSettings(**told, folds=2, trees=40).in_a_folder_of_its_own()
         future = Future()
         future.set_result(self.spark)
         return TrainingContext(settings, dataset, self.store, future, structlog.testing.CapturingLogger())
