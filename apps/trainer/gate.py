@@ -35,11 +35,16 @@ _MOST_TEXT = 1000  # characters of a reason: MLflow takes a tag of some thousand
 
 @dataclass(frozen=True)
 class Ruling:
-    """Why a version must not become champion, empty when it may; what it was held against; the figures for MLflow."""
+    """
+    Why a version must not become champion, empty when it may; what it was held against; the figures for MLflow.
+
+    ``rows`` are the label, the candidate's prediction and the reference's of each row that was compared.
+    """
 
     reason: str
     against: str
     metrics: Mapping[str, float] = field(default_factory=dict)
+    rows: Values | None = None
 
 
 class _NotComparable(Exception):
@@ -153,7 +158,7 @@ def _judged(context: TrainingContext, version: Version, against: str, figures: V
     found = compare(context.dataset.task, labels, candidate, reference)
     margin = context.settings.gate_margin
     metrics = {**found.metrics(), SPENT: found.spends(spent, margin)}
-    return Ruling(_excess(found, margin, spent, version, against), f"{against}; {found.words()}", metrics)
+    return Ruling(_excess(found, margin, spent, version, against), f"{against}; {found.words()}", metrics, figures)
 
 
 def _excess(found: Comparison, margin: float, spent: float, version: Version, against: str) -> str:

@@ -5,12 +5,15 @@ Everything is found again by the tag ``content_hash``, so that a trainer that wa
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from apps.common import registry
 from apps.common.batches import Batch
@@ -18,8 +21,11 @@ from apps.common.model_files import MODEL
 from apps.common.names import StackNames
 from apps.common.registry import CHAMPION, CHAMPION_BEFORE, GATE, MANIFEST_SHA256, PROMOTED, PROMOTION, Version
 from apps.common.waiting import wait_until
+from apps.trainer.drift import Drift
 from apps.trainer.ensemble import LearnerResult
 
+CARD, DRIFT, PICTURE = "card.md", "drift.json", "test-rows.png"
+_MOST_NOTE = 5000  # characters that MLflow shows beside a run; the whole card is a file
 _READY_S = 60
 
 
@@ -95,6 +101,18 @@ class MlflowRun:
         self.client.log_batch(run_id, metrics=folds)
         self.log(run_id, result.metrics(), result.parameters)
         self.client.set_terminated(run_id, "FINISHED")
+
+    def describe(self, run_id: str, card: str, drifts: Sequence[Drift]) -> None:
+        """Leave a version's card and its batch's drift in its run, for people; no server reads them."""
+        self.client.log_text(run_id, card, CARD)
+        self.client.set_tag(run_id, MLFLOW_RUN_NOTE, card[:_MOST_NOTE])
+        if drifts:
+            self.client.log_dict(run_id, {one.feature: asdict(one) for one in drifts}, DRIFT)
+            self.log(run_id, {"drift_largest": drifts[0].index, "drift_large": sum(one.large for one in drifts)}, {})
+
+    def log_picture(self, run_id: str, figure: Figure) -> None:
+        """Leave the picture of a version's predictions in its run."""
+        self.client.log_figure(run_id, figure, PICTURE)
 
     def upload(self, run_id: str, folder: Path) -> None:
         """Upload a folder's content as the artifacts of a run."""

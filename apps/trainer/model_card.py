@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer.cleaning import input_columns, rule
-from apps.trainer.ensemble import Ensemble
+from apps.trainer.ensemble import STACKED, Ensemble
 
 _SECONDS = "training_seconds"
 
@@ -19,7 +19,7 @@ def card(dataset: Dataset, batches: Sequence[str], counted: Mapping[str, int], e
         "## What it is worth",
         "No fit has seen the test rows. `cv` is the mean over the folds, each predicted by learners that never saw it.",
         _worth(ensemble),
-        f"The stacked prediction weighs them so: {_weights(ensemble.stacker)}.",
+        f"What predicts is **{ensemble.predictor}**. The stack weighs its learners so: {_weights(ensemble.stacker)}.",
         "## What it reads",
         "A request that breaks a rule is rejected with the reason; what is missing and not required is imputed.",
         _table(("column", "must be", "required"), map(_input, inputs)),
@@ -29,13 +29,15 @@ def card(dataset: Dataset, batches: Sequence[str], counted: Mapping[str, int], e
 
 def _rows(batches: Sequence[str], counted: Mapping[str, int]) -> str:
     told = f"{counted['rows']:,} rows of {len(batches)} batch{'es' if len(batches) > 1 else ''}"
-    return f"{told}; {counted['rows_quarantined']:,} were put aside as bad, {counted['rows_repeated']:,} as repeats"
+    bad, more = counted["rows_quarantined"], counted["rows_left_out"]
+    return f"{told}; {bad:,} were put aside as bad, {more:,} left out as repeated or too many"
 
 
 def _worth(ensemble: Ensemble) -> str:
     names = list(ensemble.test)
     head = ("model", *(f"test {name}" for name in names), *(f"cv {name}" for name in names), "training s")
-    lines = [("**stacked**", *_figures(names, ensemble.test), *_figures(names, ensemble.out_of_fold), "")]
+    stacked = ensemble.out_of_fold if ensemble.predictor == STACKED else {}
+    lines = [(f"**{ensemble.predictor}**", *_figures(names, ensemble.test), *_figures(names, stacked), "")]
     for one in ensemble.learners:
         metrics = one.metrics()
         folds = {name: metrics[f"cv_{name}"] for name in names if f"cv_{name}" in metrics}

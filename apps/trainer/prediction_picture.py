@@ -1,5 +1,6 @@
 """A version's predictions for its test rows as a picture: beside what is true, and by how much they differ."""
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -12,13 +13,14 @@ Values = npt.NDArray[np.float64]
 def draw(task: str, target: str, labels: Values, predictions: Values) -> Figure:
     """What was predicted for each test row beside what is true, and by how much that differs in each band."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    if task == "binary":
-        _by_share(left, labels, predictions)
-        _by_class(right, labels, predictions)
-    else:
-        _by_value(left, target, labels, predictions)
-        _by_band(right, target, labels, predictions)
+    with mpl.rc_context({"text.parse_math": False}):  # a $ in a target's name is a $
+        left, right = figure.subplots(1, 2)
+        if task == "binary":
+            _by_share(left, labels, predictions)
+            _by_class(right, labels, predictions)
+        else:
+            _by_value(left, target, labels, predictions)
+            _by_band(right, target, labels, predictions)
     return figure
 
 

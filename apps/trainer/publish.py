@@ -7,13 +7,16 @@ from apps.common.files import sha256
 from apps.common.model_files import MANIFEST, MODEL
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
-from apps.trainer import artifacts
+from apps.trainer import artifacts, drift
 from apps.trainer.cleaning import input_columns
+from apps.trainer.drift import Drift
 from apps.trainer.ensemble import Ensemble
 from apps.trainer.found_batch import FoundBatch, TrainingContext
 from apps.trainer.gate import judge
 from apps.trainer.golden import golden
 from apps.trainer.mlflow_run import MlflowRun
+from apps.trainer.model_card import card
+from apps.trainer.prediction_picture import draw
 from apps.trainer.prepare import CheckedRows, TrainSet
 from apps.trainer.train_set import ROWS_SHA256, rows_sha256
 
@@ -24,10 +27,11 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
     folder = settings.scratch / "artifacts"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with ThreadPoolExecutor(2) as pool:  # each waits for Spark most of the time
+    with ThreadPoolExecutor(3) as pool:  # each waits for Spark most of the time
         saving = settings.shared("saving") if settings.executors else str(settings.scratch / "saving")
         saved = pool.submit(artifacts.save_model, folder, pipeline, saving)
         golden_rows = pool.submit(golden, context.session.result(), context.dataset, train_set.rows, pipeline)
+        drifts = pool.submit(_drifts, context, train_set)
         for result in ensemble.learners:
             run.log_learner(run_id, result)
         counted = _counted(train_set.checked, train_set.rows.count())
@@ -39,7 +43,18 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         contract = _contract(context.dataset, counted["rows"], list(batches))
         artifacts.write(folder, contract, golden_rows.result())
     run.upload(run_id, folder)
+    run.describe(run_id, card(context.dataset, train_set.checked.order, counted, ensemble), drifts.result())
     return sha256(folder / MANIFEST)
+
+
+def _drifts(context: TrainingContext, train_set: TrainSet) -> list[Drift]:
+    """How the batch differs from those before it, feature by feature; a person is told of what is large."""
+    if len(train_set.checked.order) == 1:
+        return []
+    found = drift.measure(context.dataset, train_set.rows, context.settings.batch)
+    if large := [one.words() for one in found if one.large]:
+        context.log.warning("the batch differs from those before it", drift=large)
+    return found
 
 
 def _counted(checked: CheckedRows, kept: int) -> dict[str, int]:
@@ -85,6 +100,9 @@ def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
         run.log_judgement(version.run_id, judgement.against, judgement.metrics)
         tell = context.log.info if judgement.metrics or judgement.reason else context.log.warning
         tell("judged", against=judgement.against)
+        if judgement.rows is not None:
+            labels, predictions, _ = judgement.rows
+            run.log_picture(version.run_id, draw(context.dataset.task, context.dataset.target, labels, predictions))
         return judgement.reason
 
     if reason := run.promote(version, objection):

@@ -1,5 +1,7 @@
 """The picture of a version's predictions shows what it is given."""
 
+import io
+
 import numpy as np
 
 from apps.trainer.prediction_picture import BANDS, draw
@@ -8,9 +10,10 @@ from apps.trainer.prediction_picture import BANDS, draw
 def test_the_picture_of_a_regression_shows_every_row_and_its_error():
     """A dot for each test row, and a box for each tenth of them around their errors."""
     labels = np.arange(1000.0)
-    figure = draw("regression", "price", labels, labels + 5)
+    figure = draw("regression", "price ($ or $1000)", labels, labels + 5)
     dots, boxes = figure.axes
 
+    figure.savefig(io.BytesIO())
     assert 1000 == len(dots.collections[0].get_offsets())
     assert BANDS == len(boxes.get_xticklabels())
     assert {5.0} == {line.get_ydata()[0] for line in boxes.lines[4::5][:BANDS]}
