@@ -90,7 +90,7 @@ def spark(tmp_path_factory):
     started.stop()
 
 
-class Trainings:
+class SuccessiveTrainings:
     """Trainings one after the other, as far as their train set."""
 
     def __init__(self, hdfs, spark, folder):
@@ -150,7 +150,7 @@ class Trainings:
 @pytest.fixture(scope="module")
 def trainings(hdfs, spark, tmp_path_factory):
     """Three batches that were trained on; some keys, and some rows, come again."""
-    made = Trainings(hdfs, spark, tmp_path_factory.mktemp("toys"))
+    made = SuccessiveTrainings(hdfs, spark, tmp_path_factory.mktemp("toys"))
     for number, first in enumerate((0, 150, 250)):
         rows = [
             [
