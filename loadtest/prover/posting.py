@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit, urlunsplit
@@ -29,6 +29,7 @@ from loadtest.prover.sending import payloads
 
 CONNECT_S = 10
 TOLD = 200  # characters of a response that are kept
+LOOKED_IN = 65_536  # characters in which a rejection's reason is looked for
 HEADERS = {"Content-Type": "application/json", "Connection": "close"}
 REQUEST_ID = "X-Request-Id"
 
@@ -107,18 +108,20 @@ class Poster:
         sock.settimeout(self._plan.quiet_s)
         try:
             response = one.getresponse()
-            text = response.read().decode(errors="replace")[:TOLD]  # all of it: half an answer is none
+            text = response.read().decode(errors="replace")  # all of it: half an answer is none
         except (OSError, HTTPException) as error:
             self._note(self._unanswered, {"key": key, "why": f"{type(error).__name__}: {error}"})
             return
+        said = f"{response.status} {response.reason} {text}".strip()
+        reason = self._plan.reason_of(key)
         answered = response.status // 100 == 2  # noqa: PLR2004 - so HTTP says that it went well
-        rejected = response.status // 100 == 4 and self._plan.reason_of(key) is not None  # noqa: PLR2004
+        rejected = response.status // 100 == 4 and reason is not None  # noqa: PLR2004
         if answered or rejected:
-            rejection = f"{response.status} {response.reason} {text}" if rejected else None
+            rejection = _kept(said, reason) if rejected else None
             answer = Answer(key, 0, number, UNNAMED, 0, None, rejection, time.time(), partition=0)
             self._note(self._answers, asdict(answer))
         else:
-            self._note(self._unanswered, {"key": key, "why": _told(response, text)})
+            self._note(self._unanswered, {"key": key, "why": f"answered {_kept(said)}"})
 
     def _note(self, journal: TextIO, line: Mapping[str, object]) -> None:
         with self._lock:
@@ -136,8 +139,11 @@ class Poster:
         self._unanswered.close()
 
 
-def _told(response: HTTPResponse, text: str) -> str:
-    return f"answered {response.status} {response.reason} {text}".strip()
+def _kept(said: str, reason: str | None = None) -> str:
+    """The beginning of a response, and the reason where that stands behind it."""
+    beginning = said[:TOLD]
+    behind = reason and reason not in beginning and reason in said[:LOOKED_IN]
+    return f"{beginning} ... {reason}" if behind else beginning
 
 
 def main(place: str) -> None:

@@ -27,6 +27,7 @@ class Wilful(BaseHTTPRequestHandler):
             return
         self.send_response(200 if said == "half" else int(said))
         text = f"{self.headers['X-Request-Id']} {self.headers['Token']}".encode()
+        text = b"x" * int(self.headers.get("Trace", 0)) + text
         self.send_header("Content-Length", str(len(text) + (7 if said == "half" else 0)))
         self.end_headers()
         self.wfile.write(text)
@@ -86,6 +87,16 @@ def test_a_poison_is_answered_by_a_rejection(server, tmp_path):
     (answer,) = posted(server, tmp_path, "422", POISONED).named_answers()
 
     assert f"422 Unprocessable Entity p-{POISONED} None" == answer.rejection
+
+
+@pytest.mark.parametrize(("before", "found"), [(10, True), (198, True), (60_000, True), (70_000, False)])
+def test_the_reason_of_a_rejection_is_looked_for_in_all_of_a_usual_response(server, tmp_path, before, found):
+    """What is kept of it is short, and has the reason that was found."""
+    (answer,) = posted(server, tmp_path, "422", POISONED, Trace=str(before)).named_answers()
+
+    assert found is ("p-50" in answer.rejection)
+    assert answer.rejection.startswith("422 Unprocessable Entity xxx")
+    assert len(answer.rejection) < 300
 
 
 def test_where_no_connection_is_no_server_took_the_request(tmp_path):
