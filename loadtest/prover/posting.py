@@ -62,6 +62,29 @@ def headers_in(file: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in lines}
 
 
+class _Nowhere(HTTPConnection):
+    """Writes requests as any other, and sends nothing."""
+
+    def send(self, data: object) -> None:
+        """Drop it."""
+
+
+def unsendable(url: str, headers: Mapping[str, str]) -> str:
+    """Why no request can be written so; empty where one can. Nothing is sent."""
+    try:
+        host = urlsplit(url).hostname or ""
+        host.encode("idna")  # as it is looked up
+        _Nowhere(host).request("POST", _target(url), b"", {**HEADERS, **headers})
+    except (ValueError, HTTPException) as error:
+        return str(error)
+    return ""
+
+
+def _target(of_url: str) -> str:
+    url = urlsplit(of_url)
+    return urlunsplit(("", "", url.path or "/", url.query, ""))
+
+
 class Poster:
     """Posts requests, from several threads at once, and writes down what became of each."""
 
@@ -69,8 +92,7 @@ class Poster:
         """Nothing was sent yet; the journals are in ``folder``."""
         self._plan = plan
         self._headers = {**HEADERS, **headers}
-        url = urlsplit(plan.http)
-        self._target = urlunsplit(("", "", url.path or "/", url.query, ""))
+        self._target = _target(plan.http)
         self._sends = SendWriter(folder / SENDS)
         self._answers, self._unanswered = (
             (folder / name).open("a", buffering=1, encoding="utf-8") for name in (ANSWERS, UNANSWERED)
