@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -24,7 +24,7 @@ from apps.common import starter
 from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import UNNAMED, Answer
 from apps.common.send_journal import FLUSH_S, SendWriter
-from loadtest.prover.plan import ANSWERS, SENDS, UNANSWERED, Plan
+from loadtest.prover.plan import ANSWERS, HELD_BACK, SENDS, UNANSWERED, Plan
 from loadtest.prover.sending import payloads
 
 CONNECT_S = 10
@@ -94,10 +94,24 @@ class Poster:
         self._headers = {**HEADERS, **headers}
         self._target = _target(plan.http)
         self._sends = SendWriter(folder / SENDS)
-        self._answers, self._unanswered = (
-            (folder / name).open("a", buffering=1, encoding="utf-8") for name in (ANSWERS, UNANSWERED)
+        self._answers, self._unanswered, self._held_back = (
+            (folder / name).open("a", buffering=1, encoding="utf-8") for name in (ANSWERS, UNANSWERED, HELD_BACK)
         )
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(plan.in_flight)
+
+    def take_place(self, stop: threading.Event) -> None:
+        """Wait until one more may be under way, or ``stop``, and write down when none might; ``free_place`` ends it."""
+        if self._free.acquire(blocking=False):
+            return
+        since = time.time()
+        while not stop.is_set() and not self._free.acquire(timeout=FLUSH_S):
+            self.flush()
+        self._note(self._held_back, {"since": since, "until": time.time()})
+
+    def free_place(self) -> None:
+        """One less is under way."""
+        self._free.release()
 
     def post(self, number: int, payload: bytes, due: float) -> None:
         """Send the request that was ``due`` then (``time.monotonic``), and wait for its answer, as long as is quiet."""
@@ -159,6 +173,7 @@ class Poster:
         self._sends.close()
         self._answers.close()
         self._unanswered.close()
+        self._held_back.close()
 
 
 def _kept(said: str, reason: str | None = None) -> str:
@@ -169,22 +184,36 @@ def _kept(said: str, reason: str | None = None) -> str:
 
 
 def main(place: str) -> None:
-    """Post until standard input ends, then wait for the last answers; ``place`` is the proof's folder."""
+    """
+    Post until standard input ends, then wait for the last answers; ``place`` is the proof's folder.
+
+    Raises what a request broke on that says nothing of a server.
+    """
     folder = Path(place)
     plan = Plan.read(folder)
     stop = threading.Event()
     starter.when_gone(stop.set)
     poster = Poster(plan, folder, headers_in(Path(plan.headers)) if plan.headers else {})
+    faults: list[BaseException] = []
+
+    def done(post: Future[None]) -> None:
+        poster.free_place()
+        if fault := post.exception():
+            faults.append(fault)
+            stop.set()
+
     with closing(poster), ThreadPoolExecutor(plan.in_flight) as threads:
         start = time.monotonic()
         for number, payload in enumerate(payloads(plan, folder)):
             due = start + number / plan.rate
             while not stop.wait(min(max(due - time.monotonic(), 0), FLUSH_S)) and time.monotonic() < due:
                 poster.flush()
+            poster.take_place(stop)
             if stop.is_set():
                 break
-            threads.submit(poster.post, number, payload, due)
-        threads.shutdown(cancel_futures=True)  # those that no thread was free for were not sent
+            threads.submit(poster.post, number, payload, due).add_done_callback(done)
+    if faults:
+        raise faults[0]
 
 
 if __name__ == "__main__":
