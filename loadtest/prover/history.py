@@ -14,7 +14,7 @@ from typing import Any
 
 from apps.common.messages import UNNAMED, Answer, Expected, Position, Send
 from loadtest.ledger import LineReader, SendJournal
-from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, REQUESTS, SENDS, UNANSWERED, Plan
+from loadtest.prover.plan import ANSWERS, EVENTS, EXPECTED, HELD_BACK, REQUESTS, SENDS, UNANSWERED, Plan
 
 SENDING, COMMAND, COMMAND_ENDED, SENT, QUIET, ENDED = "sending", "command", "command-ended", "sent", "quiet", "ended"
 INTERRUPTED, BROKEN = "interrupted", "broken"
@@ -53,6 +53,7 @@ class ProofHistory:
     others: int = 0  # records of the answers topic that are nobody's here
     other_key: str | None = None  # that the last of those had
     unanswered: Mapping[str, str] = field(default_factory=dict)  # over HTTP: request id -> what came instead
+    held_back: Sequence[tuple[float, float]] = ()  # over HTTP: since and until when none more might be under way
     _standing: dict[str, list[TopicRecord]] = field(init=False, repr=False)
     _by_key_alone: bool = field(init=False, repr=False)  # whether no answer to this run has our headers
 
@@ -155,6 +156,7 @@ def read(folder: Path) -> ProofHistory:
         others=others["others"],
         other_key=others.get("last_key"),
         unanswered={line["key"]: line["why"] for line in _lines(folder / UNANSWERED)},
+        held_back=[(line["since"], line["until"]) for line in _lines(folder / HELD_BACK)],
     )
 
 

@@ -8,7 +8,7 @@ invariant that was asked for and never evaluated fails: what could not have been
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate
 
 from apps.common.messages import Answer, Send, first_answers
 from loadtest.ledger import Verdict, check
@@ -261,21 +261,71 @@ def _bounds(case: _Case) -> _Judged:
 
 def _not_vacuous(case: _Case) -> _Judged:
     name = "the run could have shown a fault"
-    cut_short = list(_cut_short(case.recorded))
-    reasons = [*_vacuous(case.plan, case.ledger), *_command_faults(case.recorded)]
-    outcome = Judgement.UNKNOWN if reasons or cut_short else Judgement.PASSED
+    traffic = list(_traffic_faults(case.recorded, case.ledger.acked))
+    reasons = [reason for reason, held_back in traffic if not held_back]
+    reasons += [*_vacuous(case.plan, case.ledger), *_command_faults(case.recorded)]
+    unsure = [reason for reason, held_back in traffic if held_back]
+    unsure += _cut_short(case.recorded)
+    outcome = Judgement.UNKNOWN if reasons or unsure else Judgement.PASSED
     if reasons and case.recorded.ran_its_time:
         outcome = Judgement.FAILED
-    return Invariant(10, name, outcome, case.ledger.sent, [*reasons, *cut_short]), ()
+    return Invariant(10, name, outcome, case.ledger.sent, [*reasons, *unsure]), ()
+
+
+def _log(plan: Plan) -> str:
+    return "posting.log" if plan.http else "sending.log"
+
+
+def _traffic_faults(recorded: ProofHistory, acked: int) -> Iterator[tuple[str, bool]]:
+    """
+    Why the traffic was no test, and whether that was the prover's own limit.
+
+    So it was where there would be no such fault, had that been sent which was held back while nothing more might be
+    under way.
+    """
+    plan, held_back = recorded.plan, recorded.held_back
+    limit = f": all {plan.in_flight:,} that may be under way were; raise --in-flight"
+    if acked < plan.min_requests:
+        more = sum(until - since for since, until in held_back) * plan.rate
+        fault = f"at least {plan.min_requests:,} requests must be acknowledged; got {acked:,}"
+        yield (f"{fault}{limit}", True) if acked + more >= plan.min_requests else (fault, False)
+    sent = [(send.sent_at, send.sent_at) for send in recorded.sends if send.acknowledged or plan.http]
+    if fault := _gap(recorded, sent):
+        only_held_back = not _gap(recorded, [*sent, *held_back])
+        yield (f"{fault}{limit}", True) if only_held_back else (f"{fault}; see {_log(plan)}", False)
+
+
+def _gap(recorded: ProofHistory, sent: Sequence[tuple[float, float]]) -> str:
+    """How traffic that was ``sent`` since and until those times did not frame the command; empty where it did."""
+    command = _command_that_ran(recorded)
+    if not command:
+        return ""
+    began, ended = command
+    usual = 2 / recorded.plan.rate  # so long nothing need be sent
+    during = sorted((since, until) for since, until in sent if since <= ended and until >= began)
+    times = [moment for stretch in sent for moment in stretch]
+    if not times or min(times) > began or max(times) < ended or (not during and ended - began > usual):
+        return "requests must be sent before the command, while it runs and after it; they were not"
+    sent_until = accumulate((until for _, until in [(began, began), *during]), max)
+    sent_again = [since for since, _ in [*during, (ended, ended)]]
+    gap = max(after - before for before, after in zip(sent_until, sent_again, strict=True))
+    if gap > max(GAP_S, usual):
+        return f"requests must be sent all the time that the command runs; got none for {gap:.1f} s"
+    return ""
+
+
+def _command_that_ran(recorded: ProofHistory) -> tuple[float, float] | None:
+    """When the command began and ended; None where it did not, or was not let."""
+    began, ended = recorded.at(history.COMMAND), recorded.at(history.COMMAND_ENDED)
+    interrupted = recorded.at(history.INTERRUPTED) is not None
+    return None if began is None or ended is None or interrupted else (began, ended)
 
 
 def _vacuous(plan: Plan, ledger: Verdict) -> Iterator[str]:
-    if ledger.acked < plan.min_requests:
-        yield f"at least {plan.min_requests:,} requests must be acknowledged; got {ledger.acked:,}"
     if ledger.unknown > plan.max_unknown * ledger.sent:
         yield (
             f"at most {plan.max_unknown:.1%} of the requests may be unknown; got {ledger.unknown:,} of "
-            f"{ledger.sent:,}; see sending.log"
+            f"{ledger.sent:,}; see {_log(plan)}"
         )
     versions = [version for version in ledger.versions if version != "unnamed"]
     if len(versions) < plan.min_versions:
@@ -284,7 +334,7 @@ def _vacuous(plan: Plan, ledger: Verdict) -> Iterator[str]:
 
 
 def _command_faults(recorded: ProofHistory) -> Iterator[str]:
-    """Why the command in the middle counts for nothing: it did not begin, did not end well, or no traffic framed it."""
+    """Why the command in the middle counts for nothing: it did not begin, or did not end well."""
     if not recorded.plan.command or recorded.at(history.INTERRUPTED) is not None or not recorded.events:
         return
     began = recorded.at(history.COMMAND)
@@ -296,15 +346,6 @@ def _command_faults(recorded: ProofHistory) -> Iterator[str]:
     if ended.exit_code != 0:
         got = f"exit code {ended.exit_code}" if ended.exit_code is not None else "none in its time"
         yield f"the command must end well; got {got}; see command.log"
-    times = sorted(send.sent_at for send in recorded.sends if send.acknowledged or recorded.plan.http)
-    during = [at for at in times if began <= at <= ended.at]
-    usual = 2 / recorded.plan.rate  # so long nothing need be sent
-    if not times or times[0] > began or times[-1] < ended.at or (not during and ended.at - began > usual):
-        yield "requests must be sent before the command, while it runs and after it; they were not"
-        return
-    gap = max(after - before for before, after in pairwise([began, *during, ended.at]))
-    if gap > max(GAP_S, usual):
-        yield f"requests must be sent all the time that the command runs; got none for {gap:.1f} s; see sending.log"
 
 
 def _cut_short(recorded: ProofHistory) -> Iterator[str]:

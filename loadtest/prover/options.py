@@ -14,7 +14,7 @@ from apps.common.kafka_access import SASL
 from apps.common.messages import Expected
 from loadtest.prover import findings
 from loadtest.prover.plan import Plan
-from loadtest.prover.posting import headers_in
+from loadtest.prover.posting import headers_in, unsendable
 from loadtest.prover.sending import new_run
 
 RATES = (0.1, 50_000)
@@ -210,14 +210,21 @@ def _http_problems(options: argparse.Namespace) -> Iterator[str]:
         yield f"--http must be without what only Kafka has; got {names}"
     if not _is_url(options.http):
         yield f"--http must be http:// or https://, a host, maybe a port and a path, and no user; got {options.http}"
+    elif why := unsendable(options.http, {}):
+        yield f"--http must be a URL as it is sent, with %20 for a space; got {options.http}: {why}"
     if not options.quiet:
         yield "--quiet must be more than 0 seconds over HTTP; got 0"
     if not 1 <= options.in_flight <= MOST_IN_FLIGHT:
         yield f"--in-flight must be from 1 to {MOST_IN_FLIGHT:,}; got {options.in_flight:,}"
+    if options.headers and options.headers.is_file() and (why := _header_problem(options.headers)):
+        yield f"--headers must have lines of NAME: VALUE; got {options.headers}: {why}"
+
+
+def _header_problem(file: Path) -> str:
     try:
-        headers_in(options.headers) if options.headers and options.headers.is_file() else None
+        return unsendable("http://localhost", headers_in(file))
     except (OSError, ValueError) as error:
-        yield f"--headers must have lines of NAME: VALUE; got {options.headers}: {error}"
+        return str(error)
 
 
 def _is_url(text: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from apps.common.kafka_access import KafkaAccess
 
 PLAN, SENDS, ANSWERS, REQUESTS, EVENTS = "plan.json", "sends.jsonl", "answers.jsonl", "requests.jsonl", "events.jsonl"
-UNANSWERED = "unanswered.jsonl"  # over HTTP: why
+UNANSWERED, HELD_BACK = "unanswered.jsonl", "held-back.jsonl"  # over HTTP: why; when nothing more could be sent
 PAYLOADS, POISON, EXPECTED = "payloads.txt", "poison.txt", "expected.jsonl"  # copies of what was given
 VERDICT, PAGE = "verdict.json", "report.html"
 POISON_EACH = 100  # one request of so many is a poison, where there are some

@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit, urlunsplit
@@ -24,11 +24,12 @@ from apps.common import starter
 from apps.common.errors import BatonError, Unavailable
 from apps.common.messages import UNNAMED, Answer
 from apps.common.send_journal import FLUSH_S, SendWriter
-from loadtest.prover.plan import ANSWERS, SENDS, UNANSWERED, Plan
+from loadtest.prover.plan import ANSWERS, HELD_BACK, SENDS, UNANSWERED, Plan
 from loadtest.prover.sending import payloads
 
 CONNECT_S = 10
 TOLD = 200  # characters of a response that are kept
+LOOKED_IN = 65_536  # characters in which a rejection's reason is looked for
 HEADERS = {"Content-Type": "application/json", "Connection": "close"}
 REQUEST_ID = "X-Request-Id"
 
@@ -61,6 +62,29 @@ def headers_in(file: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in lines}
 
 
+class _Nowhere(HTTPConnection):
+    """Writes requests as any other, and sends nothing."""
+
+    def send(self, data: object) -> None:
+        """Drop it."""
+
+
+def unsendable(url: str, headers: Mapping[str, str]) -> str:
+    """Why no request can be written so; empty where one can. Nothing is sent."""
+    try:
+        host = urlsplit(url).hostname or ""
+        host.encode("idna")  # as it is looked up
+        _Nowhere(host).request("POST", _target(url), b"", {**HEADERS, **headers})
+    except (ValueError, HTTPException) as error:
+        return str(error)
+    return ""
+
+
+def _target(of_url: str) -> str:
+    url = urlsplit(of_url)
+    return urlunsplit(("", "", url.path or "/", url.query, ""))
+
+
 class Poster:
     """Posts requests, from several threads at once, and writes down what became of each."""
 
@@ -68,13 +92,26 @@ class Poster:
         """Nothing was sent yet; the journals are in ``folder``."""
         self._plan = plan
         self._headers = {**HEADERS, **headers}
-        url = urlsplit(plan.http)
-        self._target = urlunsplit(("", "", url.path or "/", url.query, ""))
+        self._target = _target(plan.http)
         self._sends = SendWriter(folder / SENDS)
-        self._answers, self._unanswered = (
-            (folder / name).open("a", buffering=1, encoding="utf-8") for name in (ANSWERS, UNANSWERED)
+        self._answers, self._unanswered, self._held_back = (
+            (folder / name).open("a", buffering=1, encoding="utf-8") for name in (ANSWERS, UNANSWERED, HELD_BACK)
         )
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(plan.in_flight)
+
+    def take_place(self, stop: threading.Event) -> None:
+        """Wait until one more may be under way, or ``stop``, and write down when none might; ``free_place`` ends it."""
+        if self._free.acquire(blocking=False):
+            return
+        since = time.time()
+        while not stop.is_set() and not self._free.acquire(timeout=FLUSH_S):
+            self.flush()
+        self._note(self._held_back, {"since": since, "until": time.time()})
+
+    def free_place(self) -> None:
+        """One less is under way."""
+        self._free.release()
 
     def post(self, number: int, payload: bytes, due: float) -> None:
         """Send the request that was ``due`` then (``time.monotonic``), and wait for its answer, as long as is quiet."""
@@ -107,18 +144,20 @@ class Poster:
         sock.settimeout(self._plan.quiet_s)
         try:
             response = one.getresponse()
-            text = response.read().decode(errors="replace")[:TOLD]  # all of it: half an answer is none
+            text = response.read().decode(errors="replace")  # all of it: half an answer is none
         except (OSError, HTTPException) as error:
             self._note(self._unanswered, {"key": key, "why": f"{type(error).__name__}: {error}"})
             return
+        said = f"{response.status} {response.reason} {text}".strip()
+        reason = self._plan.reason_of(key)
         answered = response.status // 100 == 2  # noqa: PLR2004 - so HTTP says that it went well
-        rejected = response.status // 100 == 4 and self._plan.reason_of(key) is not None  # noqa: PLR2004
+        rejected = response.status // 100 == 4 and reason is not None  # noqa: PLR2004
         if answered or rejected:
-            rejection = f"{response.status} {response.reason} {text}" if rejected else None
+            rejection = _kept(said, reason) if rejected else None
             answer = Answer(key, 0, number, UNNAMED, 0, None, rejection, time.time(), partition=0)
             self._note(self._answers, asdict(answer))
         else:
-            self._note(self._unanswered, {"key": key, "why": _told(response, text)})
+            self._note(self._unanswered, {"key": key, "why": f"answered {_kept(said)}"})
 
     def _note(self, journal: TextIO, line: Mapping[str, object]) -> None:
         with self._lock:
@@ -134,29 +173,47 @@ class Poster:
         self._sends.close()
         self._answers.close()
         self._unanswered.close()
+        self._held_back.close()
 
 
-def _told(response: HTTPResponse, text: str) -> str:
-    return f"answered {response.status} {response.reason} {text}".strip()
+def _kept(said: str, reason: str | None = None) -> str:
+    """The beginning of a response, and the reason where that stands behind it."""
+    beginning = said[:TOLD]
+    behind = reason and reason not in beginning and reason in said[:LOOKED_IN]
+    return f"{beginning} ... {reason}" if behind else beginning
 
 
 def main(place: str) -> None:
-    """Post until standard input ends, then wait for the last answers; ``place`` is the proof's folder."""
+    """
+    Post until standard input ends, then wait for the last answers; ``place`` is the proof's folder.
+
+    Raises what a request broke on that says nothing of a server.
+    """
     folder = Path(place)
     plan = Plan.read(folder)
     stop = threading.Event()
     starter.when_gone(stop.set)
     poster = Poster(plan, folder, headers_in(Path(plan.headers)) if plan.headers else {})
+    faults: list[BaseException] = []
+
+    def done(post: Future[None]) -> None:
+        poster.free_place()
+        if fault := post.exception():
+            faults.append(fault)
+            stop.set()
+
     with closing(poster), ThreadPoolExecutor(plan.in_flight) as threads:
         start = time.monotonic()
         for number, payload in enumerate(payloads(plan, folder)):
             due = start + number / plan.rate
             while not stop.wait(min(max(due - time.monotonic(), 0), FLUSH_S)) and time.monotonic() < due:
                 poster.flush()
+            poster.take_place(stop)
             if stop.is_set():
                 break
-            threads.submit(poster.post, number, payload, due)
-        threads.shutdown(cancel_futures=True)  # those that no thread was free for were not sent
+            threads.submit(poster.post, number, payload, due).add_done_callback(done)
+    if faults:
+        raise faults[0]
 
 
 if __name__ == "__main__":

@@ -19,18 +19,19 @@ from confluent_kafka import KafkaException, Producer
 
 from apps.common import starter
 from apps.common.errors import DeadlineMissed, Unavailable
+from apps.common.messages import Position
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
-from loadtest.prover.plan import ANSWERS, EVENTS, SENDS, Plan
+from loadtest.prover.plan import ANSWERS, EVENTS, REQUESTS, SENDS, Plan
 from loadtest.prover.recording import PairReader
 from loadtest.recorder import ANSWER_S
 
 ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
 START_S = 30
 STOP_S = 60  # a broker that restarts may hold the last acknowledgements back this long
-LINGER_S = 2  # of quiet, when nothing is owed any more: a late repeat is seen
+LINGER_S = 2  # of quiet, when nothing is owed any more: a late repeat is seen, and a request that is read late
 LOOK_S = 0.2
 
 NEW_S = 3  # after so long every broker knows a topic that was just made
@@ -38,6 +39,7 @@ NAMED = 10  # topics that an error lists
 QUIET_CLIENT = {"log_level": 2}  # what it would say of a broker that is not there, the error says once
 
 Say = Callable[[str], None]
+_Asked = tuple[str, Position | None]  # a request's id and where it stands
 
 
 def require_topics(plan: Plan) -> None:
@@ -67,26 +69,42 @@ def require_topics(plan: Plan) -> None:
 
 
 class Tally:
-    """How many requests were acknowledged and answered so far, for the line that tells of it."""
+    """
+    How many requests were acknowledged and answered so far.
+
+    As the judge has it, so that nothing is called lost that was not waited for: what stands in the topic is
+    acknowledged, whether or not the client came to know of it, and an answer without our headers is to every place of
+    its key.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Nothing was read yet."""
         self._sends = SendJournal(folder / SENDS)
+        self._requests = LineReader(folder / REQUESTS)
         self._answers = LineReader(folder / ANSWERS)
-        self._acked: set[str] = set()
-        self._answered: set[str] = set()
+        self._acked: set[_Asked] = set()
+        self._answered: set[_Asked] = set()
+        self._answered_keys: set[str] = set()
 
     def look(self) -> int:
         """Take in what is new; return how many acknowledged requests are owed an answer."""
-        self._acked.update(send.request_id for send in self._sends.new() if send.acknowledged)
-        for line in self._answers.new():
-            record = json.loads(line)
-            self._answered.add(record.get("request_id") or record.get("key") or "")
-        return len(self._acked - self._answered)
+        self._acked.update((send.request_id, send.position) for send in self._sends.new() if send.acknowledged)
+        for record in map(json.loads, self._requests.new()):
+            self._acked.add((record["key"], (record["partition"], record["offset"])))
+        for record in map(json.loads, self._answers.new()):
+            if "request_id" in record:
+                self._answered.add((record["request_id"], (record["in_partition"], record["in_offset"])))
+            elif "key" in record:
+                self._answered_keys.add(record["key"])
+        return self._owed
+
+    @property
+    def _owed(self) -> int:
+        return sum(key not in self._answered_keys for key, _ in self._acked - self._answered)
 
     def __str__(self) -> str:
         """The figures."""
-        owed = len(self._acked - self._answered)
+        owed = self._owed
         return f"{len(self._acked):,} acknowledged, {len(self._acked) - owed:,} answered, {owed:,} owed"
 
 
@@ -122,7 +140,7 @@ class Proof:
         with self._process("recording") as reader:
             self._await(lambda: bool(LineReader(self.folder / ANSWERS).new()), "recording")
             self._send_and_do()
-            self._be_quiet()
+            self.be_quiet()
             starter.let_end(reader, STOP_S)
         self._note(history.BROKEN if reader.returncode else history.ENDED, self._tail("recording"))
 
@@ -180,11 +198,17 @@ class Proof:
                 self._note(history.COMMAND_ENDED, note, exit_code=command.returncode if in_time else None)
         self._watch(plan.after_s, "after the command")
 
-    def _be_quiet(self) -> None:
-        """Wait until nothing is owed, at most as long as the plan says, and a moment longer."""
+    def be_quiet(self) -> None:
+        """Wait until nothing was owed for a moment, at most that moment longer than the plan says."""
         self._note(history.QUIET)
-        self._watch(self.plan.quiet_s, "quiet", lambda: not self._tally.look())
-        self._watch(LINGER_S, "quiet")
+        owed_at = time.monotonic()
+
+        def at_rest() -> bool:
+            nonlocal owed_at
+            owed_at = time.monotonic() if self._tally.look() else owed_at
+            return time.monotonic() - owed_at >= LINGER_S
+
+        self._watch(self.plan.quiet_s + LINGER_S, "quiet", at_rest)
 
     def _watch(
         self, seconds: float, what: str, over: Callable[[], bool] = lambda: False, *, to_the_end: bool = False

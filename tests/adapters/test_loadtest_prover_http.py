@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import psutil
 import pytest
 import requests
 
@@ -89,6 +90,35 @@ def test_a_server_that_hands_its_socket_over_passes(tmp_path):
     assert {"lost", "turned-away", "unknown"}.isdisjoint(seen)
     assert verdict["ledger"]["acked"] > 800
     assert {2, 3, 4, 5, 6} == {one["number"] for one in verdict["invariants"] if one["outcome"] == "not applicable"}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["another command", "nothing but the number is known"])
+def test_kill_and_restart_kills_its_own_server_and_no_stranger_with_its_old_number(tmp_path, known):
+    """A file of yesterday names whoever has the number today."""
+    server = tmp_path / "server.py"
+    server.write_text("import time\ntime.sleep(60)\n")
+    restart = [str(EXAMPLES / "kill-and-restart"), str(server), "8080"]
+
+    def started():
+        subprocess.run(restart, cwd=tmp_path, env={**inherited(), "PYTHON": sys.executable}, check=True)
+        return psutil.Process(int((tmp_path / "server.pid").read_text()))
+
+    first = started()
+    second = started()
+    try:
+        wait_until(lambda: not first.is_running() or first.status() == psutil.STATUS_ZOMBIE, 10, "it is killed")
+        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
+            (tmp_path / "server.pid").write_text(str(stranger.pid))
+            known or (tmp_path / "server.args").unlink()
+            third = started()
+            third.kill()
+            lived = stranger.poll() is None
+            stranger.kill()
+    finally:
+        second.kill()
+
+    assert lived
+    assert third != second
 
 
 class AsksToken(BaseHTTPRequestHandler):

@@ -76,6 +76,28 @@ def test_a_wrong_command_line_over_http_is_refused_too(more, why, capsys):
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "url", ["http://a/pre dict", "http://a/prädict", "http://a/?q=ä", f"http://{'a' * 64}/", "http://a..b/"]
+)
+def test_a_url_that_cannot_be_sent_is_a_wrong_command_line(url, capsys):
+    """And not what each request breaks on later."""
+    assert cli.WRONG_COMMAND_LINE == cli.main(["--http", url])
+    assert f"--http must be a URL as it is sent, with %20 for a space; got {url}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["X-Name: Ł", "Ł: x"])
+def test_a_header_that_cannot_be_sent_is_a_wrong_command_line(line, tmp_path, capsys):
+    """What it says may be a secret, and is not told; where the URL is wrong the header is looked at all the same."""
+    file = tmp_path / "headers.txt"
+    file.write_text(f"Token: s3cret\n{line} s3cret\n", encoding="utf-8")
+
+    for url in ("http://a/", "http://a/ä"):
+        assert cli.WRONG_COMMAND_LINE == cli.main(["--http", url, "--headers", str(file)])
+        told = capsys.readouterr().err
+        assert f"--headers must have lines of NAME: VALUE; got {file}: " in told
+        assert "s3cret" not in told
+
+
 def test_no_server_is_said_in_one_sentence_and_leaves_no_folder(monkeypatch, tmp_path, capsys):
     """Over HTTP as with Kafka."""
     monkeypatch.chdir(tmp_path)

@@ -244,16 +244,23 @@ def test_10_requests_must_be_sent_while_the_command_runs():
     assert PASSED is judge(without_sends_of(1.1, 1.9)).outcome
 
 
-def test_10_too_many_unknown_requests_prove_nothing():
-    """One that nobody knows of is neither lost nor answered; many of them are no proof."""
-    right = proof()
-    unknown = [
-        replace(sent(COUNT + n), acked_at=None, partition=None, offset=None, error="timed out") for n in range(9)
-    ]
-    verdict = judge(replace(right, sends=[*right.sends, *unknown]))
+@pytest.mark.parametrize(
+    ("unknown", "share", "red"), [(1, {}, {10}), (20, {"max_unknown": 0.05}, set()), (21, {"max_unknown": 0.05}, {10})]
+)
+def test_10_too_many_unknown_requests_prove_nothing(unknown, share, red):
+    """One that nobody knows of is neither lost nor answered; many of them are no proof. The bound is in it."""
+    right, known = proof(**share), COUNT - unknown
+    lost = [replace(one, acked_at=None, partition=None, offset=None, error="?") for one in right.sends[known:]]
+    verdict = judge(
+        replace(
+            right,
+            sends=[*right.sends[:known], *lost],
+            requests=right.requests[:known],
+            answers=right.answers[:known],
+        )
+    )
 
-    assert ({10}, {"unknown": 9}) == (not_passed(verdict), seen(verdict))
-    assert PASSED is judge(replace(right, sends=[*right.sends, *unknown], plan=replace(PLAN, max_unknown=0.05))).outcome
+    assert (red, {"unknown": unknown}) == (not_passed(verdict), seen(verdict))
 
 
 def test_an_invariant_that_was_asked_for_and_never_evaluated_fails():
@@ -396,3 +403,54 @@ def test_over_http_nobody_may_be_turned_away_unless_that_is_allowed():
     assert "0 of 285 lost, 115 turned away" == verdict.sentence
     assert "prove-1-95: refused" == verdict.seen[0].worst[0]
     assert PASSED is judge(over_http(*away, allow=("turned-away",))).outcome
+
+
+@pytest.mark.parametrize(
+    ("unsent", "held_back", "outcome"),
+    [
+        ((1.5, 2.6), [(1.5, 2.6)], UNKNOWN),
+        ((1.5, 2.6), [(1.495, 2.0), (2.01, 2.6)], UNKNOWN),
+        ((1.5, 2.6), [(1.5, 1.55)], FAILED),
+        ((1.5, 2.6), [(1.0, 1.495)], FAILED),
+        ((1.5, 2.6), [], FAILED),
+        ((1.0, 3.5), [(1.0, 3.5)], UNKNOWN),
+        ((1.5, 4.0), [(1.5, 4.0)], UNKNOWN),
+        ((1.5, 4.0), [(1.5, 3.4)], FAILED),
+        ((1.5, 2.4), [], PASSED),
+        ((1.5, 2.4), [(1.5, 2.4)], PASSED),
+    ],
+)
+def test_over_http_a_gap_that_the_provers_own_limit_made_is_no_fault_of_the_server(unsent, held_back, outcome):
+    """A server stalled and answered all: nothing was sent since as many as may be were under way, so nobody knows."""
+    longer = events_without(COMMAND_ENDED, more=[ProofEvent(COMMAND_ENDED, BEGAN + 3.5, exit_code=0)])
+    held = [(BEGAN + since, BEGAN + until) for since, until in held_back]
+    shown = replace(without_sends_of(*unsent), requests=[], plan=over_http(in_flight=8).plan)
+    verdict = judge(replace(shown, events=longer, held_back=held))
+
+    told = str(verdict.invariants[9].reasons)
+    assert (outcome, {10} if outcome is not PASSED else set()) == (verdict.outcome, not_passed(verdict))
+    assert (outcome is UNKNOWN) is ("all 8 that may be under way were; raise --in-flight" in told)
+    assert (outcome is FAILED) is ("see posting.log" in told)
+
+
+@pytest.mark.parametrize(("held_s", "outcome"), [(0.2, FAILED), (0.3, UNKNOWN)])
+def test_over_http_too_few_requests_by_the_provers_own_limit_prove_nothing_either_way(held_s, outcome):
+    """Those that were held back would have been enough, or not."""
+    few = over_http(min_requests=COUNT + 25, in_flight=8)
+    verdict = judge(replace(few, held_back=[(BEGAN, BEGAN + held_s)]))
+
+    assert (outcome, {10}) == (verdict.outcome, not_passed(verdict))
+    assert "at least 425 requests must be acknowledged; got 400" in verdict.invariants[9].reasons[0]
+
+
+def test_what_more_there_is_to_read_is_in_the_log_of_who_sent():
+    """Over HTTP that is another one."""
+    unknown = replace(sent(0), acked_at=None, partition=None, offset=None, error="?")
+
+    def told(right):
+        one_less = replace(
+            right, sends=[unknown, *right.sends[1:]], requests=right.requests[1:], answers=right.answers[1:]
+        )
+        return str(judge(one_less).invariants[9].reasons)
+
+    assert ("see sending.log" in told(proof()), "see posting.log" in told(over_http())) == (True, True)

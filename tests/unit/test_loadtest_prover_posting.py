@@ -1,16 +1,21 @@
 """A request over HTTP, against a real server on loopback: how far it came, and what is owed therefore."""
 
 import socket
+import subprocess
+import sys
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from apps.common.errors import Unavailable
+from apps.common.waiting import wait_until
 from loadtest.prover.history import read
-from loadtest.prover.plan import POISON_EACH, Plan
+from loadtest.prover.plan import PAYLOADS, POISON_EACH, Plan
 from loadtest.prover.posting import Poster, headers_in, require_server
+from stack.environment import ROOT, inherited
 
 HOST = "127.0.0.1"
 POISONED = POISON_EACH // 2  # the number of a request that is a poison
@@ -27,6 +32,7 @@ class Wilful(BaseHTTPRequestHandler):
             return
         self.send_response(200 if said == "half" else int(said))
         text = f"{self.headers['X-Request-Id']} {self.headers['Token']}".encode()
+        text = b"x" * int(self.headers.get("Trace", 0)) + text
         self.send_header("Content-Length", str(len(text) + (7 if said == "half" else 0)))
         self.end_headers()
         self.wfile.write(text)
@@ -88,6 +94,16 @@ def test_a_poison_is_answered_by_a_rejection(server, tmp_path):
     assert f"422 Unprocessable Entity p-{POISONED} None" == answer.rejection
 
 
+@pytest.mark.parametrize(("before", "found"), [(10, True), (198, True), (60_000, True), (70_000, False)])
+def test_the_reason_of_a_rejection_is_looked_for_in_all_of_a_usual_response(server, tmp_path, before, found):
+    """What is kept of it is short, and has the reason that was found."""
+    (answer,) = posted(server, tmp_path, "422", POISONED, Trace=str(before)).named_answers()
+
+    assert found is ("p-50" in answer.rejection)
+    assert answer.rejection.startswith("422 Unprocessable Entity xxx")
+    assert len(answer.rejection) < 300
+
+
 def test_where_no_connection_is_no_server_took_the_request(tmp_path):
     """It is owed nothing."""
     with ThreadingHTTPServer((HOST, 0), Wilful) as gone:
@@ -131,3 +147,37 @@ def test_a_server_that_takes_no_connection_is_named(server):
 
     with pytest.raises(Unavailable, match=f"the server must take connections at {url}; got .*refused"):
         require_server(Plan("p", http=url))
+
+
+def post_until(folder, url, over, **plan):
+    """The plan's history when its posting process was told to end, as soon as it is ``over`` or ended itself."""
+    Plan("p", http=url, **{"rate": 100, "quiet_s": 5, **plan}).write(folder)
+    (folder / PAYLOADS).write_text("slow\n")
+    command = [sys.executable, "-m", "loadtest.prover.posting", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=inherited()) as process:
+        wait_until(lambda: process.poll() is not None or over(read(folder)), 30, "it posts", every=0.05)
+        _, told = process.communicate(timeout=30)
+    return read(folder), told.decode(), process.returncode
+
+
+@pytest.mark.parametrize("times", [0, 1], ids=["until the end", "until there was an answer"])
+def test_when_no_request_more_may_be_under_way_is_written_down(server, tmp_path, times):
+    """Else a server that stalls and a prover that sends nothing look alike."""
+    began = time.time()
+    recorded, told, code = post_until(
+        tmp_path, server, lambda so_far: so_far.sends and len(so_far.held_back) >= times, in_flight=2
+    )
+
+    assert ("", 0) == (told, code)
+    assert len(recorded.held_back) > times
+    (since, until), *_ = recorded.held_back
+    assert began < since < until < time.time()
+    assert until - since > 0.5 or not times
+
+
+def test_what_a_request_breaks_on_unexpectedly_ends_the_posting_with_its_text(server, tmp_path):
+    """And is not lost with its thread, so that every request seems to be on its way."""
+    _, told, code = post_until(tmp_path, f"{server}&no such", lambda _: False, in_flight=2)
+
+    assert code != 0
+    assert "InvalidURL: URL can't contain control characters" in told.splitlines()[-1]
