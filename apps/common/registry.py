@@ -16,9 +16,9 @@ from apps.common.target import Target
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of the variable
 CHAMPION = "champion"
 MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds the sha256 of all its others
-# Tag of a version's run: the run of the version that was champion when it began; and of a version that a person made
-# champion: the run of the one that was it then.
-CHAMPION_BEFORE = "champion_before"
+CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began
+CHAMPIONS = "champions"  # tag of a model: the numbers of its champions when a person last moved the alias, oldest first
+CHAMPIONS_KEPT = 50
 PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
 PROMOTED = "promoted"
 GATE = "gate"  # tag of a version's run: what the gate held the version against, and what came out
@@ -86,8 +86,12 @@ def _short(error: Exception) -> str:
 
 
 def _version(raw: dict[str, Any]) -> Version:
-    tags = {tag["key"]: tag.get("value", "") for tag in raw.get("tags", [])}
-    return Version(name=str(raw["name"]), version=str(raw["version"]), run_id=str(raw.get("run_id", "")), tags=tags)
+    run_id = str(raw.get("run_id", ""))
+    return Version(name=str(raw["name"]), version=str(raw["version"]), run_id=run_id, tags=_tags(raw))
+
+
+def _tags(raw: dict[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in raw.get("tags", [])}
 
 
 def champion(mlflow: str, name: str) -> Version | None:
@@ -122,24 +126,37 @@ def is_registered(mlflow: str, name: str, version: str) -> bool:
     return _get(mlflow, "model-versions/get", {"name": name, "version": version}) is not None
 
 
-def predecessor(mlflow: str, champion: Version) -> Version | None:
+def predecessors(mlflow: str, champion: Version) -> list[Version]:
     """
-    The version that was champion before ``champion`` became it; None when there was none, or it is registered no more.
+    The versions that were champion before ``champion`` became it, oldest first, as far as they are registered still.
 
-    A person who moves the alias by ``move_champion`` leaves that as a tag of the version, a training as one of its run.
+    A training notes with its run what was champion then. That is followed to the first version that a person's move
+    noted with the model, and from there on the ones before it in that list. So a roll-back, which moves the alias and
+    notes nothing, leads further back each time.
     """
-    before = champion.tags.get(CHAMPION_BEFORE)
-    if before is None:
-        body = _get(mlflow, "runs/get", {"run_id": champion.run_id}) or {}
-        tags = {tag["key"]: tag.get("value", "") for tag in body.get("run", {}).get("data", {}).get("tags", [])}
-        before = tags.get(CHAMPION_BEFORE, "")
-    return next((version for version in versions(mlflow, champion.name) if before and version.run_id == before), None)
+    there = {version.version: version for version in versions(mlflow, champion.name)}
+    body = _get(mlflow, "registered-models/get", {"name": champion.name}) or {}
+    noted = _tags(body.get("registered_model", {})).get(CHAMPIONS, "").split()
+    number, run = champion.version, champion.run_id
+    found: list[str] = []  # newest first
+    while number not in noted and run and len(found) < CHAMPIONS_KEPT:
+        body = _get(mlflow, "runs/get", {"run_id": run}) or {}
+        run = _tags(body.get("run", {}).get("data", {})).get(CHAMPION_BEFORE, "")
+        of_run = (one for one in (*reversed(noted), *there) if run and one in there and there[one].run_id == run)
+        number = next(of_run, "")
+        found.append(number)
+    if number in noted:
+        found += reversed(noted[: noted.index(number)])
+    return [there[one] for one in reversed(found) if one in there]
 
 
-def note_predecessor(mlflow: str, version: Version, before: Version) -> None:
-    """Keep with ``version`` that ``before`` is champion now, as a training keeps it with its run; raise Unavailable."""
-    tag = {"name": version.name, "version": version.version, "key": CHAMPION_BEFORE, "value": before.run_id}
-    _post(mlflow, "model-versions/set-tag", tag, f"the tag {CHAMPION_BEFORE} of version {version.version}")
+def note_champions(mlflow: str, line: list[Version]) -> None:
+    """Keep which versions were champion until a person made the last one it, oldest first; raise Unavailable."""
+    newest_first = dict.fromkeys(version.version for version in reversed(line))  # each where it was champion last
+    kept = reversed(list(newest_first)[:CHAMPIONS_KEPT])
+    tag = {"name": line[-1].name, "key": CHAMPIONS, "value": " ".join(kept)}
+    though = f"version {line[-1].version} is champion all the same, but ./baton rollback does not know what was before"
+    _post(mlflow, "registered-models/set-tag", tag, f"the tag {CHAMPIONS} of {line[-1].name}", though)
 
 
 def move_champion(mlflow: str, name: str, version: str) -> None:

@@ -7,6 +7,7 @@ from apps.common.errors import SettingsError
 from apps.datasets.declaration import Dataset
 
 NOT_DATASETS = {"declaration", "guessing", "opening", "source"}
+SHIPPED = {"boston_housing", "used_cars"}  # Baton's own
 
 
 def names() -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 from apps.common import registry
 from apps.common.errors import BatonError
-from apps.common.registry import Version
 
 
 @dataclass(frozen=True)
@@ -42,31 +41,29 @@ def promote(mlflow: str, model: str, number: str) -> Move:
     if number not in versions:
         known = ", ".join(versions) or "none"
         raise BatonError(f"VERSION must be a registered one ({known}); got {number}; see ./baton status")
-    before = registry.champion(mlflow, model)
-    return _moved(mlflow, versions[number], before, remember=True)
+    version, before = versions[number], registry.champion(mlflow, model)
+    if before is None or before.version != number:
+        line = [*registry.predecessors(mlflow, before), before] if before else []
+        registry.move_champion(mlflow, model, number)
+        if line:
+            registry.note_champions(mlflow, [*line, version])
+    return Move(number, before.version if before else None, version.withheld)
 
 
 def roll_back(mlflow: str, model: str) -> Move:
     """
     Make the version champion that was it before the present one; raise BatonError when nothing is known of any.
 
-    What was champion before that one is kept, so that another roll-back goes on from there.
+    Nothing but the alias changes, and where it points tells another roll-back where to go on.
     """
     champion = registry.champion(mlflow, model)
     if champion is None:
         raise BatonError("a version must be champion; there is none; name one: ./baton promote VERSION")
-    before = registry.predecessor(mlflow, champion)
+    before = next(reversed(registry.predecessors(mlflow, champion)), None)
     if before is None:
         message = (
             f"a version must have been champion before version {champion.version}; none is known that is still there"
         )
         raise BatonError(f"{message}; name one: ./baton promote VERSION")
-    return _moved(mlflow, before, champion, remember=False)
-
-
-def _moved(mlflow: str, version: Version, before: Version | None, *, remember: bool) -> Move:
-    if before is None or before.run_id != version.run_id:
-        if remember and before:
-            registry.note_predecessor(mlflow, version, before)
-        registry.move_champion(mlflow, version.name, version.version)
-    return Move(version.version, before.version if before else None, version.withheld)
+    registry.move_champion(mlflow, model, before.version)
+    return Move(before.version, champion.version, before.withheld)

@@ -298,8 +298,9 @@ def rollback(wait: WaitOption = False, as_json: JsonOption = False, mode: ModeOp
     Back to the version that was champion before.
 
     The alias champion in MLflow moves to the version that was champion before the present one became it, and the
-    watcher rolls it out. Once more goes one further back. A training that runs meanwhile leaves the alias there. The
-    rows that the present one was trained on stay: the next training reads them again.
+    watcher rolls it out. Once more goes one further back, until there is none; deleted versions are passed over. A
+    training that runs meanwhile leaves the alias there. The rows that the present one was trained on stay: the next
+    training reads them again.
     """
     pipeline = Stack(mode=mode).pipeline()
     _tell_move(pipeline, pipeline.roll_back(), wait=wait, as_json=as_json)

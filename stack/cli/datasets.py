@@ -1,6 +1,7 @@
 """``./baton datasets``: a declaration guessed from a person's own CSV file, and what a declaration makes of a file."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ def new(
         ),
     ] = None,
     no_log: Annotated[bool, typer.Option("--no-log", help="Learn the target itself, not its logarithm.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over a declaration that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a declaration of yours.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
@@ -100,7 +101,7 @@ def _dates(given: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _place(name: str, *, force: bool) -> Path:
-    if name in datasets.NOT_DATASETS:
+    if name in datasets.NOT_DATASETS | datasets.SHIPPED:
         raise SettingsError(f"--name must be free; got {name}, a part of Baton; choose another")
     path = FOLDER / f"{name}.py"
     if path.exists() and not force:
@@ -133,7 +134,7 @@ def _told(file: Path, made: Any, judged: Any, path: Path, seconds: float) -> Ite
         left = "" if guess.feature else " -> left out"
         yield f"{'check' if not place else '':10}{guess.name:{widest}}  {guess.reason}{left}   wrong? {guess.overrule}"
     yield from _lost(judged, "limits    from the 0.1 % and 99.9 % quantiles, widened; ", "would be quarantined")
-    source = file if " " not in str(file) else f"'{file}'"
+    source = shlex.quote(str(file))
     yield f"try       ./baton datasets check {source} --dataset {dataset.name}"
     yield f"          ./baton demo --dataset {dataset.name} --source {source}"
     enough = 300

@@ -11,7 +11,7 @@ from apps.common.messages import Expected
 from apps.common.names import StackNames
 from apps.common.registry import Version
 from apps.common.waiting import wait_until
-from apps.orchestrator.port import ABSENT, Served, TrainingStatus
+from apps.orchestrator.port import ABSENT, ReleaseState, Served, TrainingStatus
 from loadtest.traffic import read_expected
 from stack.cli import champion
 from stack.cli.champion import Move
@@ -19,6 +19,10 @@ from stack.runtime import RunningStack
 
 TRAINING_S = 600
 ROLL_OUT_S = 240
+
+
+class Hopeless(BatonError):
+    """What is waited for cannot come true."""
 
 
 class Withheld(BatonError):
@@ -132,12 +136,29 @@ class Pipeline:
 
         return wait_until(trained, deadline, describe, every=0.5)
 
+    def unserved(self, version: str) -> str:
+        """
+        What is still missing until ``version`` answers and no other release is about to; empty when nothing is.
+
+        Raises Hopeless when its release was given up, and another version answers or none.
+        """
+        served = self.served()
+        serving, wanted = served.serving, served.wanted
+        failed = wanted is not None and wanted.state is ReleaseState.FAILED
+        if serving and serving.version == version and (failed or wanted == serving):
+            return ""
+        if wanted and wanted.version == version and wanted.failure and wanted.failure.is_final:
+            reason = f"release {wanted.release} of it was given up: {wanted.failure.reason or wanted.failure.outcome}"
+            raise Hopeless(f"version {version} must serve; {reason}; see the log of prediction-server")
+        under_way = f", and version {wanted.version} is {wanted.state}" if wanted and wanted != serving else ""
+        return f"version {version} must serve; got {serving.version if serving else 'none'}{under_way}"
+
     def wait_until_served(self, version: str, deadline: float = ROLL_OUT_S) -> None:
-        """Wait until ``version`` answers."""
+        """Wait until ``version`` answers and no other is about to; raise Hopeless when its release was given up."""
         wait_until(
-            lambda: self.served_version() == version,
+            lambda: not self.unserved(version),
             deadline,
-            lambda: f"version {version} must serve; got {self.served()}; see the log of prediction-server",
+            lambda: f"{self.unserved(version)}; see the log of prediction-server",
         )
 
     def expected(self, versions: list[str]) -> list[Expected]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from apps.common.errors import BatonError
 from apps.common.waiting import wait_until
+from stack.cli.pipeline import Hopeless
 from stack.cli.stack import Stack
 from stack.embedded.supervisor.state import NAME as SUPERVISOR
 from stack.runtime import ServiceStatus, late
@@ -39,10 +40,6 @@ def wait_for(stack: Stack, condition: Condition, name: str, seconds: float) -> d
     return {"condition": str(condition), "name": name, "seconds": round(time.monotonic() - began, 1)}
 
 
-class Hopeless(BatonError):
-    """What is waited for cannot come true."""
-
-
 def _look(missing: Callable[[], str]) -> str:
     """What is still missing, "" when nothing is; a service that does not answer yet is missing too."""
     try:
@@ -68,8 +65,7 @@ def _words(status: ServiceStatus) -> str:
 
 
 def _version_missing(stack: Stack, version: str) -> str:
-    served = stack.pipeline().served_version()
-    return "" if served == version else f"version {version} must serve; got {served or 'none'}"
+    return stack.pipeline().unserved(version)
 
 
 def _batch_missing(stack: Stack, batch: str) -> str:
@@ -81,7 +77,7 @@ def _batch_missing(stack: Stack, batch: str) -> str:
         return f"batch {batch} must become a version; there is none yet; ./baton status shows its training"
     served, last = pipeline.served_version(), own[-1]
     if served in [version.version for version in own]:
-        return ""
+        return pipeline.unserved(served)
     if last.withheld and pipeline.champion() != last:
         raise Hopeless(f"version {last.version} of batch {batch} must serve; it is not champion: {last.withheld}")
-    return f"version {last.version} of batch {batch} must serve; got {served or 'none'}"
+    return pipeline.unserved(last.version)

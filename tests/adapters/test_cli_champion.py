@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -11,13 +12,15 @@ from typer.testing import CliRunner
 
 from apps.common import registry
 from apps.common.batches import Batch
-from apps.common.errors import BatonError
+from apps.common.errors import BatonError, Unavailable
 from apps.common.names import StackNames
 from apps.trainer.mlflow_run import MlflowRun
 from stack.cli import champion
 from stack.cli.commands import app
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Stack
+
+FAR = 9  # more roll-backs than any test has versions
 
 
 class Shop:
@@ -44,6 +47,14 @@ class Shop:
     def roll_back(self):
         """Its words."""
         return champion.roll_back(self.mlflow, self.names.model)
+
+    def roll_backs(self):
+        """The champions that roll-backs lead to, until there is none further back."""
+        found = []
+        with suppress(BatonError):
+            while len(found) < FAR:
+                found.append(self.roll_back().version)
+        return found
 
     @property
     def champion(self):
@@ -97,6 +108,64 @@ def test_promoting_the_champion_changes_nothing(shop):
     assert "version 1 is champion now, in place of version 2; the watcher rolls it out" == shop.roll_back().words()
 
 
+def test_a_second_version_of_the_champions_run_becomes_champion_too(shop):
+    """A release serves a version, and the watcher rolls it out as any other."""
+    shop.train()
+    run = registry.champion(shop.mlflow, shop.names.model).run_id
+    MlflowClient(shop.mlflow).create_model_version(shop.names.model, f"runs:/{run}/model", run)
+    words = shop.promote("2").words()
+
+    assert "version 2 is champion now, in place of version 1; the watcher rolls it out" == words
+    assert ("2", ["1"]) == (shop.champion, shop.roll_backs())
+
+
+@pytest.mark.parametrize("dies", ["move_champion", "note_champions"])
+def test_a_promotion_that_dies_on_its_way_turns_no_roll_back_around(shop, monkeypatch, dies):
+    """Whether the alias has moved or not: each roll-back leads to an older version, until there is none."""
+
+    def away(*_):
+        raise Unavailable("MLflow is away")
+
+    for _ in range(3):
+        shop.train()
+    with monkeypatch.context() as broken:
+        broken.setattr(registry, dies, away)
+        with pytest.raises(Unavailable):
+            shop.promote("2")
+
+    assert {"move_champion": ["2", "1"], "note_champions": ["1"]}[dies] == shop.roll_backs()
+
+
+def test_roll_backs_lead_to_each_version_once_from_the_newest_champion_to_the_oldest(shop):
+    """A person went from a bad 3 to 1, and a training went on from there: 1 was champion after 3, and 3 after 2."""
+    for _ in range(3):
+        shop.train()
+    shop.promote("1")
+    shop.train()
+
+    assert ["1", "3", "2"] == shop.roll_backs()
+
+
+def test_what_is_promoted_after_a_roll_back_follows_what_was_gone_back_to(shop):
+    """What was left by the roll-back is not come back to."""
+    for objection in ("", "", "", "it is worse"):
+        shop.train(objection)
+    shop.roll_back()
+    shop.promote("4")
+
+    assert ["2", "1"] == shop.roll_backs()
+
+
+def test_what_is_kept_of_the_champions_is_bounded(shop, monkeypatch):
+    """The oldest are forgotten first."""
+    monkeypatch.setattr(registry, "CHAMPIONS_KEPT", 3)
+    for _ in range(4):
+        shop.train()
+    shop.promote("1")
+
+    assert ["4", "3"] == shop.roll_backs()
+
+
 def test_a_roll_back_goes_to_what_was_champion_before_and_once_more_further_back(shop):
     """A version that was withheld was never champion, so it is passed over; before the first there is none."""
     shop.train()
@@ -138,6 +207,18 @@ def test_where_nothing_is_champion_there_is_nothing_to_roll_back(shop):
         shop.roll_back()
 
     assert "version 1 is champion now, where there was none; the watcher rolls it out" == shop.promote(number).words()
+
+
+def test_a_version_that_was_deleted_is_passed_over(shop):
+    """The one before it follows, whether a training or a person made the present one champion."""
+    for _ in range(4):
+        shop.train()
+    MlflowClient(shop.mlflow).delete_model_version(shop.names.model, "3")
+    assert "2" == shop.roll_back().version
+    shop.promote("4")
+    MlflowClient(shop.mlflow).delete_model_version(shop.names.model, "2")
+
+    assert ["1"] == shop.roll_backs()
 
 
 def test_a_version_that_was_deleted_is_not_rolled_back_to(shop):

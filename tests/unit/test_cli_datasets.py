@@ -1,8 +1,8 @@
 """``./baton datasets`` as a person meets it: what is printed, what is written, and the exit codes."""
 
 import json
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -42,6 +42,11 @@ def run(*words):
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["datasets", *map(str, words)])
 
 
+def words(line):
+    """What a shell makes of a line."""
+    return subprocess.check_output(["sh", "-c", f"printf '%s\n' {line}"], text=True).splitlines()
+
+
 def test_new_says_each_guess_with_its_reason_and_ends_with_the_next_command(folder, tmp_path):
     """Target, key, kinds, what to look at with the option that overrules it, what would be lost, and what to try."""
     file = write(tmp_path / "my cars.csv")
@@ -62,6 +67,17 @@ def test_new_says_each_guess_with_its_reason_and_ends_with_the_next_command(fold
     assert datasets.get("my_cars").key == ("vin",)
 
 
+@pytest.mark.parametrize("name", ["cars(1).csv", "it's a.csv", "$cars;.csv"])
+def test_the_lines_to_try_are_what_a_shell_takes(folder, tmp_path, name):
+    """Whatever the file is called, each is one command on that file."""
+    file = write(tmp_path / name)
+    done = run("new", file, "--target", "price", "--name", "my_cars")
+    check, demo = (line.split("./baton")[1] for line in done.stdout.splitlines() if "./baton" in line)
+
+    assert ["datasets", "check", str(file), "--dataset", "my_cars"] == words(check)
+    assert ["demo", "--dataset", "my_cars", "--source", str(file)] == words(demo)
+
+
 def test_a_declaration_is_never_written_over_without_force(folder, tmp_path):
     """The edits of a person stay, and the message names both ways on."""
     file = write(tmp_path / "my_cars.csv")
@@ -76,14 +92,15 @@ def test_a_declaration_is_never_written_over_without_force(folder, tmp_path):
     assert "DATASET" in (folder / "my_cars.py").read_text()
 
 
-@pytest.mark.parametrize("name", ["source", "guessing", "used_cars"])
-def test_no_part_of_baton_is_written_over(folder, tmp_path, name, monkeypatch):
-    """A dataset that is called as a module of Baton, or as one that ships, is refused."""
-    monkeypatch.setattr(commands, "FOLDER", Path(datasets.__file__).parent)
-    done = run("new", write(tmp_path / "my_cars.csv"), "--target", "price", "--name", name)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("name", ["source", "guessing", *sorted(datasets.SHIPPED)])
+def test_no_part_of_baton_is_written_over(folder, tmp_path, name, force):
+    """A dataset that is called as a module of Baton, or as one that ships, is refused, also with --force."""
+    done = run("new", write(tmp_path / "my_cars.csv"), "--target", "price", "--name", name, *force)
 
     assert isinstance(done.exception, BatonError)
-    assert name in str(done.exception)
+    assert f"--name must be free; got {name}, a part of Baton" in str(done.exception)
+    assert [] == [*folder.iterdir()]
 
 
 def test_check_says_what_the_declaration_makes_of_a_file(folder, tmp_path):

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from apps.common.errors import DeadlineMissed
+from apps.common.exit_codes import Outcome
 from apps.common.registry import PROMOTED, PROMOTION, Version
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ReleaseState
-from stack.cli.pipeline import Pipeline
+from stack.cli.pipeline import Hopeless, Pipeline
 from stack.cli.stack import Stack
-from stack.cli.wait import Condition, Hopeless, wait_for
+from stack.cli.wait import Condition, wait_for
 from tests.toys import toy
 
 
@@ -94,13 +95,44 @@ def test_a_version_is_waited_for_until_it_serves(loop):
     assert ("version", "2") == (reached["condition"], reached["name"])
 
 
+def test_a_version_that_is_about_to_be_replaced_is_waited_for_until_it_stays(loop):
+    """As after a promote and at once a rollback: what serves is right, and a release of another one still starts."""
+    loop.serve("2")
+    loop.supervised.roll_out(toy("3"))
+    told = "version 2 must serve; got 2, and version 3 is starting"
+    with pytest.raises(DeadlineMissed, match=told):
+        loop.wait_until_served("2", 0)
+    assert told in missing(Condition.VERSION, "2")
+    loop.serve("2")
+
+    loop.wait_until_served("2", 0)
+
+
+def test_a_version_that_was_given_up_is_not_waited_for(loop):
+    """The reason comes at once; while it is tried again by itself, or is another's, it is waited for."""
+    loop.serve("1")
+    loop.trained = ["b-1", "b-2"]
+    release = loop.supervised.roll_out(toy("2"))
+    loop.supervised.fail_release(release, Outcome.COULD_NOT, "MLflow is away")
+    assert "version 2 must serve; got 1, and version 2 is starting" in missing(Condition.VERSION, "2")
+    loop.supervised.fail_release(release, Outcome.REFUSED, "its golden rows differ")
+
+    told = "version 2 must serve; release 2 of it was given up: its golden rows differ"
+    with pytest.raises(Hopeless, match=told):
+        loop.wait_until_served("2", 1)
+    for condition, name in ((Condition.VERSION, "2"), (Condition.BATCH, "b-2")):
+        with pytest.raises(Hopeless, match=told):
+            wait_for(Stack(), condition, name, 1)
+    loop.wait_until_served("1", 0)  # nothing replaces it
+
+
 def test_a_batch_is_waited_for_until_its_version_serves(loop):
     """It becomes a version, which then takes over from the one of another batch."""
     loop.trained = ["b-1"]
     loop.serve("1")
     assert "batch b-2 must become a version; there is none yet" in missing(Condition.BATCH, "b-2")
     loop.trained = ["b-1", "b-2"]
-    assert "version 2 of batch b-2 must serve; got 1" in missing(Condition.BATCH, "b-2")
+    assert "version 2 must serve; got 1" in missing(Condition.BATCH, "b-2")
     loop.serve("2")
 
     reached = wait_for(Stack(), Condition.BATCH, "b-2", 0)
@@ -123,4 +155,4 @@ def test_a_batch_whose_version_was_withheld_is_waited_for_only_when_a_person_pro
     with pytest.raises(Hopeless, match="version 2 of batch b-2 must serve; it is not champion: it is worse"):
         wait_for(Stack(), Condition.BATCH, "b-2", 1)
     loop.promoted = "2"
-    assert "version 2 of batch b-2 must serve; got 1" in missing(Condition.BATCH, "b-2")
+    assert "version 2 must serve; got 1" in missing(Condition.BATCH, "b-2")
