@@ -21,6 +21,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
+from threadpoolctl import threadpool_limits
 
 from apps.datasets.declaration import Column, Dataset
 from apps.datasets.source import read_csv
@@ -112,6 +113,7 @@ class ScikitModel:
 def learn(dataset: Dataset, batches: Iterable[Path]) -> tuple[ScikitModel, float]:
     """Fit the stack on the rows of ``batches``; it, and the share of the variance of the held-out rows' target."""
     sklearn.set_config(assume_finite=True, skip_parameter_validation=True)  # fewer checks: the faster way to predict
+    threadpool_limits(1, user_api="openmp")  # for good: to share out one request costs more than to answer it
     reader = RequestReader(dataset)
     rows: list[Cells] = []
     targets: list[float] = []

@@ -40,7 +40,7 @@ def fit(vectors: DataFrame, task: str, settings: TrainerSettings, output: str) -
     It takes one thread: the fits of a training run side by side. The same rows in the same order give the same model.
     """
     features, target = collect(vectors, settings.seed)
-    with threadpool_limits(1):
+    with threadpool_limits(1, user_api="openmp"):
         booster = unfitted(task, settings).fit(features, target)
     return native(vectors.sparkSession, booster, TREE_FEATURES, output, settings.scratch)
 

@@ -146,6 +146,7 @@ def _test(
     """Score the test rows, which no fit has seen: each learner by itself into its result, and return the stack's."""
     task = context.dataset.task
     test_rows = PipelineModel(final.features).transform(context.rows.where(F.col(FOLD) == TEST_FOLD)).persist()
+    test_rows.count()  # so that the features are of no learner's seconds
     for result, model in zip(results, final.models, strict=True):
         start = time.monotonic()
         result.test = score(task, model.transform(test_rows), context.prediction(result.output))

@@ -180,8 +180,8 @@ def test_junk_in_any_cell_never_throws_and_never_drops_a_row(spark, trained, row
         assert row["prediction"] is None or (math.isfinite(row["prediction"]) and row["prediction"] > 0)
 
 
-def test_a_binary_target_gets_the_probability_of_its_class_one(spark, setup):
-    """The prediction is a plain number between 0 and 1 that ranks the unseen rows well."""
+def test_a_binary_target_gets_the_probability_of_its_class_one(spark, setup, tmp_path):
+    """The prediction is a plain number between 0 and 1 that ranks the unseen rows well, and the same once saved."""
     trained = train(SOLD, kept(spark, SOLD, homes(900)), setup)
 
     found = answers(spark, trained.pipeline, homes(40, seed=2))
@@ -189,6 +189,10 @@ def test_a_binary_target_gets_the_probability_of_its_class_one(spark, setup):
     assert trained.test["auc"] > 0.85
     assert {"log_loss", "accuracy"} < trained.test.keys()
     assert all(0 <= row["prediction"] <= 1 for row in found)
+    assert {"logistic_regression", "boosted_trees", "intercept"} == trained.stacker.keys()
+    artifacts.save_model(tmp_path / "out", trained.pipeline, str(tmp_path / "saving"))
+    loaded = PipelineModel.load(str(tmp_path / "out" / "model" / "sparkml"))
+    assert found == answers(spark, loaded, homes(40, seed=2))
 
 
 def test_a_fold_is_scored_by_what_never_saw_it(spark, setup):

@@ -109,9 +109,9 @@ def test_a_person_sees_name_default_unit_and_meaning_and_what_is_set(tmp_path, m
     table = run("settings", "trainer")
     trees = next(row for row in json.loads(run("settings", "trainer", "--json")) if row["name"] == "trees")
 
-    assert re.search(r"trees +41 +20 +trees +How many trees", table)
+    assert re.search(r"trees +41 +200 +trees +How many trees", table)
     assert "batch_grace_s" not in table
-    assert ("BATON_TREES", "20", "trees", "41") == tuple(trees[key] for key in ("variable", "default", "unit", "set"))
+    assert ("BATON_TREES", "200", "trees", "41") == tuple(trees[key] for key in ("variable", "default", "unit", "set"))
 
 
 def test_an_app_that_is_not_there_is_refused_with_those_that_are():
@@ -154,7 +154,10 @@ def test_a_file_is_meant_from_the_folder_that_the_person_is_in(tmp_path, monkeyp
         ("ready_file=/tmp/x", "got ready_file; it comes from the stack itself"),
         ("source=a.csv", "got source; it comes from --source"),
         ("trees=many", "BATON_TREES must be valid (Input should be a valid integer"),
-        ("tree_depth=31", "BATON_TREE_DEPTH must be valid (Input should be less than or equal to 30); got '31'"),
+        (
+            "tree_leaves=10001",
+            "BATON_TREE_LEAVES must be valid (Input should be less than or equal to 10000); got '10001'",
+        ),
         ("log_format=xml", "BATON_LOG_FORMAT must be valid (Input should be 'console' or 'json'); got 'xml'"),
         ("heap=lots", "BATON_HEAP must be valid"),
         ("drift=nan", "BATON_DRIFT must be valid (Input should be a finite number); got 'nan'"),
@@ -219,7 +222,7 @@ def test_other_settings_are_told_in_the_words_of_the_options():
 
     told = differences(before, after)
 
-    assert ["source none instead of /a.csv", "trees 20 instead of 40", "slices 1 instead of 0"] == told
+    assert ["source none instead of /a.csv", "trees 200 instead of 40", "slices 1 instead of 0"] == told
 
 
 def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monkeypatch):
@@ -232,7 +235,9 @@ def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monk
     stack._settings_file.write_text(json.dumps({"BATON_DATASET": "used_cars", "BATON_TREES": "40"}))  # noqa: SLF001
     monkeypatch.setattr(Stack, "running", lambda _: True)
 
-    with pytest.raises(Exception, match=r"must keep its settings; got trees 20 instead of 40; first run ./baton down$"):
+    with pytest.raises(
+        Exception, match=r"must keep its settings; got trees 200 instead of 40; first run ./baton down$"
+    ):
         stack.up("used_cars", None)
 
 

@@ -71,7 +71,7 @@ def bench_peers(rate: RatesOption = "100,1000", seconds: SecondsOption = 30, as_
 
     In one run, one after the other, on topics made alike: a pass-through; a loop that scores with a scikit-learn stack
     one request at a time; the same loop scoring all that it polled as one array; Baton. The scikit-learn stack has
-    Baton's columns, encodings, trees, depth and rows, and its r2 is printed. The loops lose what they had not answered
+    Baton's columns, encodings, trees and rows, and its r2 is printed. The loops lose what they had not answered
     when they end, which Baton does not. About 2 minutes, and 4 x (--seconds + 30 s) for each rate.
     """
     from stack.cli.bench.peers import peers
