@@ -38,7 +38,7 @@ class TrainerSettings(ExecutorSettings):
         description="The heap of Spark's JVM; in a cluster trainer.driverMemory has the default.",
     )
     java_options: str = Field(
-        default="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m",
+        default="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=160m",
         description="Options of Spark's JVM. A short training spends more in the optimizing compiler than it gains; "
         "leave it empty for millions of rows.",
     )
