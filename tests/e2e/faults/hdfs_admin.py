@@ -2,8 +2,10 @@
 
 import subprocess
 
+from apps.common.waiting import wait_until
 from stack.java import jars, java_command
 
+DONE_S = 60
 TOOL = "org.apache.hadoop.hdfs.tools.DFSAdmin"
 
 
@@ -16,9 +18,16 @@ class HdfsAdmin:
         self.folder = folder
 
     def _run(self, *words):
+        """Until it is done: a busy NameNode closes a connection now and then, and a person would ask again."""
         command = java_command("-Xmx64m", [f"{jars('hdfs')}/*"], TOOL, self.folder)
-        done = subprocess.run([*command, "-fs", self.address, *words], capture_output=True, text=True, check=False)
-        assert 0 == done.returncode, done.stderr[-2000:]
+        said = []
+
+        def done():
+            ended = subprocess.run([*command, "-fs", self.address, *words], capture_output=True, text=True, check=False)
+            said.append(ended.stderr[-1000:])
+            return ended.returncode == 0
+
+        wait_until(done, DONE_S, lambda: f"{' '.join(words)} must be done; {said[-1]}")
 
     def safe_mode(self, *, on):
         """Take no file, or take them again."""
