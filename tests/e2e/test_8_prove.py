@@ -46,8 +46,8 @@ def proven(stack, tmp_path):
             code = prove.run(asked, stack, None)
         finally:
             thread.join()
+        assert 0 == code
         verdict = json.loads((tmp_path / "proof" / VERDICT).read_text())
-        assert (0, "passed") == (code, verdict["verdict"]), verdict
         assert verdict["ledger"]["compared"] == verdict["ledger"]["answered"] + verdict["ledger"]["repeats"]
         return verdict
 
