@@ -5,7 +5,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
+SHORT = EngFormatter(places=1, sep="")  # 12.3k
 BANDS = 10  # of the actual values, with as many test rows in each
 Values = npt.NDArray[np.float64]
 
@@ -28,16 +30,18 @@ def _by_value(axes: Axes, target: str, labels: Values, predictions: Values) -> N
     ends = [float(labels.min()), float(labels.max())]
     axes.scatter(labels, predictions, s=4, alpha=0.4, linewidths=0)
     axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set(xlabel=f"actual {target}", ylabel=f"predicted {target}", title=f"{len(labels):,} test rows")
 
 
 def _by_band(axes: Axes, target: str, labels: Values, predictions: Values) -> None:
     bands = _bands(labels)
-    names = [f"{labels[band].min():.3g} to\n{labels[band].max():.3g}" for band in bands]
+    names = [SHORT(labels[band].max()) for band in bands]
     axes.boxplot([(predictions - labels)[band] for band in bands], tick_labels=names, showfliers=False)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.tick_params(axis="x", labelsize=7)
-    axes.set(xlabel=f"actual {target}", ylabel="predicted - actual", title="error in each band")
+    axes.set(xlabel=f"actual {target}, up to", ylabel="predicted - actual", title="error in each tenth of the rows")
 
 
 def _by_share(axes: Axes, labels: Values, predictions: Values) -> None:
