@@ -6,7 +6,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from apps.trainer.settings import TrainerSettings
 
-RATE = 0.1  # the share of what is left to explain that a tree adds
+RATE = 0.2  # the share of what is left to explain that a tree adds
 RIDGE = 1.0  # rows of error 0 that each leaf is held back by
 
 

@@ -71,7 +71,7 @@ class TrainerSettings(ExecutorSettings):
         default=2, ge=1, le=100, description="How many learners are fitted at a time."
     )
     trees: Annotated[int, Unit("trees")] = Field(
-        default=200,
+        default=60,
         ge=1,
         le=10_000,
         description="How many trees are added up, one after the other.",
