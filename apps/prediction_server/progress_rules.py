@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 BEGIN_S = 30  # a stream that starts, or whose broker was away, may be silent for this long
-FENCE_S = (
-    10  # a newer release must outlive, by so much, the time after which one that leaves requests lying ends itself
-)
+FENCE_S = 10  # by so much this one outlives a newer release that leaves requests lying, and ends itself for that
 FORGET_S = 10  # a newer release that was not seen for this long has failed
 
 
