@@ -235,9 +235,7 @@ def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monk
     stack._settings_file.write_text(json.dumps({"BATON_DATASET": "used_cars", "BATON_TREES": "40"}))  # noqa: SLF001
     monkeypatch.setattr(Stack, "running", lambda _: True)
 
-    with pytest.raises(
-        Exception, match=r"must keep its settings; got trees 60 instead of 40; first run ./baton down$"
-    ):
+    with pytest.raises(Exception, match=r"must keep its settings; got trees 60 instead of 40; first run ./baton down$"):
         stack.up("used_cars", None)
 
 
