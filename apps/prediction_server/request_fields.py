@@ -6,7 +6,9 @@ of the value allows.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import reduce
+from operator import add
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
@@ -44,15 +46,21 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
     declared), ``read`` (boolean: whether there are fields at all) and ``problems`` (string, maybe empty). A text longer
     than any may be is cut, so that no expression of a model meets one without bounds.
     """
-    text = F.ltrim(F.when(_fits(F.col("value")), _utf8("value")), F.lit(_BYTE_ORDER_MARK))
-    cells = StructType([StructField(name, StringType()) for name in fields.inputs])
-    # The parser stops behind the first value and would not see what else is there. So the text is read twice: as the
-    # only element of an array, after which nothing but "]" may follow, and as a member of an object, where "]" may not.
-    parsed = records.select(
+    # Each of these is used more than once, and so is computed in a step of its own.
+    texts = records.select(
         request_id().alias(f"{OWN}key"),
         *(F.col(name).alias(OWN + name) for name in ("partition", "offset", "timestamp", "value")),
-        F.from_json(F.concat(F.lit("["), text, F.lit("]")), ArrayType(cells), _STRICT).alias(f"{OWN}array"),
-        F.from_json(F.concat(F.lit('{"value":'), text, F.lit(',"end":1}')), _MEMBER, _STRICT).alias(f"{OWN}object"),
+        F.ltrim(F.when(_fits(F.col("value")), _utf8("value")), F.lit(_BYTE_ORDER_MARK)).alias(f"{OWN}text"),
+    )
+    cells = StructType([StructField(name, StringType()) for name in _told_apart(fields)])
+    # The parser stops behind the first value and would not see what else is there. So the text is read twice: as the
+    # only element of an array, after which nothing but "]" may follow, and as a member of an object, where "]" may not.
+    parsed = texts.select(
+        "*",
+        F.from_json(F.concat(F.lit("["), own("text"), F.lit("]")), ArrayType(cells), _STRICT).alias(f"{OWN}array"),
+        F.from_json(F.concat(F.lit('{"value":'), own("text"), F.lit(',"end":1}')), _MEMBER, _STRICT).alias(
+            f"{OWN}object"
+        ),
     )
     single = (F.size(own("array")) == 1) & (own("object")["end"] == 1)
     read = parsed.select(
@@ -61,7 +69,9 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
         F.when(single, F.map_keys(own("object")["value"])).alias(f"{OWN}names"),
     )
     known = F.array(*map(F.lit, fields.declared))
-    sorted_out = read.select("*", F.array_except(own("names"), known).alias(f"{OWN}strangers"))
+    ordinary = read.select("*", _ordinary(fields).alias(f"{OWN}ordinary"))
+    strangers = F.when(own("ordinary"), F.array().cast("array<string>")).otherwise(F.array_except(own("names"), known))
+    sorted_out = ordinary.select("*", strangers.alias(f"{OWN}strangers"))
     return sorted_out.select(
         *(own(name) for name in ("key", "partition", "offset", "timestamp")),
         F.greatest(F.size(own("strangers")), F.lit(0)).alias(f"{OWN}undeclared"),
@@ -69,6 +79,21 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
         _problems(fields).alias(f"{OWN}problems"),
         *(F.left(own("fields").getField(name), F.lit(MAX_TEXT + 1)).alias(name) for name in fields.inputs),
     )
+
+
+def _ordinary(fields: RequestFields) -> Column:
+    """
+    Whether every field is a declared one with a value, once: then no list is to be gone through.
+
+    A declared field that has a value was named at least once. So where as many names are there, none is left over.
+    """
+    filled = [own("fields").getField(name).isNotNull().cast("int") for name in _told_apart(fields)]
+    return F.coalesce(F.size(own("names")) == reduce(add, filled), F.lit(False))
+
+
+def _told_apart(fields: RequestFields) -> Collection[str]:
+    """The declared fields, but one of those that differ in case alone: the one that is read. Spark tells them not."""
+    return {name.lower(): name for name in (*fields.declared, *fields.inputs)}.values()
 
 
 def _utf8(name: str) -> Column:
@@ -96,9 +121,12 @@ def _problems(fields: RequestFields) -> Column:
         F.when(size > MAX_VALUE_BYTES, too_long)
         .when(value.startswith(F.lit(_SCHEMA_REGISTRY)), framed)
         .when(value.isNotNull() & own("fields").isNull(), NOT_JSON),
-        F.when(F.size(names) > F.size(F.array_distinct(names)), "value must name each field once; got one twice"),
         F.when(
-            F.size(F.array_except(names, strangers)) == 0,
+            ~own("ordinary") & (F.size(names) > F.size(F.array_distinct(names))),
+            "value must name each field once; got one twice",
+        ),
+        F.when(
+            F.when(own("ordinary"), F.size(names)).otherwise(F.size(F.array_except(names, strangers))) == 0,
             f"value must have at least one of the dataset's fields ({some}, ...); got none",
         ),
         F.nullif(F.array_join(F.transform(strangers, lambda name: _renamed(name, fields.declared)), "; "), F.lit("")),
