@@ -6,7 +6,9 @@ another.
 """
 
 import importlib.util
+import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +17,13 @@ from pathlib import Path
 
 from structlog.stdlib import BoundLogger
 
+from apps.common.errors import BatonError
 from apps.common.exit_codes import DONE
 from apps.common.settings import variable
 from stack import cache
 from stack.embedded.process import PROC, Child
 from stack.embedded.services.spec import StackContext
-from stack.environment import ROOT
+from stack.environment import ROOT, inherited
 from stack.java import jars, java
 from stack.logs import last_lines
 
@@ -31,6 +34,8 @@ CONNECTOR = "spark-kafka"
 KEPT = 3  # archives: one of each checkout that made its own last; a quarter of a GiB each
 DEADLINE_S = 900  # it takes one or two minutes, and more on a busy machine
 QUIET_S = 10  # what was just brought up is mostly given its first batch at once
+PATIENT_S = 600  # it would slow down whatever else the machine does: traffic, a demonstration, somebody's build
+IDLE = 0.5  # processes that want to run, for each processor: below it the machine has nothing else to do
 LAST = "19"  # the lowest priority; a session has one of its own, which counts for more than a process's in it
 SHOWN_LINES = 3
 
@@ -50,6 +55,31 @@ def is_there(archive: Path) -> bool:
     """Whether it is, and whole: its size is written beside it last."""
     size = archive.with_name(f"{archive.name}.size")
     return archive.exists() and size.exists() and size.read_text() == str(archive.stat().st_size)
+
+
+def make_now() -> None:
+    """Make it and wait, where it is not there; raise BatonError with what its maker said when that fails."""
+    archive = place()
+    if is_there(archive):
+        return
+    with suppress(subprocess.TimeoutExpired):
+        made = subprocess.run(
+            _command(archive),
+            cwd=ROOT,
+            env=inherited(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+        if made.returncode != DONE:
+            raise BatonError(" ".join(made.stderr.splitlines()[-SHOWN_LINES:]))
+    if not is_there(archive):
+        raise BatonError(f"the servers' archive of classes must be made within {DEADLINE_S} s; got none")
+
+
+def _command(archive: Path) -> list[str]:
+    return [sys.executable, "-m", MODULE, str(jars(CONNECTOR)), str(archive)]
 
 
 def _made_of() -> Iterator[str]:
@@ -72,6 +102,10 @@ def _stamp(file: Path) -> str:
         return str(file)
     found = file.stat()
     return f"{file} {found.st_size} {int(found.st_mtime)}"
+
+
+def _machine_is_idle() -> bool:
+    return os.getloadavg()[0] < IDLE * (os.cpu_count() or 1)
 
 
 class ClassArchive:
@@ -99,13 +133,13 @@ class ClassArchive:
                 self._finish(self._child)
         elif not self._quiet():
             self._busy = now
-        elif not self._over and now - self._busy > QUIET_S:
+        elif not self._over and now - self._busy > (QUIET_S if _machine_is_idle() else PATIENT_S):
             self._over = is_there(self._archive)
             if not self._over:
                 self._child, self._began = self._begin(), now
 
     def _begin(self) -> Child:
-        command = ["nice", "-n", LAST, sys.executable, "-m", MODULE, str(jars(CONNECTOR)), str(self._archive)]
+        command = ["nice", "-n", LAST, *_command(self._archive)]
         child = Child.start(command, self._context.marked(self._environment), self._context.log(NAME), ROOT)
         with suppress(OSError):  # not every system has it
             (PROC / str(child.pid) / "autogroup").write_text(LAST)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from apps.common.errors import BatonError
 from apps.common.waiting import wait_until
 from stack import services
 from stack.embedded import class_archive
@@ -45,6 +46,9 @@ class Making:
         monkeypatch.setattr(class_archive, "QUIET_S", 0)
         environment = {VARIABLE: str(folder / "archives" / "here-new" / "spark.jsa"), "PYTHONPATH": str(folder)}
         context = StackContext(folder / "state", services.load(), inherited())
+        self.load = 0.0
+        monkeypatch.setattr(os, "getloadavg", lambda: (self.load, 0.0, 0.0))
+        monkeypatch.setattr(class_archive, "inherited", lambda: inherited() | environment)
         self.archive, self.quiet = Path(environment[VARIABLE]), True
         self.maker = ClassArchive(context, environment, lambda: self.quiet, structlog.get_logger())
         self.log = context.log(class_archive.NAME)
@@ -110,6 +114,34 @@ def test_nothing_is_made_while_something_is_to_be_done(making):
         one.look()
 
     assert not one.log.exists()
+
+
+def test_nothing_is_made_while_the_machine_has_other_work(making, monkeypatch):
+    """Traffic, or somebody's build, has its processors for ten minutes; on a machine that is never idle it is made."""
+    one = making(WRITES)
+    one.load = class_archive.IDLE * os.cpu_count()
+    for _ in range(3):
+        one.look()
+    begun_at_work = one.log.exists()
+    monkeypatch.setattr(class_archive, "PATIENT_S", 0)
+    one.to_its_end()
+
+    assert not begun_at_work
+    assert is_there(one.archive)
+
+
+def test_a_benchmark_has_it_made_before(making, monkeypatch):
+    """It says why it cannot be made, and makes what is there no second time."""
+    one = making(FAILS)
+    monkeypatch.setattr(class_archive, "place", lambda: one.archive)
+    with pytest.raises(BatonError, match=r"^Java must take it; got no Java$"):
+        class_archive.make_now()
+    making(WRITES)
+    class_archive.make_now()
+    making(FAILS)
+    class_archive.make_now()
+
+    assert is_there(one.archive)
 
 
 def test_what_is_there_is_not_made_again(making):

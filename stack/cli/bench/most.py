@@ -6,7 +6,8 @@ from rich.table import Table
 
 from stack.cli.bench.bout import BATON, Bout, measure
 from stack.cli.bench.machine import machine, quantiles, tell
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.bench.measured_stack import measured_stack
+from stack.cli.demo import Chronicle
 from stack.cli.options import HIGHEST_RATE
 
 IN_TIME_MS = 100.0
@@ -48,7 +49,7 @@ def shortfall(bout: Bout) -> str:
 def serve_most(*, as_json: bool) -> None:
     """Train on one batch, then look for the most that its version sustains."""
     before, bouts = machine(), list[Bout]()
-    with stack_of_its_own("bench", "used_cars", None) as stack:
+    with measured_stack() as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         measure(

@@ -12,10 +12,11 @@ from loadtest.timing import RequestWait, latency, lateness
 from loadtest.traffic import LiveLedger
 from stack.cli.bench.bout import WARM_S
 from stack.cli.bench.machine import machine, quantiles, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.bench.roll_outs import SMALL
 from stack.cli.bench.up import memory_of
 from stack.cli.console import step
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 from stack.cli.stack import Mode, Stack
 
 USUAL = 100.0  # requests a second before and after it
@@ -28,7 +29,7 @@ SAMPLED_S = 2
 def overload(rate: float, seconds: float, *, as_json: bool) -> None:
     """Send the usual rate, then ``rate`` requests a second for ``seconds``, then the usual rate again."""
     before = machine()
-    with stack_of_its_own("bench", "used_cars", None, Mode.EMBEDDED, **SMALL) as stack:
+    with measured_stack(Mode.EMBEDDED, **SMALL) as stack:
         pipeline = stack.pipeline()
         version = Chronicle(pipeline).cycle()
         ledger = LiveLedger(pipeline.environment, stack.state / "ledger")

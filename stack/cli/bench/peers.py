@@ -12,7 +12,8 @@ from loadtest.peer import Peer, running
 from stack import services
 from stack.cli.bench.bout import BATON, WARM_S, Bout, measure
 from stack.cli.bench.machine import machine, quantiles, tell
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.bench.measured_stack import measured_stack
+from stack.cli.demo import Chronicle
 from stack.cli.pipeline import Pipeline
 from stack.embedded.services.kafka import topic_settings
 
@@ -34,7 +35,7 @@ def beside(
 def peers(rates: Sequence[float], seconds: float, *, as_json: bool) -> None:
     """Train on one batch, then measure each peer and Baton at each rate, one after the other."""
     before, bouts, explained = machine(), list[Bout](), dict[str, str]()
-    with stack_of_its_own("bench", "used_cars", None) as stack:
+    with measured_stack() as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         if champion := pipeline.champion():

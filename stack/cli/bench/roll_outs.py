@@ -13,8 +13,9 @@ from loadtest.timing import RequestWait, lateness
 from loadtest.traffic import LiveLedger
 from stack.cli.bench.bout import WARM_S
 from stack.cli.bench.machine import machine, quantiles, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.console import step
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode
 
@@ -89,7 +90,7 @@ def summary(found: Sequence[RollOutFigures]) -> dict[str, dict[str, float | None
 def roll_outs(mode: Mode, rate: float, count: int, *, as_json: bool) -> None:
     """Train two versions, then move the alias champion back and forth under traffic."""
     before = machine()
-    with stack_of_its_own("bench", "used_cars", None, mode, **SMALL) as stack:
+    with measured_stack(mode, **SMALL) as stack:
         pipeline = stack.pipeline()
         chronicle = Chronicle(pipeline)
         versions = [chronicle.cycle(), chronicle.cycle()]  # the second serves at first

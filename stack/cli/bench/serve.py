@@ -7,14 +7,15 @@ from rich.table import Table
 from loadtest.peer import Peer
 from stack.cli.bench.bout import BATON, WARM_S, Bout, measure
 from stack.cli.bench.machine import machine, ms, quantiles, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.bench.peers import beside
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 
 
 def serve(rates: Sequence[float], seconds: float, *, as_json: bool) -> None:
     """Train on one batch, then measure a pass-through and the version at each rate."""
     before, bouts = machine(), list[Bout]()
-    with stack_of_its_own("bench", "used_cars", None) as stack:
+    with measured_stack() as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         for rate in rates:

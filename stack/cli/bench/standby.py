@@ -15,9 +15,10 @@ from loadtest.timing import RequestWait, longest, silences
 from loadtest.traffic import LiveLedger
 from stack.cli.bench.bout import WARM_S
 from stack.cli.bench.machine import machine, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.bench.roll_outs import SMALL
 from stack.cli.console import step
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 from stack.cli.stack import Mode, Stack
 from stack.runtime import ServiceStatus
 
@@ -41,7 +42,7 @@ def standby(mode: Mode, rate: float, count: int, *, wanted: bool, as_json: bool)
     """Kill the server ``count`` times under traffic, and freeze it as often."""
     before = machine()
     told = {**SMALL, "BATON_STANDBY": "on" if wanted else "off"}
-    with stack_of_its_own("bench", "used_cars", None, mode, **told) as stack:
+    with measured_stack(mode, **told) as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         ledger = LiveLedger(pipeline.environment, stack.state / "ledger")

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from apps.common.waiting import wait_until
 from stack.cli.bench.machine import machine, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.console import step
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 from stack.cli.pipeline import Withheld
 from stack.cli.stack import Mode, Stack
 
@@ -25,7 +26,7 @@ def train(count: int, rows: int, settings: Mapping[str, str], *, as_json: bool) 
     """Land ``count`` batches of ``rows`` rows, each when the version of the one before serves."""
     before, trainings = machine(), list[dict[str, float]]()
     told = {**settings, "BATON_SLICE_ROWS": str(rows)}
-    with stack_of_its_own("bench", "used_cars", None, Mode.EMBEDDED, **told) as stack:
+    with measured_stack(Mode.EMBEDDED, **told) as stack:
         chronicle = Chronicle(stack.pipeline())
         for number in range(1, count + 1):
             with step(f"batch {number} of {count}") as line:

@@ -9,8 +9,9 @@ from rich.table import Table
 from apps.common.waiting import pause
 from stack import services
 from stack.cli.bench.machine import machine, tell
+from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.console import out, step
-from stack.cli.demo import Chronicle, stack_of_its_own
+from stack.cli.demo import Chronicle
 from stack.cli.stack import Mode, Stack
 from stack.embedded.supervisor.state import NAME as SUPERVISOR
 from stack.services import ServiceKind
@@ -42,7 +43,7 @@ def up(*, as_json: bool) -> None:
     """Seconds of a first up (a new state folder) and of a warm one with a version to serve; memory when idle."""
     before, figures = machine(), dict[str, object]()
     platform = [service.name for service in services.load().services if service.kind is ServiceKind.PLATFORM]
-    with stack_of_its_own("bench", "used_cars", None) as stack:
+    with measured_stack() as stack:
 
         def seconds() -> dict[str, float]:
             ready = stack.ready_after
@@ -81,7 +82,7 @@ def cluster_up(*, as_json: bool, write: bool) -> None:
 
     with step("images"):
         images.build(lambda _: None)
-    with stack_of_its_own("bench", "used_cars", None, Mode.CLUSTER) as stack:
+    with measured_stack(Mode.CLUSTER) as stack:
         ready = {name: round(seconds, 1) for name, seconds in stack.ready_after.items()}
         Chronicle(stack.pipeline()).cycle()
         with step("idle"):
