@@ -3,12 +3,14 @@ What servers and trainers that are gone have left in HDFS: whoever trains next r
 
 Nothing of it is needed a day later: a pod's folder in ``scratch/`` serves its start, a train set without a number
 belongs to a training that was given up, and bad rows in ``quarantine/`` explain a batch as long as that is there.
-Checked rows are needed of the batches of this training, as its declaration makes them.
+Checked rows are needed of the batches of this training, as its declaration makes them. A version's train set is what
+the gate holds the next one against while it is champion; of the others the newest are kept, for people.
 """
 
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from apps.common import registry
 from apps.common.batches import PLACES, BatchStore, Manifest
 from apps.common.errors import Unavailable
 from apps.common.names import SCRATCH
@@ -16,6 +18,7 @@ from apps.trainer import checked_batches
 from apps.trainer.found_batch import UNNAMED, FoundBatch, TrainingContext
 
 OLD_S = 24 * 60 * 60
+TRAIN_SETS_KEPT = 20
 
 
 def remove(context: TrainingContext, found: FoundBatch, used: Mapping[str, Manifest]) -> None:
@@ -25,7 +28,8 @@ def remove(context: TrainingContext, found: FoundBatch, used: Mapping[str, Manif
     needed = {checked_batches.folder(store, context.dataset, content_hash) for content_hash in contents}
     try:
         before = store.now() - OLD_S
-        for path in old_paths(store, before, spared={found.unnamed_train_set(store), *needed}):
+        spared = {found.unnamed_train_set(store), *needed}
+        for path in (*old_paths(store, before, spared), *old_train_sets(context, found)):
             store.files.delete(path)
             context.log.info("removed what was left over", path=path)
     except Unavailable as error:
@@ -45,6 +49,15 @@ def old_paths(store: BatchStore, before: float, spared: Collection[str]) -> Iter
             path = f"{folder}/{entry.name}"
             if entry.changed < before and is_litter(entry.name) and path not in spared:
                 yield path
+
+
+def old_train_sets(context: TrainingContext, found: FoundBatch) -> list[str]:
+    """Those of versions that are not champion, but for the TRAIN_SETS_KEPT newest; raise Unavailable."""
+    folder = context.store.folder("train-sets")
+    numbers = sorted(int(one.name) for one in context.store.files.listing(folder) if one.name.isdecimal())
+    old = list(map(str, numbers[:-TRAIN_SETS_KEPT]))
+    champion = registry.champion(context.settings.mlflow, found.run.names.model) if old else None
+    return [f"{folder}/{number}" for number in old if champion is None or number != champion.version]
 
 
 def _without_number(batch: str) -> str:

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from mlflow import MlflowClient
 
+from apps.common import registry
 from apps.common.batches import MANIFEST, BatchStore
 from apps.common.errors import Unavailable
 from apps.common.names import StackNames
 from apps.trainer import checked_batches
-from apps.trainer.litter import OLD_S, remove
+from apps.trainer.litter import OLD_S, TRAIN_SETS_KEPT, remove
 from tests.toys import TOYS
 
 OWN = ".training-own"
@@ -24,14 +26,16 @@ def store(hdfs):
     return BatchStore(hdfs, StackNames(f"stack-{uuid.uuid4().hex[:8]}", "toys"))
 
 
-def sweep(store):
-    """What a trainer does that starts; what it logs."""
+def sweep(store, mlflow="http://127.0.0.1:9", model="toys"):
+    """What a trainer does that starts; what it logs. MLflow is asked where there are many train sets."""
     log = structlog.testing.CapturingLogger()
     found = SimpleNamespace(
-        unnamed_train_set=lambda store: store.folder("train-sets", OWN), manifest=SimpleNamespace(content_hash="own")
+        unnamed_train_set=lambda store: store.folder("train-sets", OWN),
+        manifest=SimpleNamespace(content_hash="own"),
+        run=SimpleNamespace(names=SimpleNamespace(model=model)),
     )
     used = {"b-0001": SimpleNamespace(content_hash="used")}
-    remove(SimpleNamespace(store=store, log=log, dataset=TOYS), found, used)
+    remove(SimpleNamespace(store=store, log=log, dataset=TOYS, settings=SimpleNamespace(mlflow=mlflow)), found, used)
     return [(call.method_name, call.kwargs) for call in log.calls]
 
 
@@ -81,6 +85,25 @@ def test_checked_rows_are_removed_when_no_batch_and_no_declaration_needs_them(st
     sweep(store)
 
     assert {"lately", *(path.rsplit("/", 1)[-1] for path in needed)} == names(store, checked)
+
+
+def test_the_champions_train_set_and_the_newest_are_kept(store, mlflow):
+    """
+    By number and not by name: 9 is older than 10. Of the rest nobody asks again.
+    """
+    sets, model = store.folder("train-sets"), f"toys-{uuid.uuid4().hex[:8]}"
+    client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
+    run = client.create_run(client.create_experiment(model)).info
+    client.create_registered_model(model)
+    for _ in range(2):
+        newest = client.create_model_version(model, f"{run.artifact_uri}/model", run.run_id)
+    client.set_registered_model_alias(model, registry.CHAMPION, newest.version)
+    numbers = [str(number) for number in range(1, TRAIN_SETS_KEPT + 4)]
+    leave(store, *(f"{sets}/{number}" for number in numbers), f"{sets}/{OWN}", age=60)
+
+    sweep(store, mlflow, model)
+
+    assert {"2", *numbers[3:], OWN} == names(store, sets)
 
 
 def test_a_clock_that_is_a_week_ahead_removes_nothing(store, monkeypatch):
