@@ -8,14 +8,16 @@ training's number is in its Job's name, and a patch names the state that it was 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kubernetes import client, config
 
 from apps.common.errors import Unavailable
 from apps.common.target import Target
-from apps.orchestrator.port import ABSENT, Release, ReleaseState, Served, TrainingStatus
+from apps.orchestrator.pod_ending import ending
+from apps.orchestrator.port import ABSENT, Failure, Release, ReleaseState, Served, TrainingStatus
 from apps.orchestrator.training_jobs import (
     ATTEMPT,
     BATCH,
@@ -83,13 +85,13 @@ class ClusterOrchestrator:
         """What serves now and what was last asked for."""
         deployment = self._deployment()
         serving = self._serving()
-        return Served(serving, _wanted(deployment, serving))
+        return Served(serving, _wanted(deployment, serving, self._failure))
 
     def roll_out(self, target: Target) -> int:
         """Ask for a release of ``target``, unless the newest one asked for is of that very target and did not fail."""
         for _ in range(TRIES):
             deployment, serving = self._deployment(), self._serving()
-            wanted = _wanted(deployment, serving)
+            wanted = _wanted(deployment, serving, self._failure)
             if wanted and wanted.target == target and wanted.state is not ReleaseState.FAILED:
                 return wanted.release
             number = 1 + max((release.release for release in (serving, wanted) if release), default=0)
@@ -146,6 +148,13 @@ class ClusterOrchestrator:
         ready = [_release(pods, ReleaseState.SERVING) for pods in sets if pods.status.ready_replicas]
         return max(filter(None, ready), key=lambda release: release.release, default=None)
 
+    def _failure(self, release: Release) -> Failure | None:
+        """How the newest pod of a release ended the last time."""
+        pods = self._get(self._core.list_namespaced_pod, self.namespace, label_selector=f"{COMPONENT}={SERVER}").items
+        own = [pod for pod in pods if (pod.metadata.annotations or {}).get(RELEASE) == str(release.release)]
+        newest = max(own, key=lambda pod: pod.metadata.creation_timestamp, default=None)
+        return ending(newest) if newest else None
+
     def _get(self, ask: Any, *names: str, **more: Any) -> Any:
         try:
             return self._ask(ask, *names, **more)
@@ -189,12 +198,18 @@ def _annotations(release: int, target: Target) -> dict[str, str]:
     }
 
 
-def _wanted(deployment: Any, serving: Release | None) -> Release | None:
+def _wanted(
+    deployment: Any, serving: Release | None, failure_of: Callable[[Release], Failure | None]
+) -> Release | None:
+    """The newest release asked for; it has failed when Kubernetes gave it up, or its server refused it."""
     wanted = _release(deployment, ReleaseState.STARTING)
-    if wanted is None or serving is None or serving.release < wanted.release:
-        failed = wanted is not None and _gave_up(deployment)
-        return _release(deployment, ReleaseState.FAILED) if failed else wanted
-    return _release(deployment, ReleaseState.SERVING)
+    if wanted is None:
+        return None
+    if serving and serving.release >= wanted.release:
+        return replace(wanted, state=ReleaseState.SERVING)
+    failure = failure_of(wanted)
+    failed = _gave_up(deployment) or (failure is not None and failure.is_final)
+    return replace(wanted, state=ReleaseState.FAILED if failed else ReleaseState.STARTING, failure=failure)
 
 
 def _gave_up(deployment: Any) -> bool:

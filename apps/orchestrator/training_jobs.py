@@ -8,14 +8,13 @@ reason by the end of its log, which Kubernetes keeps with the pod; the tries bef
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apps.common.exit_codes import Outcome, outcome_of, signal_name
-from apps.common.log_lines import worst_of
+from apps.common.exit_codes import Outcome
+from apps.orchestrator.pod_ending import ending
 from apps.orchestrator.port import ABSENT, Failure, TrainingState, TrainingStatus
 
 BATCH, HASH, ATTEMPT, NUMBER = (f"baton.dev/{name}" for name in ("batch", "content-hash", "attempt", "number"))
 JOB_NAME = "batch.kubernetes.io/job-name"  # a label of the pods
 OVERDUE = "DeadlineExceeded"  # of a Job
-UNSEEN = {"Unknown", "ContainerStatusUnknown"}  # of a container that was gone when its node came back
 
 
 def number_of(job: Any) -> int:
@@ -61,11 +60,5 @@ def _ending(condition: Any, pod: Any) -> tuple[Outcome, str]:
     """How a training failed, and why; a pod that is gone, or ended with its node, is held against no batch."""
     if condition.reason == OVERDUE:
         return Outcome.CRASHED, condition.message or OVERDUE
-    states = [status.state.terminated for status in (pod.status.container_statuses or [] if pod else [])]
-    ended = next(filter(None, states), None)
-    if ended is None or ended.reason in UNSEEN:
-        return Outcome.COULD_NOT, "nobody saw how its pod ended"
-    outcome = outcome_of(ended.exit_code) or Outcome.COULD_NOT
-    if by_signal := signal_name(ended.exit_code):
-        return outcome, f"ended by {by_signal} ({ended.reason})"
-    return outcome, worst_of((ended.message or "").splitlines()) or f"exit code {ended.exit_code}"
+    ended = ending(pod) if pod else None
+    return (ended.outcome, ended.reason) if ended else (Outcome.COULD_NOT, "nobody saw how its pod ended")

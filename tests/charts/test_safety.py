@@ -44,6 +44,7 @@ RULES = {
             "verbs": ["get", "patch"],
         },
         {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list", "get"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ],
 }
 CORES, MEMORY_MIB = 2000, 8 * 1024

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from apps.common.errors import SettingsError
+from apps.common.exit_codes import Outcome
 from apps.common.target import Target
 from apps.orchestrator import cluster as orchestrator
-from apps.orchestrator.port import Release, ReleaseState
+from apps.orchestrator.port import Failure, Release, ReleaseState
 from stack import services
 from stack.cli.bench import up as bench
 from stack.cluster import budget, charts, doctor, images, kind_config, readiness
@@ -21,6 +22,10 @@ from stack.cluster.runtime import ClusterRuntime
 from tests.toys import toy
 
 NETWORK = NodeNetwork("172.18.0.2", "172.18.0.1")
+
+
+def unseen(_):
+    """Nobody saw how a pod of a release ended."""
 
 
 def deployment(**status):
@@ -74,9 +79,28 @@ def test_a_wanted_release_stands_where_its_pods_are(serving, conditions, state):
     told = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}
     ready = Release(serving, toy("7"), ReleaseState.SERVING) if serving else None
 
-    found = orchestrator._wanted(deployment(annotations=told, conditions=conditions), ready)  # noqa: SLF001
+    found = orchestrator._wanted(deployment(annotations=told, conditions=conditions), ready, unseen)  # noqa: SLF001
 
     assert Release(3, Target("", "7"), state) == found
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.REFUSED, ReleaseState.FAILED),
+        (Outcome.COULD_NOT, ReleaseState.STARTING),
+        (Outcome.CRASHED, ReleaseState.STARTING),
+    ],
+)
+def test_a_release_whose_server_refused_it_has_failed(outcome, state):
+    """
+    Kubernetes starts the server again whatever it ended for; what it refused once it refuses always.
+    """
+    told, failure = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}, Failure(outcome, 0.0, "it says why")
+
+    found = orchestrator._wanted(deployment(annotations=told), None, lambda _: failure)  # noqa: SLF001
+
+    assert (state, failure) == (found.state, found.failure)
 
 
 @pytest.mark.parametrize("target", [Target("cars", "7", "run", "a" * 64), Target("cars", "7")])
@@ -87,7 +111,7 @@ def test_a_release_is_read_from_the_annotations_that_a_roll_out_writes(target):
     before = orchestrator._annotations(3, Target("other", "6", "other", "b" * 64))  # noqa: SLF001
     patched = before | orchestrator._annotations(4, target)  # noqa: SLF001
 
-    found = orchestrator._wanted(deployment(annotations=patched), None)  # noqa: SLF001
+    found = orchestrator._wanted(deployment(annotations=patched), None, unseen)  # noqa: SLF001
 
     assert Release(4, target, ReleaseState.STARTING) == found
 
@@ -99,7 +123,7 @@ def test_a_deadline_of_the_roll_out_before_is_not_held_against_this_one():
     told = {orchestrator.RELEASE: "3", orchestrator.VERSION: "7"}
     stale = deployment(annotations=told, conditions=[Made(reason="ProgressDeadlineExceeded")], observed_generation=1)
 
-    assert ReleaseState.STARTING is orchestrator._wanted(stale, None).state  # noqa: SLF001
+    assert ReleaseState.STARTING is orchestrator._wanted(stale, None, unseen).state  # noqa: SLF001
 
 
 def test_an_image_is_named_by_what_it_is_made_of(tmp_path):

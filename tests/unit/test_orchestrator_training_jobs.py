@@ -31,8 +31,9 @@ def failed(number, **more):
 
 def pod(code, reason="Error", message=LOG):
     """A pod whose only container ended so."""
-    ended = Made(exit_code=code, reason=reason, message=message)
-    return Made(status=Made(container_statuses=[Made(state=Made(terminated=ended))]))
+    ended = Made(exit_code=code, reason=reason, message=message, finished_at=ENDED)
+    status = Made(state=Made(terminated=ended), last_state=Made(terminated=None))
+    return Made(status=Made(container_statuses=[status]))
 
 
 @pytest.mark.parametrize(

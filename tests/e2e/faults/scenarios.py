@@ -255,31 +255,31 @@ def _refused(ground: Ground, harm: Callable[[Path], None], reason: str) -> None:
     ground.served_by(before)
 
 
-@scenario(10, in_cluster=False)
+@scenario(10)
 def a_model_with_one_byte_changed_is_refused(ground: Ground) -> None:
     """Its files are not those of its manifest."""
     _refused(ground, damage.change_a_byte, "must have sha256")
 
 
-@scenario(10, in_cluster=False)
+@scenario(10)
 def a_model_with_a_file_cut_short_is_refused(ground: Ground) -> None:
     """Its files are not those of its manifest."""
     _refused(ground, damage.cut_short, "must have sha256")
 
 
-@scenario(10, in_cluster=False)
+@scenario(10)
 def a_model_with_a_foreign_class_is_refused(ground: Ground) -> None:
     """Its manifest vouches for it; its class is not Spark ML's own."""
     _refused(ground, damage.name_a_foreign_class, "class")
 
 
-@scenario(10, in_cluster=False)
+@scenario(10)
 def a_model_that_reads_another_column_is_refused(ground: Ground) -> None:
     """Its contract names a column that nobody declared."""
     _refused(ground, damage.read_another_column, "golden row")
 
 
-@scenario(10, in_cluster=False)
+@scenario(10)
 def a_model_that_predicts_another_value_is_refused(ground: Ground) -> None:
     """It is not what its training tested."""
     _refused(ground, damage.expect_another_value, "golden row")
