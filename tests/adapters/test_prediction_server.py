@@ -241,6 +241,7 @@ def test_poison_is_rejected_one_by_one_and_the_query_lives(first, asked):
     assert first.child.alive()
 
 
+@pytest.mark.long  # the fault table has it on a whole stack
 def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first, serve, asked, versions):
     """
     Make before break under traffic, kill -9 in the middle, requests meanwhile: all answered, in order, by both.
@@ -273,6 +274,7 @@ def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first
         assert firsts == sorted(firsts)
 
 
+@pytest.mark.long  # the fault table has it on a whole stack
 def test_a_server_whose_jvm_is_frozen_ends_and_the_next_one_answers(serve, asked):
     """
     A process that lives and does not answer is worse than none: it notices by itself, and nothing is lost.
@@ -345,6 +347,7 @@ def test_a_release_of_an_earlier_baton_waits_for_a_version_of_this_one(serve):
     server.child.kill()
 
 
+@pytest.mark.long  # the end-to-end suite has it on a whole stack
 def test_a_server_is_started_again_without_mlflow(serve, asked, hdfs, mlflow, versions):
     """
     A server that served has left its files in HDFS, so the next one of its release needs Kafka and HDFS alone.
@@ -415,7 +418,13 @@ def cut(broker, topic, partition, keep):
         index.unlink()
 
 
-@pytest.mark.parametrize("runs", [False, True], ids=["the server is down too", "the server runs on"])
+@pytest.mark.parametrize(
+    "runs",
+    [
+        pytest.param(False, id="the server is down too"),
+        pytest.param(True, id="the server runs on", marks=pytest.mark.long),
+    ],
+)
 def test_what_stands_in_a_log_that_lost_its_end_is_answered(lossy_broker, serve, runs):
     """
     The broker's machine loses power: of 30 answered requests 12 are left, their answers are all there, and what is

@@ -9,6 +9,8 @@ import pytest
 from stack.environment import ROOT, inherited
 from stack.java import jars
 
+pytestmark = pytest.mark.long  # a minute or two to make one; an image is not made without
+
 CONNECTOR = jars("spark-kafka")
 STARTS = """
 import sys
