@@ -1,8 +1,12 @@
 """``check`` and ``test``: the same commands for a person, the pre-commit hook and CI."""
 
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
 
 from stack.cli.console import err, step
 from stack.cli.stack import Mode
@@ -34,13 +38,51 @@ CLUSTER_SUITES = {
 
 def _run_all(commands: dict[str, list[str]]) -> int:
     shutil.rmtree(FAILURES, ignore_errors=True)
-    failed = []
-    for name, command in commands.items():
+    failed = [name for name, command in commands.items() if not _passes(name, command)]
+    return _told(failed)
+
+
+def _run_beside(commands: dict[str, list[str]]) -> int:
+    """The last suite where it is seen, the others beside it: each waits for a JVM or a watcher most of its time."""
+    shutil.rmtree(FAILURES, ignore_errors=True)
+    *others, (last, seen) = commands.items()
+    with ExitStack() as stack:
+        beside = {name: stack.enter_context(_unseen(command)) for name, command in others}
+        err.print(f"{', '.join(beside)}: beside the suite that follows, and shown behind it")
+        failed = [] if _passes(last, seen) else [last]
+        failed += [name for name, wait in beside.items() if not _passes(name, wait)]
+    return _told(failed)
+
+
+def _passes(name: str, command: list[str] | Callable[[], None]) -> bool:
+    try:
+        with step(name):
+            command() if callable(command) else subprocess.run(command, cwd=ROOT, check=True)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+@contextmanager
+def _unseen(command: list[str]) -> Iterator[Callable[[], None]]:
+    """Run a command beside the block; what is yielded waits for its end, shows what it said, and raises if it failed."""
+    with TemporaryFile() as said, subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as process:
+
+        def wait() -> None:
+            code = process.wait()
+            said.seek(0)
+            print(said.read().decode(errors="replace"), flush=True)
+            if code:
+                raise subprocess.CalledProcessError(code, command)
+
         try:
-            with step(name):
-                subprocess.run(command, cwd=ROOT, check=True)
-        except subprocess.CalledProcessError:
-            failed.append(name)
+            yield wait
+        except BaseException:
+            process.send_signal(signal.SIGINT)  # it ends what it has started
+            raise
+
+
+def _told(failed: list[str]) -> int:
     if failed:
         _show_evidence()
         err.print(f"failed: {', '.join(failed)}")
@@ -69,7 +111,7 @@ def test(mode: Mode, *, long: bool) -> int:
     suites = CLUSTER_SUITES if mode is Mode.CLUSTER else SUITES
     if long:
         suites = {name: [*command, "--long"] for name, command in suites.items()}
-    return _run_all(suites) if mode is Mode.CLUSTER else check() or _run_all(suites)
+    return _run_all(suites) if mode is Mode.CLUSTER else check() or _run_beside(suites)
 
 
 def test_faults(mode: Mode) -> int:

@@ -415,6 +415,7 @@ def test_a_node_that_restarts_loses_no_acknowledged_request(stack, node, pipelin
     assert versions == pipeline.versions()
 
 
+@pytest.mark.long  # a node that restarts keeps the same
 def test_down_and_up_keep_every_kind_of_data(stack, pipeline, first_version, ledger):
     """
     Batches in HDFS, versions in MLflow on Postgres, and requests in Kafka are there after ``down`` and ``up``.
@@ -441,6 +442,7 @@ def scaled_out(stack):
     stack.runtime.up(ALONE, lambda *_: None)
 
 
+@pytest.mark.long  # a training by executors beside all else that two cores do
 def test_training_and_serving_scale_out_to_executors(pipeline, first_version, scaled_out, node, ledger):
     """
     Executors as pods train a version and answer with it, and what they answer is what the version predicts.
