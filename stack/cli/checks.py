@@ -65,7 +65,7 @@ def _passes(name: str, command: list[str] | Callable[[], None]) -> bool:
 
 @contextmanager
 def _unseen(command: list[str]) -> Iterator[Callable[[], None]]:
-    """Run a command beside the block; what is yielded waits for its end, shows what it said, and raises if it failed."""
+    """Run a command beside the block; what is yielded waits for its end, shows what it said, and raises if it fails."""
     with TemporaryFile() as said, subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as process:
 
         def wait() -> None:
