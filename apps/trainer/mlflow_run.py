@@ -24,7 +24,7 @@ from apps.common.waiting import wait_until
 from apps.trainer.drift import Drift
 from apps.trainer.ensemble import LearnerResult
 
-CARD, DRIFT, PICTURE = "card.md", "drift.json", "test-rows.png"
+CARD, DRIFT, PICTURE, TIME_LINE = "card.md", "drift.json", "test-rows.png", "time-line.png"
 _MOST_NOTE = 5000  # characters that MLflow shows beside a run; the whole card is a file
 _READY_S = 60
 
@@ -113,6 +113,10 @@ class MlflowRun:
     def log_picture(self, run_id: str, figure: Figure) -> None:
         """Leave the picture of a version's predictions in its run."""
         self.client.log_figure(run_id, figure, PICTURE)
+
+    def log_time_line(self, run_id: str, figure: Figure) -> None:
+        """Leave the picture of where the time went in the run."""
+        self.client.log_figure(run_id, figure, TIME_LINE)
 
     def upload(self, run_id: str, folder: Path) -> None:
         """Upload a folder's content as the artifacts of a run."""

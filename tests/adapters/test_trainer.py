@@ -18,7 +18,7 @@ from apps.common.exit_codes import REFUSED
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from apps.trainer.drift import LARGE
-from apps.trainer.mlflow_run import CARD, DRIFT, PICTURE
+from apps.trainer.mlflow_run import CARD, DRIFT, PICTURE, TIME_LINE
 from stack.environment import ROOT, inherited
 
 NAME = "boston_housing"
@@ -148,13 +148,14 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     assert 1 == trainers.log(f"{NAME}-0002").count("parsed the CSV")
     manifest = json.loads((folder / "baton/manifest.json").read_text())
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    manifest_file, *for_people = (there.pop(name) for name in ("baton/manifest.json", CARD, DRIFT, PICTURE))
+    for_people = [there.pop(name) for name in (CARD, DRIFT, PICTURE, TIME_LINE)]
+    manifest_file = there.pop("baton/manifest.json")
     assert version.tags[registry.MANIFEST_SHA256] == hashlib.sha256(manifest_file.read_bytes()).hexdigest()
     assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == manifest
-    text, drifts, picture = (path.read_bytes() for path in for_people)
+    text, drifts, *pictures = (path.read_bytes() for path in for_people)
     assert b"400 rows of 2 batches" in text
     assert json.loads(drifts).keys() == set(BOSTON.numeric) | {*BOSTON.one_hot, *BOSTON.target_encoded}
-    assert picture.startswith(b"\x89PNG")
+    assert [True, True] == [picture.startswith(b"\x89PNG") for picture in pictures]
     assert "the batch differs from those before it" in trainers.log(f"{NAME}-0002")  # towns stand one after the other
     metrics = registry.metrics(trainers.mlflow, version.run_id)
     assert metrics["drift_largest"] > LARGE
