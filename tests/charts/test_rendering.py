@@ -184,6 +184,16 @@ def test_three_datanodes_are_three_pods_with_names_of_their_own(render):
     assert [f"http://datanode-{number}.datanode:19864" for number in range(3)] == asked[1:]
 
 
+def test_a_namenode_that_is_not_ready_is_reached_by_who_administers_it(render):
+    """
+    In safe mode it is not ready, and whoever takes it out of that reaches it from the host as from within.
+    """
+    services = of_kind(render("hdfs", "hostPorts.enabled=true"), "Service")
+
+    assert services["namenode"]["spec"]["publishNotReadyAddresses"]
+    assert services["namenode-host"]["spec"]["publishNotReadyAddresses"]
+
+
 def test_in_development_watchers_go_on_for_ever_and_apps_can_be_started_anew(render):
     """
     For Tilt a watcher is a Deployment that loops; it, server and standby are run by the script that starts them anew.
