@@ -13,6 +13,7 @@ from tests.charts.rendered import (
     DEVELOPMENT,
     EXECUTORS,
     FOLDER,
+    HOST_PORTS,
     KUBERNETES,
     VARIANTS,
     of_kind,
@@ -188,7 +189,7 @@ def test_a_namenode_that_is_not_ready_is_reached_by_who_administers_it(render):
     """
     In safe mode it is not ready, and whoever takes it out of that reaches it from the host as from within.
     """
-    services = of_kind(render("hdfs", "hostPorts.enabled=true"), "Service")
+    services = of_kind(render("hdfs", *HOST_PORTS), "Service")
 
     assert services["namenode"]["spec"]["publishNotReadyAddresses"]
     assert services["namenode-host"]["spec"]["publishNotReadyAddresses"]
