@@ -22,6 +22,8 @@ def pytest_configure(config):
     settings.register_profile("baton", deadline=None, derandomize=not config.getoption("--long"))
     settings.load_profile("baton")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would children
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup: this process stays deaf, its children hear again
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(config, items):
