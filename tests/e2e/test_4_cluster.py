@@ -252,6 +252,7 @@ class StandbyPod:
         return pod.metadata.name, pod.status.container_statuses[0].restart_count
 
 
+@pytest.mark.faults
 def test_a_standby_answers_while_the_server_is_frozen_and_makes_room_for_it(standby, node, faults, pipeline, ledger):
     """
     Its answers are right and of the release that serves, and nothing is lost; its own container is not started anew.
