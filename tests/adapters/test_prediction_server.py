@@ -241,7 +241,6 @@ def test_poison_is_rejected_one_by_one_and_the_query_lives(first, asked):
     assert first.child.alive()
 
 
-@pytest.mark.long  # the fault table has it on a whole stack
 def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first, serve, asked, versions):
     """
     Make before break under traffic, kill -9 in the middle, requests meanwhile: all answered, in order, by both.
