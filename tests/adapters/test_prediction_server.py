@@ -346,7 +346,6 @@ def test_a_release_of_an_earlier_baton_waits_for_a_version_of_this_one(serve):
     server.child.kill()
 
 
-@pytest.mark.long  # the end-to-end suite has it on a whole stack
 def test_a_server_is_started_again_without_mlflow(serve, asked, hdfs, mlflow, versions):
     """
     A server that served has left its files in HDFS, so the next one of its release needs Kafka and HDFS alone.

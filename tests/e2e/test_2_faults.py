@@ -62,7 +62,7 @@ def kept(pipeline):
     return release
 
 
-@pytest.mark.once
+@pytest.mark.faults  # the server's own suite has it in each run
 def test_the_server_is_started_again_while_mlflow_is_down(faults, pipeline, first_version, ledger):
     """
     Kill -9 of the server while MLflow is down delays answers and loses none: what serves is kept in HDFS.
