@@ -110,13 +110,9 @@ class MlflowRun:
             self.client.log_dict(run_id, {one.feature: asdict(one) for one in drifts}, DRIFT)
             self.log(run_id, {"drift_largest": drifts[0].index, "drift_large": sum(one.large for one in drifts)}, {})
 
-    def log_picture(self, run_id: str, figure: Figure) -> None:
-        """Leave the picture of a version's predictions in its run."""
-        self.client.log_figure(run_id, figure, PICTURE)
-
-    def log_time_line(self, run_id: str, figure: Figure) -> None:
-        """Leave the picture of where the time went in the run."""
-        self.client.log_figure(run_id, figure, TIME_LINE)
+    def log_picture(self, run_id: str, name: str, figure: Figure) -> None:
+        """Leave a picture in a run, in a file called ``name``."""
+        self.client.log_figure(run_id, figure, name)
 
     def upload(self, run_id: str, folder: Path) -> None:
         """Upload a folder's content as the artifacts of a run."""

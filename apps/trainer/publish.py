@@ -14,7 +14,7 @@ from apps.trainer.ensemble import Ensemble
 from apps.trainer.found_batch import FoundBatch, TrainingContext
 from apps.trainer.gate import judge
 from apps.trainer.golden import golden
-from apps.trainer.mlflow_run import MlflowRun
+from apps.trainer.mlflow_run import PICTURE, MlflowRun
 from apps.trainer.model_card import card
 from apps.trainer.prediction_picture import draw
 from apps.trainer.prepare import CheckedRows, TrainSet
@@ -102,7 +102,8 @@ def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
         tell("judged", against=judgement.against)
         if judgement.rows is not None:
             labels, predictions, _ = judgement.rows
-            run.log_picture(version.run_id, draw(context.dataset.task, context.dataset.target, labels, predictions))
+            picture = draw(context.dataset.task, context.dataset.target, labels, predictions)
+            run.log_picture(version.run_id, PICTURE, picture)
         return judgement.reason
 
     if reason := run.promote(version, objection):

@@ -10,6 +10,7 @@ from apps.common.steps import StepRunner
 from apps.trainer import litter, time_line
 from apps.trainer.ensemble import Ensemble, train
 from apps.trainer.found_batch import FoundBatch, TrainingContext, find, refuse
+from apps.trainer.mlflow_run import TIME_LINE
 from apps.trainer.prepare import TrainSet, keep, quarantine, read, verify
 from apps.trainer.publish import log_model, name_train_set, promote
 from apps.trainer.stopping import CleanStop
@@ -51,7 +52,7 @@ def _close(context: TrainingContext, found: FoundBatch, version: Version, step: 
     step("name the train set", name_train_set, context, found, version)
     step("move the batch to used", context.store.use, found.batch.name)
     step("promote the version", promote, context, found.run, version)
-    step("draw the time line", found.run.log_time_line, version.run_id, time_line.draw(step.done))
+    step("draw the time line", found.run.log_picture, version.run_id, TIME_LINE, time_line.draw(step.done))
     step("finish the run", found.run.finish, version.run_id)
     stop.open_run = ""
 
