@@ -1,7 +1,6 @@
 """``python -m apps.batch_dropper``: drop the next batch (BATON_JOB=drop) or replay requests (BATON_JOB=replay)."""
 
 import secrets
-import signal
 import sys
 import threading
 
@@ -13,6 +12,7 @@ from apps.batch_dropper.settings import DropperSettings
 from apps.batch_dropper.slice_store import SliceStore
 from apps.common import entry, starter, ticking
 from apps.common.batches import BatchStore
+from apps.common.end_signals import when_told
 from apps.common.exit_codes import DONE, NOTHING_LEFT
 from apps.datasets.declaration import Dataset
 
@@ -67,8 +67,7 @@ def replay(settings: DropperSettings, dataset: Dataset, log: BoundLogger) -> int
         outcome_delay=settings.outcome_delay_s,
         stop=stop,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    when_told(stop.set)
     run.go()
     journal, late = run.journal, run.sender.lateness
     log.info(

@@ -1,13 +1,13 @@
 """Runs a watcher's tick: once, or again and again in one process, because starting Python costs more than a tick."""
 
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable
 
 from structlog.stdlib import BoundLogger
 
+from apps.common.end_signals import when_told
 from apps.common.errors import BatonError
 
 
@@ -22,8 +22,7 @@ def run(tick: Callable[[], None], period: float, log: BoundLogger, lasting: floa
     if period <= 0:
         return 1 if _try(tick, log, "") else 0
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    when_told(stop.set)
     log.info("watching", period=period)
     last_problem = ""
     end = time.monotonic() + lasting if lasting else math.inf

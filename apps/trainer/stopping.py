@@ -10,9 +10,12 @@ from types import FrameType
 import requests
 from structlog.stdlib import BoundLogger
 
+from apps.common.errors import DeadlineMissed
+from apps.common.waiting import in_time
 from apps.trainer.settings import TrainerSettings
 
 _KILL_S = 5
+_LOG_S = 1
 
 
 class CleanStop:
@@ -35,7 +38,8 @@ class CleanStop:
         signal.signal(signal.SIGINT, self._leave)
 
     def _leave(self, number: int, _frame: FrameType | None) -> None:
-        self.log.warning("stopped", signal=signal.Signals(number).name)
+        with contextlib.suppress(DeadlineMissed):  # the signal may have come in the middle of another line
+            in_time(_LOG_S, self.log.warning, "stopped", signal=signal.Signals(number).name)
         if self.open_run:
             with contextlib.suppress(requests.RequestException):
                 _kill(self.settings.mlflow, self.open_run)
