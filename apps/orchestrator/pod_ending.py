@@ -11,8 +11,10 @@ UNSEEN = {"Unknown", "ContainerStatusUnknown"}  # of a container that was gone w
 
 def ending(pod: Any) -> Failure | None:
     """The last ending that was seen of a pod's only container, also of one that runs again; None when there is none."""
-    found = [status.state.terminated or status.last_state.terminated for status in pod.status.container_statuses or []]
-    ended = next(filter(None, found), None)
+    container = next(iter(pod.status.container_statuses or []), None)
+    if container is None:
+        return None
+    ended = container.state.terminated or container.last_state.terminated
     if ended is None or ended.reason in UNSEEN:
         return None
     outcome = outcome_of(ended.exit_code) or Outcome.COULD_NOT
@@ -20,4 +22,5 @@ def ending(pod: Any) -> Failure | None:
         reason = f"ended by {by_signal} ({ended.reason})"
     else:
         reason = worst_of((ended.message or "").splitlines()) or f"exit code {ended.exit_code}"
-    return Failure(outcome, ended.finished_at.timestamp(), reason)
+    tries = container.restart_count + bool(container.state.terminated)
+    return Failure(outcome, ended.finished_at.timestamp(), reason, tries)

@@ -4,7 +4,8 @@ What servers and trainers that are gone have left in HDFS: whoever trains next r
 Nothing of it is needed a day later: a pod's folder in ``scratch/`` serves its start, a train set without a number
 belongs to a training that was given up, and bad rows in ``quarantine/`` explain a batch as long as that is there.
 Checked rows are needed of the batches of this training, as its declaration makes them. A version's train set is what
-the gate holds the next one against while it is champion; of the others the newest are kept, for people.
+the gate holds the next one against while it is champion, or is so again after a roll-back; of the others the newest are
+kept, for people.
 """
 
 import re
@@ -52,12 +53,18 @@ def old_paths(store: BatchStore, before: float, spared: Collection[str]) -> Iter
 
 
 def old_train_sets(context: TrainingContext, found: FoundBatch) -> list[str]:
-    """Those of versions that are not champion, but for the TRAIN_SETS_KEPT newest; raise Unavailable."""
-    folder = context.store.folder("train-sets")
-    numbers = sorted(int(one.name) for one in context.store.files.listing(folder) if one.name.isdecimal())
-    old = list(map(str, numbers[:-TRAIN_SETS_KEPT]))
-    champion = registry.champion(context.settings.mlflow, found.run.names.model) if old else None
-    return [f"{folder}/{number}" for number in old if champion is None or number != champion.version]
+    """
+    Those of versions past: all but the TRAIN_SETS_KEPT newest, the champion's and as many of champions before it.
+
+    The newest by time: the versions of a model that was begun anew have low numbers. Raises Unavailable.
+    """
+    folder, mlflow = context.store.folder("train-sets"), context.settings.mlflow
+    by_age = sorted(context.store.files.listing(folder), key=lambda entry: entry.changed)
+    old = [entry.name for entry in by_age if entry.name.isdecimal()][:-TRAIN_SETS_KEPT]
+    champion = registry.champion(mlflow, found.run.names.model) if old else None
+    line = [*registry.predecessors(mlflow, champion)[-TRAIN_SETS_KEPT:], champion] if champion else []
+    spared = {version.version for version in line}
+    return [f"{folder}/{number}" for number in old if number not in spared]
 
 
 def _without_number(batch: str) -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from contextvars import copy_context
 from types import FrameType
 
 import requests
@@ -39,7 +40,7 @@ class CleanStop:
 
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(DeadlineMissed):  # the signal may have come in the middle of another line
-            in_time(_LOG_S, self.log.warning, "stopped", signal=signal.Signals(number).name)
+            in_time(_LOG_S, copy_context().run, self.log.warning, "stopped", signal=signal.Signals(number).name)
         if self.open_run:
             with contextlib.suppress(requests.RequestException):
                 _kill(self.settings.mlflow, self.open_run)

@@ -66,8 +66,15 @@ def _passes(name: str, command: list[str] | Callable[[], None]) -> bool:
 
 @contextmanager
 def _unseen(command: list[str]) -> Iterator[Callable[[], None]]:
-    """Run a command beside the block; what is yielded waits for its end, shows what it said, and raises if it fails."""
-    with TemporaryFile() as said, subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as process:
+    """
+    Run a command beside the block; what is yielded waits for its end, shows what it said, and raises if it fails.
+
+    In a session of its own: a Ctrl-C reaches it once, from here, and what it has started is ended when this returns.
+    """
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, start_new_session=True) as process,
+    ):
 
         def wait() -> None:
             code = process.wait()
@@ -79,7 +86,8 @@ def _unseen(command: list[str]) -> Iterator[Callable[[], None]]:
         try:
             yield wait
         except BaseException:
-            process.send_signal(signal.SIGINT)  # it ends what it has started
+            process.send_signal(signal.SIGINT)
+            process.wait()
             raise
 
 

@@ -20,6 +20,7 @@ from structlog.stdlib import BoundLogger
 from apps.common.errors import BatonError
 from apps.common.exit_codes import DONE
 from apps.common.settings import variable
+from apps.common.waiting import wait_until
 from stack import cache
 from stack.embedded.process import PROC, Child
 from stack.embedded.services.spec import StackContext
@@ -60,22 +61,25 @@ def is_there(archive: Path) -> bool:
 def make_now() -> None:
     """Make it and wait, where it is not there; raise BatonError with what its maker said when that fails."""
     archive = place()
-    if is_there(archive):
-        return
-    with suppress(subprocess.TimeoutExpired):
-        made = subprocess.run(
-            _command(archive),
-            cwd=ROOT,
-            env=inherited(),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-        )
-        if made.returncode != DONE:
-            raise BatonError(" ".join(made.stderr.splitlines()[-SHOWN_LINES:]))
-    if not is_there(archive):
-        raise BatonError(f"the servers' archive of classes must be made within {DEADLINE_S} s; got none")
+
+    def made() -> bool:
+        if is_there(archive):
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            maker = subprocess.run(
+                _command(archive),
+                cwd=ROOT,
+                env=inherited(),
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_S,
+            )
+            if maker.returncode != DONE:
+                raise BatonError(" ".join(maker.stderr.splitlines()[-SHOWN_LINES:]))
+        return is_there(archive)  # it is not, and all is well, while another process makes it
+
+    wait_until(made, DEADLINE_S, f"the servers' archive of classes must be made; got no {archive}", every=2)
 
 
 def _command(archive: Path) -> list[str]:

@@ -20,15 +20,18 @@ def refused(reason="Error"):
 
 def pod(now, before=RUNS):
     """A pod whose only container is in the state ``now``, and was ``before`` it was started again."""
-    return Made(status=Made(container_statuses=[Made(state=now, last_state=before)]))
+    restarts = 0 if before is RUNS else 3
+    return Made(status=Made(container_statuses=[Made(state=now, last_state=before, restart_count=restarts)]))
 
 
-@pytest.mark.parametrize("found", [pod(refused()), pod(RUNS, refused())])
-def test_an_ending_is_told_also_of_a_container_that_runs_again(found):
+@pytest.mark.parametrize(
+    ("found", "tries"), [(pod(refused()), 1), (pod(RUNS, refused()), 3), (pod(refused(), refused()), 4)]
+)
+def test_an_ending_is_told_also_of_a_container_that_runs_again(found, tries):
     """A server is started again whatever it ended for; what was said is kept as the state before."""
     told = ending(found)
 
-    assert (Outcome.REFUSED, ENDED.timestamp()) == (told.outcome, told.at)
+    assert (Outcome.REFUSED, ENDED.timestamp(), tries) == (told.outcome, told.at, told.tries)
     assert "no such file" in told.reason
 
 

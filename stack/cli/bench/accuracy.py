@@ -1,11 +1,11 @@
-"""``bench accuracy``: the stacked model beside scikit-learn's, on the same rows, features and folds."""
+"""``bench accuracy``: the stacked model beside scikit-learn's, on the same rows and folds."""
 
 import contextlib
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class Fitted:
     """
     What a model is worth on the test rows, in the target's unit, and the seconds it took to fit.
 
-    Baton's seconds are those of all folds, the stacker and the scores; a learner's are of one fit to all train rows.
+    Baton's seconds are of all that a training does with the rows it has: features, folds, stacker, scores; a learner's
+    of one fit to all train rows; a peer's of folds and fits, for it is given the features.
     """
 
     who: str
@@ -45,8 +46,9 @@ def accuracy(name: str, rows: int, *, as_json: bool) -> None:
     best = min(one.rmse for one in fitted if one.who.startswith(f"{BATON}:"))
     own = fitted[0]
     remark = (
-        f"{counts[0]:,} train rows, {counts[1]:,} test rows, {counts[2]} features; the rmse of {BATON} is "
-        f"{own.rmse / best:.3f} of its best learner's; times: how many times Baton's"
+        f"{counts[0]:,} train rows, {counts[1]:,} test rows, {counts[2]} features; the rmse of {own.who} is "
+        f"{own.rmse / best:.3f} of its best learner's (where a learner is better on the test rows it predicts alone); "
+        "times: how many times Baton's, whose seconds alone have the features' among them"
     )
     figures = {"dataset": name, "rows": counts[0] + counts[1], "accuracy": [_figures(one, own) for one in fitted]}
     tell(figures, before, [_table(fitted), remark], as_json=as_json)
@@ -63,7 +65,7 @@ def _problems(dataset: Dataset) -> list[str]:
 
 def _all(dataset: Dataset, rows: int, folder: Path) -> tuple[tuple[int, int, int], list[Fitted]]:
     from apps.trainer import ensemble  # noqa: PLC0415 - Spark and scikit-learn take seconds to import
-    from stack.cli.bench.scikit_peers import Arrays, stacked, tuned_boosting  # noqa: PLC0415
+    from stack.cli.bench.scikit_peers import stacked, tuned_boosting  # noqa: PLC0415
 
     with _spark(folder) as (spark, settings):
         with step("rows") as line:
@@ -72,9 +74,9 @@ def _all(dataset: Dataset, rows: int, folder: Path) -> tuple[tuple[int, int, int
         with step("Baton's ensemble") as line:
             whole = ensemble.train(dataset, kept, settings)
             line.update(f"rmse {whole.test['rmse']:,.0f}")
-        features = _features(whole, dataset, kept)
-        arrays = Arrays.of(features, logarithm=dataset.log_target, seed=settings.seed)
-    fitted = [Fitted(BATON, whole.test["rmse"], whole.test["r2"], whole.training_seconds)]
+        with step("the same rows and features for the peers"):
+            arrays = _arrays(whole, dataset, kept, settings)
+    fitted = [Fitted(f"{BATON}, {whole.predictor}", whole.test["rmse"], whole.test["r2"], whole.training_seconds)]
     fitted += [
         Fitted(f"{BATON}: {one.name}", one.test["rmse"], one.test["r2"], one.training_seconds) for one in whole.learners
     ]
@@ -87,8 +89,9 @@ def _all(dataset: Dataset, rows: int, folder: Path) -> tuple[tuple[int, int, int
             began = time.monotonic()
             predict = fit()
             seconds = time.monotonic() - began
-            fitted.append(Fitted(who, *arrays.worth(predict), seconds))
-            line.update(f"rmse {fitted[-1].rmse:,.0f}")
+            rmse, r2 = arrays.worth(predict)
+            fitted.append(Fitted(who, rmse, r2, seconds))
+            line.update(f"rmse {rmse:,.0f}")
     return (len(arrays.target), len(arrays.test_label), arrays.features.shape[1]), fitted
 
 
@@ -118,16 +121,37 @@ def _rows(spark: Any, dataset: Dataset, rows: int, folder: Path, folds: int) -> 
     return train_set.keep(dataset, checked.selectExpr("*", f"'b' AS {train_set.BATCH}"), folds, ["b"]).persist()
 
 
-def _features(whole: Any, dataset: Dataset, rows: Any) -> Any:
-    """The rows after the feature stages of the ensemble, which were fitted on the train rows."""
-    from apps.trainer.features import LEARNED_TARGET, TREE_FEATURES  # noqa: PLC0415 - as above
+def _arrays(whole: Any, dataset: Dataset, rows: Any, settings: Any) -> Any:
+    """The rows as the features of Baton's trees, encoded by the train rows, and by those of all folds but one."""
+    from apps.trainer import features  # noqa: PLC0415 - as above
+    from apps.trainer.boosted_trees import collect  # noqa: PLC0415
+    from apps.trainer.cleaning import LABEL  # noqa: PLC0415
     from apps.trainer.target_transform import learned_sql  # noqa: PLC0415
+    from apps.trainer.train_set import FOLD, TEST_FOLD  # noqa: PLC0415
+    from stack.cli.bench.scikit_peers import Arrays  # noqa: PLC0415
 
-    for stage in whole.pipeline.stages:
-        rows = stage.transform(rows)
-        if TREE_FEATURES in rows.columns:
-            break
-    return rows.selectExpr("*", f"{learned_sql(dataset)} AS {LEARNED_TARGET}")
+    cleaned = whole.pipeline.stages[0].transform(rows)
+    cleaned = cleaned.selectExpr("*", f"{learned_sql(dataset)} AS {features.LEARNED_TARGET}")
+    train, test = (cleaned.where(f"{FOLD} {sign} {TEST_FOLD}").persist() for sign in ("!=", "="))
+
+    def encoded(fitted_to: Any, *wanted: Any) -> list[Any]:
+        stages = features.fit(dataset, fitted_to, settings)
+        return [
+            collect(reduce(lambda rows, stage: stage.transform(rows), stages, one), settings.seed) for one in wanted
+        ]
+
+    (matrix, target), (test_matrix, _) = encoded(train, train, test)
+    by_fold = [encoded(train.where(f"{FOLD} != {number}"), train)[0][0] for number in range(settings.folds)]
+    return Arrays(
+        features=matrix,
+        target=target,
+        fold=train.select(FOLD).toArrow()[0].to_numpy(),
+        fold_features=tuple(by_fold),
+        test_features=test_matrix,
+        test_label=test.select(LABEL).toArrow()[0].to_numpy(),
+        logarithm=dataset.log_target,
+        seed=settings.seed,
+    )
 
 
 def _figures(one: Fitted, own: Fitted) -> dict[str, object]:
