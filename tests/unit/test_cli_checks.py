@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from apps.common.waiting import wait_until
 from stack.cli import checks
 
 BEGUN = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); "
@@ -51,3 +52,28 @@ def test_whichever_fails_fails_the_run(run, capfd, failing):
     assert all(f"{name} says why" in said for name in failing.split())
     failed = said.split("failed: ")[1].split("\n")[0]
     assert set(failing.split()) == set(failed.split(", "))
+
+
+SWEEPS = """
+import pathlib, sys, time
+try:
+    pathlib.Path(sys.argv[1]).touch()
+    time.sleep(20)
+except KeyboardInterrupt:
+    time.sleep(1)
+    pathlib.Path(sys.argv[1]).write_text("swept")
+"""
+
+
+def test_ctrl_c_returns_when_the_suite_beside_has_swept_up(run, tmp_path, monkeypatch):
+    """It ends what it has started first, and nothing interrupts it in that."""
+
+    def interrupted(*_):
+        wait_until((tmp_path / "one").exists, 20, "the suite beside has not begun")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checks, "_passes", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(SWEEPS, BEGUN)
+    assert "swept" == (tmp_path / "one").read_text()
