@@ -24,15 +24,16 @@ CHECKS = {
     "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
     "unit tests": [*MODULE, "pytest", "tests/unit"],
 }
+SLOWEST = ["--durations=15", "--durations-min=30"]  # where a suite's minutes go
 PLATFORM = "tests/adapters/test_runtime.py"  # on the ports of stack.yaml, as the end-to-end stack is
 SUITES = {
-    "adapters": [*MODULE, "pytest", "tests/adapters", "--ignore", PLATFORM],
-    "end to end": [*MODULE, "pytest", "tests/e2e"],
+    "adapters": [*MODULE, "pytest", "tests/adapters", "--ignore", PLATFORM, *SLOWEST],
+    "end to end": [*MODULE, "pytest", "tests/e2e", *SLOWEST],
 }
 
 CLUSTER_SUITES = {
     "charts": [*MODULE, "pytest", "tests/charts"],
-    "end to end": [*MODULE, "pytest", "tests/e2e", "--mode", "cluster", "-W", "default"],
+    "end to end": [*MODULE, "pytest", "tests/e2e", "--mode", "cluster", "-W", "default", *SLOWEST],
     "Tiltfile": [*MODULE, "pytest", "tests/tilt", "-rs"],
 }
 
