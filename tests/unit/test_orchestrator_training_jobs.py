@@ -32,7 +32,7 @@ def failed(number, **more):
 def pod(code, reason="Error", message=LOG):
     """A pod whose only container ended so."""
     ended = Made(exit_code=code, reason=reason, message=message, finished_at=ENDED)
-    status = Made(state=Made(terminated=ended), last_state=Made(terminated=None))
+    status = Made(state=Made(terminated=ended), last_state=Made(terminated=None), restart_count=0)
     return Made(status=Made(container_statuses=[status]))
 
 
