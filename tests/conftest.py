@@ -40,3 +40,12 @@ def _logs_go_where_pytest_looks():
     """An app that ran inside a test has bound its logs to that test's output, which is closed afterwards."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def usual_signals():
+    """What SIGTERM and SIGINT did before is what they do after the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -102,10 +102,11 @@ def test_the_train_sets_of_champions_and_the_newest_are_kept(store, mlflow):
     numbers = [str(number) for number in (31, 32, 33, 34, *range(1, TRAIN_SETS_KEPT + 5))]
     for place, number in enumerate(numbers):
         leave(store, f"{sets}/{number}", age=600 - place)
+    leave(store, f"{sets}/{OWN}", age=700)
 
     sweep(store, mlflow, model)
 
-    assert {"1", "2", *numbers[8:]} == names(store, sets)
+    assert {"1", "2", *numbers[8:], OWN} == names(store, sets)
 
 
 def test_a_clock_that_is_a_week_ahead_removes_nothing(store, monkeypatch):

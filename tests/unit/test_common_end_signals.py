@@ -8,15 +8,6 @@ import pytest
 from apps.common.end_signals import when_told
 
 
-@pytest.fixture
-def usual_signals():
-    """What both did before is what they do after the test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("usual_signals")
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

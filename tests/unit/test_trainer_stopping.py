@@ -24,6 +24,7 @@ class HalfWrittenLine:
             pytest.fail("the other line ended")
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.timeout(20)
 def test_a_trainer_that_is_told_to_end_within_a_log_line_ends(monkeypatch, tmp_path):
     """It ends as one that is told at any other moment, its scratch folder removed."""
@@ -31,13 +32,8 @@ def test_a_trainer_that_is_told_to_end_within_a_log_line_ends(monkeypatch, tmp_p
     scratch.mkdir()
     settings = TrainerSettings.model_construct(scratch=scratch)
     monkeypatch.setattr(os, "_exit", codes.append)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        stopping.CleanStop(settings, HalfWrittenLine()).install()
-        signal.raise_signal(signal.SIGTERM)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    stopping.CleanStop(settings, HalfWrittenLine()).install()
+    signal.raise_signal(signal.SIGTERM)
 
     assert [128 + signal.SIGTERM] == codes
     assert not scratch.exists()
