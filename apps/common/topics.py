@@ -6,13 +6,13 @@ A topic that somebody else made is not believed: each pass looks, mends what dif
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType
-from kafka.errors import AuthorizationError, KafkaError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 from pydantic import Field, model_validator
 from structlog.stdlib import BoundLogger
 
@@ -167,8 +167,9 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
     configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
     with connected(access) as admin:
         found = _found(admin, dict.fromkeys(names.pair))
-        if missing := [name for name in names.pair if name not in found]:
-            admin.create_topics({name: {**options, "configs": configs} for name in missing})
+        for name in set(names.pair) - found.keys():
+            with suppress(TopicAlreadyExistsError):  # a broker does not list at once what it has made
+                admin.create_topics({name: {**options, "configs": configs}})
 
 
 @contextmanager
