@@ -8,6 +8,7 @@ version than it says. A fault in these functions is seen by the second opinion, 
 import sys
 from collections.abc import Iterator
 
+from pyspark import StorageLevel
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
@@ -35,16 +36,20 @@ def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFr
         "endingOffsets": "latest",
     }
     records = spark.read.format("kafka").options(**options).load()
-    return records.select("key", "value", "partition", "offset", "timestamp").cache()
+    return records.select("key", "value", "partition", "offset", "timestamp").persist(StorageLevel.DISK_ONLY)
 
 
 def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterator[Expected]:
-    """What the version answers to each record; of those that say the same, as a replay's do, one is asked."""
-    alike = records.groupBy("value", request_id().isNotNull())
-    one = F.min(F.struct("partition", "offset", "timestamp", "key")).alias("one")
-    asked = alike.agg(one, F.collect_list(F.struct("partition", "offset")).alias("all")).select("value", "one.*", "all")
-    asked.cache()
-    every = {(row["partition"], row["offset"]): row["all"] for row in asked.toLocalIterator()}
+    """
+    What the version answers to each record; of those that say the same, as a replay's do, one is asked.
+
+    They are found by their digest: a list of positions beside each whole value would have to fit into memory.
+    """
+    here = F.struct("partition", "offset")
+    groups = records.groupBy(F.sha2("value", 256), request_id().isNotNull())
+    alike = groups.agg(F.min(here).alias("one"), F.collect_list(here).alias("all")).select("one.*", "all").cache()
+    every = {(row["partition"], row["offset"]): row["all"] for row in alike.toLocalIterator()}
+    asked = records.join(alike.drop("all"), ["partition", "offset"])
     answered = answers(asked, loaded, model.fields, Writer("", model.version, manifest=model.manifest))
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]
@@ -54,7 +59,7 @@ def expected(records: DataFrame, loaded: PipelineModel, model: Model) -> Iterato
         said = answer.prediction, answer.rejection
         for partition, offset in every[answer.position]:
             yield Expected(answer.model_version, partition, offset, *said, manifest=answer.manifest or "")
-    asked.unpersist()
+    alike.unpersist()
 
 
 def rescore(settings: RescoreSettings, _log: BoundLogger) -> int:
