@@ -43,7 +43,7 @@ class TrainerSettings(ExecutorSettings):
         "leave it empty for millions of rows.",
     )
     shuffle_partitions: Annotated[int, Unit("partitions")] = Field(
-        default=120,
+        default=1,
         ge=1,
         le=10_000,
         description="How many parts Spark joins and groups rows in. For thousands of rows one is the fastest, since "
@@ -71,10 +71,10 @@ class TrainerSettings(ExecutorSettings):
         default=2, ge=1, le=100, description="How many learners are fitted at a time."
     )
     trees: Annotated[int, Unit("trees")] = Field(
-        default=120,
+        default=60,
         ge=1,
         le=10_000,
-        description="How many trees are added up, one after the other; more cost the server more.",
+        description="How many trees are added up, one after the other.",
     )
     tree_leaves: Annotated[int, Unit("leaves")] = Field(
         default=15, ge=2, le=10_000, description="How many leaves a tree may have."
