@@ -148,7 +148,7 @@ def make(access: KafkaAccess, settings: TopicSettings) -> None:
         found = _found(admin, wanted)
         if missing := wanted.keys() - found.keys():
             options = {"num_partitions": settings.partitions, "replication_factor": -1}
-            admin.create_topics({name: {**options, "configs": wanted[name]} for name in missing})
+            _create(admin, {name: {**options, "configs": wanted[name]} for name in missing})
             names = ", ".join(sorted(missing))
             raise Unavailable(f"topics must be there; got none of {names} yet; they are being made")
         changes = {name: differing(wanted[name], found[name].configuration) for name in wanted}
@@ -167,9 +167,7 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
     configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
     with connected(access) as admin:
         found = _found(admin, dict.fromkeys(names.pair))
-        for name in set(names.pair) - found.keys():
-            with suppress(TopicAlreadyExistsError):  # a broker does not list at once what it has made
-                admin.create_topics({name: {**options, "configs": configs}})
+        _create(admin, {name: {**options, "configs": configs} for name in names.pair if name not in found})
 
 
 @contextmanager
@@ -197,6 +195,13 @@ def _allowed(access: KafkaAccess, names: StackNames) -> Iterator[None]:
             f"user {access.user or 'nobody'} must be allowed to create, describe and alter the topics "
             f"{names.requests}, {names.answers} and {names.outcomes}; got {error.message}; allow it, or make the topics"
         ) from error
+
+
+def _create(admin: KafkaAdminClient, topics: Mapping[str, Mapping[str, object]]) -> None:
+    """Make topics that were not found; one may be there, for a broker does not list at once what it has made."""
+    for name, options in topics.items():
+        with suppress(TopicAlreadyExistsError):
+            admin.create_topics({name: options})
 
 
 def _found(admin: KafkaAdminClient, names: Mapping[str, object]) -> dict[str, TopicState]:
