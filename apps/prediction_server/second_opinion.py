@@ -66,15 +66,18 @@ def draw(records: DataFrame, rejections: Rejections) -> list[Row]:
 
     They are drawn by their ids: others in each run, the same from one topic. Those in ``rejections`` come beside them.
     """
-    place = F.concat_ws("-", "partition", "offset")
-    each = records.where(F.col("key").cast("string").rlike(PLAIN_ID)).groupBy("value")
+    here, place = F.struct("partition", "offset"), F.concat_ws("-", "partition", "offset")
+    each = records.where(F.col("key").cast("string").rlike(PLAIN_ID)).groupBy(F.sha2("value", 256))
     different = each.agg(
         F.max(place.isin(rejections.places)).alias("rejected"),
         F.min(F.sha2("key", 256)).alias("draw"),
-        F.collect_list(F.struct("partition", "offset")).alias("places"),
+        F.min(here).alias("one"),
+        F.collect_list(here).alias("places"),
     )
     first = different.orderBy(F.desc("rejected"), "draw").limit(SAMPLE + len(rejections.places))
-    return list(first.select("value", "places").collect())
+    return list(
+        records.join(first.select("one.*", "places"), ["partition", "offset"]).select("value", "places").collect()
+    )
 
 
 def cells(value: bytes | None) -> dict[str, str] | None:

@@ -93,7 +93,7 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
     """Train on ``rows``: the raw input columns as strings, ``_b_label`` and ``_b_fold`` (-1 for the test rows)."""
     began = time.monotonic()
     clean = SQLTransformer(statement=request_sql(dataset))
-    cleaned = clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset))).persist()
+    cleaned = _own(clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset)))).persist()
     transform = TargetTransform.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), LEARNED_TARGET)
     context = FitContext(dataset, settings, cleaned, transform)
     with ThreadPoolExecutor(settings.parallel_fits) as pool:
@@ -120,6 +120,11 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
     oof.unpersist()
     cleaned.unpersist()
     return ensemble
+
+
+def _own(rows: DataFrame) -> DataFrame:
+    """Without the raw columns, which no stage behind the first reads: each would be planned in every query."""
+    return rows.select(*(name for name in rows.columns if name.startswith(INTERNAL)))
 
 
 def _result(context: FitContext, place: int, final: FittedLearners, folds: list[FoldResult]) -> LearnerResult:

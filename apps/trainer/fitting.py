@@ -76,7 +76,9 @@ def cross_validate(context: FitContext, fold: int) -> FoldResult:
     """Fit on the train rows of every other fold, and score and predict this fold's rows."""
     task = context.dataset.task
     fitted = fit(context, context.train_rows.where(F.col(FOLD) != fold))
-    validation_rows = PipelineModel(fitted.features).transform(context.rows.where(F.col(FOLD) == fold))
+    rows = PipelineModel(fitted.features).transform(context.rows.where(F.col(FOLD) == fold))
+    validation_rows = rows.select(LABEL, LEARNED_TARGET, features.LINEAR_FEATURES, features.TREE_FEATURES).persist()
+    validation_rows.count()  # so that the features are of no learner's seconds
     metrics = []
     for learner, model, seconds in zip(learners.of(task), fitted.models, fitted.seconds, strict=True):
         start = time.monotonic()

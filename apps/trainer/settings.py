@@ -71,10 +71,10 @@ class TrainerSettings(ExecutorSettings):
         default=2, ge=1, le=100, description="How many learners are fitted at a time."
     )
     trees: Annotated[int, Unit("trees")] = Field(
-        default=60,
+        default=240,
         ge=1,
         le=10_000,
-        description="How many trees are added up, one after the other.",
+        description="How many trees are added up, one after the other; more cost the server more.",
     )
     tree_leaves: Annotated[int, Unit("leaves")] = Field(
         default=15, ge=2, le=10_000, description="How many leaves a tree may have."

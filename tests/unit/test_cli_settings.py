@@ -109,9 +109,9 @@ def test_a_person_sees_name_default_unit_and_meaning_and_what_is_set(tmp_path, m
     table = run("settings", "trainer")
     trees = next(row for row in json.loads(run("settings", "trainer", "--json")) if row["name"] == "trees")
 
-    assert re.search(r"trees +41 +60 +trees +How many trees", table)
+    assert re.search(r"trees +41 +240 +trees +How many trees", table)
     assert "batch_grace_s" not in table
-    assert ("BATON_TREES", "60", "trees", "41") == tuple(trees[key] for key in ("variable", "default", "unit", "set"))
+    assert ("BATON_TREES", "240", "trees", "41") == tuple(trees[key] for key in ("variable", "default", "unit", "set"))
 
 
 def test_an_app_that_is_not_there_is_refused_with_those_that_are():
@@ -222,7 +222,7 @@ def test_other_settings_are_told_in_the_words_of_the_options():
 
     told = differences(before, after)
 
-    assert ["source none instead of /a.csv", "trees 60 instead of 40", "slices 1 instead of 0"] == told
+    assert ["source none instead of /a.csv", "trees 240 instead of 40", "slices 1 instead of 0"] == told
 
 
 def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monkeypatch):
@@ -235,7 +235,9 @@ def test_a_running_stack_keeps_its_settings_and_says_which_differ(tmp_path, monk
     stack._settings_file.write_text(json.dumps({"BATON_DATASET": "used_cars", "BATON_TREES": "40"}))  # noqa: SLF001
     monkeypatch.setattr(Stack, "running", lambda _: True)
 
-    with pytest.raises(Exception, match=r"must keep its settings; got trees 60 instead of 40; first run ./baton down$"):
+    with pytest.raises(
+        Exception, match=r"must keep its settings; got trees 240 instead of 40; first run ./baton down$"
+    ):
         stack.up("used_cars", None)
 
 

@@ -76,7 +76,7 @@ def test_up_with_any_option_takes_exactly_these(stack, capsys):
     stack.up(BATON_HEAP="1g")
 
     assert {"BATON_DATASET": "boston_housing", "BATON_HEAP": "1g"} == stack.settings
-    assert "trees 60 instead of 40, heap 1g instead of none" in capsys.readouterr().err
+    assert "trees 240 instead of 40, heap 1g instead of none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
