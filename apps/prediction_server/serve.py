@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
 from apps.common import topics
 from apps.common.errors import BatonError, Unavailable
+from apps.common.local_pipeline import Pipeline
 from apps.common.messages import Writer
 from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
@@ -105,7 +105,7 @@ def plan(
     settings: ServerSettings,
     spark: SparkSession,
     model: Model,
-    pipeline: PipelineModel,
+    pipeline: Pipeline,
     writer: Writer,
     partitions: Sequence[int],
 ) -> DataFrame:

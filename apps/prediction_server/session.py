@@ -9,7 +9,6 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import SQLTransformer
@@ -18,6 +17,7 @@ from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
 from apps.common.errors import SettingsError
+from apps.common.local_pipeline import LocalPipeline, Pipeline
 from apps.common.model import Model
 from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
@@ -90,16 +90,10 @@ def _let_the_compiler_wait() -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), LAST)
 
 
-def load_pipeline(spark: SparkSession, model: Model) -> PipelineModel:
-    """The PipelineModel of a checked version; raise ModelRefused when a statement in it does more than compute."""
+def load_pipeline(spark: SparkSession, model: Model) -> Pipeline:
+    """The pipeline of a checked version; raise ModelRefused when a statement in it does more than compute."""
     model.require_computing(spark)
-    return _load_local(spark, model.local_pipeline) if model.local_pipeline else _load_saved(spark, model)
-
-
-def _load_local(spark: SparkSession, folder: Path) -> PipelineModel:
-    """Spark's local format, which PySpark has no name for."""
-    loaded = spark._jvm.org.apache.spark.ml.PipelineModel.read().loadFromLocal(str(folder))  # noqa: SLF001
-    return PipelineModel._from_java(loaded)  # noqa: SLF001
+    return LocalPipeline(spark, model.local_pipeline) if model.local_pipeline else _load_saved(spark, model)
 
 
 def _load_saved(spark: SparkSession, model: Model) -> PipelineModel:

@@ -16,7 +16,6 @@ from typing import NoReturn
 
 from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
-from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
@@ -25,6 +24,7 @@ from apps.common import entry, topics
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
+from apps.common.local_pipeline import Pipeline
 from apps.common.messages import Answer, Writer
 from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
@@ -125,7 +125,7 @@ def rehearse(
     settings: StandbySettings,
     spark: SparkSession,
     model: Model,
-    pipeline: PipelineModel,
+    pipeline: Pipeline,
     partitions: Sequence[int],
     log: BoundLogger,
 ) -> None:

@@ -33,6 +33,12 @@ _SPARK = "org.apache.spark.ml.regression."
 _NO_NODE = -1
 
 
+class _Model(GBTRegressionModel):  # type: ignore[misc]
+    """Whenever PySpark lists a model's parameters it makes a Python object of each tree; not of this one's."""
+
+    trees = property(GBTRegressionModel.trees.func)
+
+
 def fit(vectors: DataFrame, task: str, settings: TrainerSettings, output: str) -> GBTRegressionModel:
     """
     Fit to the learned target; ``output`` is the column of a prediction, for a binary task the logarithm of the odds.
@@ -74,7 +80,7 @@ def native(spark: SparkSession, booster: Any, features: str, output: str, scratc
         Path(folder, "data").write_bytes(_array(nodes))
         jvm: Any = spark._jvm  # noqa: SLF001 - the local format has no name in PySpark
         loaded = jvm.org.apache.spark.ml.regression.GBTRegressionModel.read().loadFromLocal(folder)
-    return GBTRegressionModel._from_java(loaded)  # noqa: SLF001 - as above
+    return _Model(loaded)
 
 
 def nodes_of(tree: npt.NDArray[Any]) -> list[bytes]:

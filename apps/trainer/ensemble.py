@@ -93,7 +93,7 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
     """Train on ``rows``: the raw input columns as strings, ``_b_label`` and ``_b_fold`` (-1 for the test rows)."""
     began = time.monotonic()
     clean = SQLTransformer(statement=request_sql(dataset))
-    cleaned = _own(clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset)))).persist()
+    cleaned = _own(clean.transform(rows).withColumn(LEARNED_TARGET, F.expr(learned_sql(dataset)))).localCheckpoint()
     transform = TargetTransform.of(dataset, cleaned.where(F.col(FOLD) != TEST_FOLD), LEARNED_TARGET)
     context = FitContext(dataset, settings, cleaned, transform)
     with ThreadPoolExecutor(settings.parallel_fits) as pool:
@@ -118,7 +118,6 @@ def train(dataset: Dataset, rows: DataFrame, settings: TrainerSettings) -> Ensem
             training_seconds=time.monotonic() - began,
         )
     oof.unpersist()
-    cleaned.unpersist()
     return ensemble
 
 
@@ -150,15 +149,13 @@ def _test(
 ) -> dict[str, float]:
     """Score the test rows, which no fit has seen: each learner by itself into its result, and return the stack's."""
     task = context.dataset.task
-    test_rows = PipelineModel(final.features).transform(context.rows.where(F.col(FOLD) == TEST_FOLD)).persist()
-    test_rows.count()  # so that the features are of no learner's seconds
+    # Eager, so that the features are of no learner's seconds.
+    test_rows = PipelineModel(final.features).transform(context.rows.where(F.col(FOLD) == TEST_FOLD)).localCheckpoint()
     for result, model in zip(results, final.models, strict=True):
         start = time.monotonic()
         result.test = score(task, model.transform(test_rows), context.prediction(result.output))
         result.scoring_seconds = time.monotonic() - start
-    whole = score(task, PipelineModel(final.models).transform(test_rows), context.prediction(stacker.sql))
-    test_rows.unpersist()
-    return whole
+    return score(task, PipelineModel(final.models).transform(test_rows), context.prediction(stacker.sql))
 
 
 def best(task: str, results: list[LearnerResult], whole: dict[str, float]) -> tuple[str, dict[str, float]]:

@@ -58,6 +58,7 @@ def test_spark_predicts_what_the_booster_does(spark, setup, task):
     found = [row["found"] for row in model.transform(vectors(spark, ((row, 0) for row in asked))).collect()]
     assert found == pytest.approx(wanted, rel=1e-12, abs=1e-12)
     assert len(set(found)) > 100
+    assert "trees" not in vars(model)  # an object of Python for each takes seconds
 
 
 def test_a_target_without_a_pattern_becomes_its_mean(spark, setup):
