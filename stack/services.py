@@ -4,7 +4,7 @@
 Whoever needs a port, a version or the order of things reads it from here, so that it is written once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from apps.common.errors import SettingsError
+from apps.common.settings import variable
 from stack.validation import Problems, check_shape
 
 FILE = Path(__file__).parent / "stack.yaml"
@@ -28,7 +29,7 @@ class ServiceKind(StrEnum):
     WATCHER = "watcher"  # always on; looks around every few seconds
     JOB = "job"  # runs when a training was asked for
     SERVER = "server"  # always on; replaced release by release
-    STANDBY = "standby"  # always on where it is wanted
+    OPTIONAL = "optional"  # always on where the setting of its name says on
     ON_REQUEST = "on-request"  # runs when a person asks for it
 
 
@@ -77,6 +78,11 @@ class Service:
         """Everything that it uses: what brings it up brings these too."""
         return self.needs + self.needs_one_of
 
+    @property
+    def switch(self) -> str:
+        """The setting that says whether it runs, where it is optional."""
+        return variable(self.name.replace("-", "_"))
+
     def may_start(self, ready: set[str]) -> bool:
         """Whether enough of what it needs is ready."""
         return set(self.needs) <= ready and (not self.needs_one_of or bool(ready.intersection(self.needs_one_of)))
@@ -124,10 +130,10 @@ class StackSpec:
             left = [service for service in left if service.name not in done]
         return waves
 
-    def running(self, *, standby: bool) -> list[Service]:
-        """What runs by itself, with a standby or without."""
-        absent = {ServiceKind.ON_REQUEST} if standby else {ServiceKind.ON_REQUEST, ServiceKind.STANDBY}
-        return [service for service in self.services if service.kind not in absent]
+    def running(self, wanted: Collection[str]) -> list[Service]:
+        """What runs by itself; of what is optional only the services named in ``wanted``."""
+        own = [service for service in self.services if service.kind is not ServiceKind.ON_REQUEST]
+        return [service for service in own if service.kind is not ServiceKind.OPTIONAL or service.name in wanted]
 
     def without(self, name: str) -> "StackSpec":
         """The same, where somebody else runs the service called ``name``: nothing here waits for it."""

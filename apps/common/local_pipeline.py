@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 
-class Pipeline(Protocol):
+class AnyPipeline(Protocol):
     """What turns rows of raw strings into rows with predictions: a LocalPipeline, or Spark's PipelineModel."""
 
     def transform(self, dataset: Any, /) -> Any:

@@ -35,6 +35,11 @@ class StackNames:
         return f"{self.stack}.outcomes"
 
     @property
+    def live_metrics(self) -> str:
+        """The topic of the live figures."""
+        return f"{self.stack}.live-metrics"
+
+    @property
     def pair(self) -> tuple[str, str]:
         """The topics of requests and answers, whose partitions belong together."""
         return self.requests, self.answers

@@ -5,6 +5,7 @@ A watcher asks one question each few seconds; importing the whole of mlflow for 
 """
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +122,17 @@ def metrics(mlflow: str, run_id: str) -> dict[str, float]:
     return {metric["key"]: float(metric["value"]) for metric in logged}
 
 
-def is_registered(mlflow: str, name: str, version: str) -> bool:
-    """Whether model ``name`` has this version."""
-    return _get(mlflow, "model-versions/get", {"name": name, "version": version}) is not None
+def version(mlflow: str, name: str, number: str) -> Version | None:
+    """Version ``number`` of model ``name``, or None when it has none of that number."""
+    body = _get(mlflow, "model-versions/get", {"name": name, "version": number})
+    return _version(body["model_version"]) if body else None
+
+
+def log_metrics(mlflow: str, run_id: str, values: dict[str, float], step: int) -> None:
+    """Add a value to each of these metrics of a run, which may be finished; raise Unavailable."""
+    now = int(time.time() * 1000)
+    metrics = [{"key": key, "value": value, "timestamp": now, "step": step} for key, value in values.items()]
+    _post(mlflow, "runs/log-batch", {"run_id": run_id, "metrics": metrics}, f"{len(metrics)} metrics of run {run_id}")
 
 
 def predecessors(mlflow: str, champion: Version) -> list[Version]:
@@ -165,7 +174,7 @@ def move_champion(mlflow: str, name: str, version: str) -> None:
     _post(mlflow, "registered-models/alias", body, f"the alias {CHAMPION}", f"is version {version} there?")
 
 
-def _post(mlflow: str, path: str, body: dict[str, str], what: str, mend: str = "is the stack up?") -> None:
+def _post(mlflow: str, path: str, body: dict[str, Any], what: str, mend: str = "is the stack up?") -> None:
     try:
         with _Session() as session:
             session.post(f"{mlflow}/api/2.0/mlflow/{path}", json=body, timeout=TIMEOUT_S).raise_for_status()

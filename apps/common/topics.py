@@ -5,7 +5,7 @@ A topic that somebody else made is not believed: each pass looks, mends what dif
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated
@@ -168,6 +168,23 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
     with connected(access) as admin:
         found = _found(admin, dict.fromkeys(names.pair))
         _create(admin, {name: {**options, "configs": configs} for name in names.pair if name not in found})
+
+
+def make_for_live_metrics(access: KafkaAccess, names: StackNames) -> None:
+    """Make the topic of the live figures, of one partition, unless it is there; raises Unavailable."""
+    options = {"num_partitions": 1, "replication_factor": -1, "configs": RELIED_ON}
+    with connected(access) as admin:
+        if not _found(admin, {names.live_metrics: {}}):
+            _create(admin, {names.live_metrics: options})
+
+
+def ids(access: KafkaAccess, names: Sequence[str]) -> list[str]:
+    """The id of each topic, which another of the same name has not; raises Unavailable when one is not there."""
+    with connected(access) as admin:
+        told = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
+    if missing := [name for name in names if name not in told or told[name]["error_code"]]:
+        raise Unavailable(f"topics must be there; got none of {', '.join(missing)} yet; wait, or see the log of kafka")
+    return [str(told[name]["topic_id"]) for name in names]
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def is_of_an_earlier_baton(settings: ServerSettings, log: BoundLogger) -> bool:
     """Whether the release names no model, and this stack's has no such version: it was called otherwise then."""
     if not settings.release or settings.model_name:
         return False
-    gone = not registry.is_registered(settings.mlflow, settings.names.model, settings.model_version)
+    gone = registry.version(settings.mlflow, settings.names.model, settings.model_version) is None
     if gone:
         log.warning(
             "an earlier Baton asked for this release; what it had in Kafka, HDFS and MLflow had other names, and stays",

@@ -8,7 +8,7 @@ request is owed an answer.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE, UNDECLARED, Writer
 from apps.common.model import RequestFields
 from apps.prediction_server.request_fields import own, read_fields
@@ -16,7 +16,7 @@ from apps.prediction_server.request_fields import own, read_fields
 MAX_REJECTION = 4000  # characters; an answer is always small, whatever a model says
 
 
-def answers(records: DataFrame, pipeline: Pipeline, fields: RequestFields, writer: Writer) -> DataFrame:
+def answers(records: DataFrame, pipeline: AnyPipeline, fields: RequestFields, writer: Writer) -> DataFrame:
     """
     ``records``, as ``read_fields`` takes them -> key, value, headers, partition of their answers.
 

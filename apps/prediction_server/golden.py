@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.errors import ModelRefused
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Writer
 from apps.common.model import Model, same
 from apps.prediction_server.answers import answers
@@ -34,7 +34,7 @@ def requests(spark: SparkSession, model: Model) -> DataFrame:
     )
 
 
-def prove(spark: SparkSession, pipeline: Pipeline, model: Model) -> None:
+def prove(spark: SparkSession, pipeline: AnyPipeline, model: Model) -> None:
     """Answer the golden rows as if they were requests; raise ModelRefused with the first differences."""
     golden = model.golden
     if not golden:

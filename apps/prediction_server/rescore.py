@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger
 from apps.common import entry
 from apps.common.exit_codes import DONE
 from apps.common.kafka_access import KafkaAccess
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Expected, Writer, decode_answer
 from apps.common.model import Model, fetch
 from apps.common.target import Target
@@ -39,7 +39,7 @@ def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFr
     return records.select("key", "value", "partition", "offset", "timestamp").persist(StorageLevel.DISK_ONLY)
 
 
-def expected(records: DataFrame, loaded: Pipeline, model: Model) -> Iterator[Expected]:
+def expected(records: DataFrame, loaded: AnyPipeline, model: Model) -> Iterator[Expected]:
     """
     What the version answers to each record; of those that say the same, as a replay's do, one is asked.
 

@@ -18,7 +18,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import topics
 from apps.common.errors import BatonError, Unavailable
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Writer
 from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
@@ -105,7 +105,7 @@ def plan(
     settings: ServerSettings,
     spark: SparkSession,
     model: Model,
-    pipeline: Pipeline,
+    pipeline: AnyPipeline,
     writer: Writer,
     partitions: Sequence[int],
 ) -> DataFrame:

@@ -17,7 +17,7 @@ from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
 from apps.common.errors import SettingsError
-from apps.common.local_pipeline import LocalPipeline, Pipeline
+from apps.common.local_pipeline import AnyPipeline, LocalPipeline
 from apps.common.model import Model
 from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
@@ -90,7 +90,7 @@ def _let_the_compiler_wait() -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), LAST)
 
 
-def load_pipeline(spark: SparkSession, model: Model) -> Pipeline:
+def load_pipeline(spark: SparkSession, model: Model) -> AnyPipeline:
     """The pipeline of a checked version; raise ModelRefused when a statement in it does more than compute."""
     model.require_computing(spark)
     return LocalPipeline(spark, model.local_pipeline) if model.local_pipeline else _load_saved(spark, model)

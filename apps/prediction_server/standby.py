@@ -24,7 +24,7 @@ from apps.common import entry, topics
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Answer, Writer
 from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
@@ -125,7 +125,7 @@ def rehearse(
     settings: StandbySettings,
     spark: SparkSession,
     model: Model,
-    pipeline: Pipeline,
+    pipeline: AnyPipeline,
     partitions: Sequence[int],
     log: BoundLogger,
 ) -> None:

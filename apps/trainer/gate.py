@@ -19,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common import model, registry
 from apps.common.errors import ModelRefused
-from apps.common.local_pipeline import LocalPipeline, Pipeline
+from apps.common.local_pipeline import AnyPipeline, LocalPipeline
 from apps.common.model import Model
 from apps.common.registry import Version
 from apps.trainer.cleaning import LABEL, input_columns, quoted
@@ -78,7 +78,7 @@ def judge(context: TrainingContext, version: Version, champion: Version | None) 
     return _judged(context, version, against, _predictions(rows, candidate, reference), spent)
 
 
-def _champion(context: TrainingContext, champion: Version | None) -> tuple[str, Pipeline, DataFrame]:
+def _champion(context: TrainingContext, champion: Version | None) -> tuple[str, AnyPipeline, DataFrame]:
     """What the champion is called, its pipeline and its test rows; raise _NotComparable with the reason."""
     if champion is None:
         raise _NotComparable("there is no champion")
@@ -92,7 +92,7 @@ def _champion(context: TrainingContext, champion: Version | None) -> tuple[str, 
     return name, pipeline, _test_rows(context, champion)
 
 
-def _proven(context: TrainingContext, version: Version) -> Pipeline:
+def _proven(context: TrainingContext, version: Version) -> AnyPipeline:
     """The pipeline of a version that answers its golden rows as they say; raise ModelRefused for any other."""
     pipeline, files = _load(context, version)
     if problems := golden_problems(context.session.result(), context.dataset, pipeline, files.golden):
@@ -101,7 +101,7 @@ def _proven(context: TrainingContext, version: Version) -> Pipeline:
     return pipeline
 
 
-def _load(context: TrainingContext, version: Version) -> tuple[Pipeline, Model]:
+def _load(context: TrainingContext, version: Version) -> tuple[AnyPipeline, Model]:
     """A version's pipeline from its registered files, checked as the server checks them; raise ModelRefused."""
     spark = context.session.result()
     folder = Path(tempfile.mkdtemp(prefix=f"version-{version.version}-", dir=context.settings.scratch))
@@ -126,7 +126,7 @@ def _test_rows(context: TrainingContext, version: Version) -> DataFrame:
     return rows.where(F.col(FOLD) == TEST_FOLD).select(*cells).orderBy(F.xxhash64(*cells)).limit(MOST_ROWS)
 
 
-def _predictions(rows: DataFrame, candidate: Pipeline, reference: Pipeline | None) -> Values:
+def _predictions(rows: DataFrame, candidate: AnyPipeline, reference: AnyPipeline | None) -> Values:
     """The labels, the candidate's predictions and those of the reference, or the labels' mean; NaN is no prediction."""
     rows = rows.persist()  # in one order for both; one plan of two pipelines is more than Spark compiles
     try:
@@ -137,7 +137,7 @@ def _predictions(rows: DataFrame, candidate: Pipeline, reference: Pipeline | Non
     return np.array([labels, predictions, found[-1][1] if reference else np.full_like(labels, labels.mean())])
 
 
-def _answers(pipeline: Pipeline, rows: DataFrame) -> Values:
+def _answers(pipeline: AnyPipeline, rows: DataFrame) -> Values:
     """The labels, and the predictions for them."""
     answered = pipeline.transform(rows).select(LABEL, "prediction").collect()
     return np.array([[np.nan if cell is None else cell for cell in row] for row in answered], dtype=float).T

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
-from apps.common.local_pipeline import Pipeline
+from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import MAX_TEXT
 from apps.common.model import same
 from apps.datasets.declaration import Dataset
@@ -22,7 +22,7 @@ _SHOWN = 3
 Fields = dict[str, str | None]
 
 
-def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: Pipeline) -> list[dict[str, Any]]:
+def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: AnyPipeline) -> list[dict[str, Any]]:
     """Requests with the prediction or the rejection that ``pipeline`` gives."""
     requests = _requests(dataset, _sample(rows, input_columns(dataset)))
     return [
@@ -31,7 +31,7 @@ def golden(spark: SparkSession, dataset: Dataset, rows: DataFrame, pipeline: Pip
     ]
 
 
-def golden_problems(spark: SparkSession, dataset: Dataset, pipeline: Pipeline, rows: list[Any]) -> list[str]:
+def golden_problems(spark: SparkSession, dataset: Dataset, pipeline: AnyPipeline, rows: list[Any]) -> list[str]:
     """The first golden rows that ``pipeline`` answers otherwise than they say, as sentences."""
     found = _answers(spark, [row["fields"] for row in rows], input_columns(dataset), pipeline)
     problems = [
@@ -43,7 +43,7 @@ def golden_problems(spark: SparkSession, dataset: Dataset, pipeline: Pipeline, r
 
 
 def _answers(
-    spark: SparkSession, requests: Sequence[Fields], columns: tuple[str, ...], pipeline: Pipeline
+    spark: SparkSession, requests: Sequence[Fields], columns: tuple[str, ...], pipeline: AnyPipeline
 ) -> list[dict[str, Any]]:
     """``prediction`` and ``rejection`` of each request."""
     frame = spark.createDataFrame(

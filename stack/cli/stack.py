@@ -41,7 +41,8 @@ class Mode(StrEnum):
         return "" if self is Mode.EMBEDDED else f" --mode {self}"
 
 
-STANDBY = {Mode.EMBEDDED: "off", Mode.CLUSTER: "on"}  # where nobody says which; on a small machine it is 800 MiB
+# What is optional, where nobody says which: on a small machine a standby is 800 MiB, live metrics 650.
+UNSAID = {("standby", Mode.CLUSTER): "on"}
 
 
 def kept_modes() -> list[Mode]:
@@ -133,12 +134,17 @@ class Stack:
         if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
             self._announce_changes(given)
         with self._kept_if_started(given), step("stack up") as line:
-            wanted = services.own(given).running(standby=given.get("BATON_STANDBY", STANDBY[self.mode]) == "on")
+            wanted = services.own(given).running(self._optional(given))
             progress = Progress(line, {service.name for service in wanted}, self.log_of, quiet=quiet)
             self.ready_after = progress.ready_after
             self.runtime.up(wanted, progress.report)
         if changed:
             retry_failed_release(self.runtime.attach().orchestrator)
+
+    def _optional(self, given: Mapping[str, str]) -> list[str]:
+        """The names of the optional services that run."""
+        all_services = services.load().services
+        return [one.name for one in all_services if given.get(one.switch, UNSAID.get((one.name, self.mode))) == "on"]
 
     @property
     def _own(self) -> dict[str, str]:

@@ -25,7 +25,8 @@ from stack.embedded.supervisor.state import NAME as SUPERVISOR
 from stack.runtime import GONE, ServiceStatus, late
 from stack.services import KAFKA
 
-SHOWN_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
+TEST_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
+LIVE_METRICS = ("live_rmse", "live_log_loss", "live_accuracy", "live_labelled")  # of the last hour that had answers
 ANSWER_S = 5
 NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemctl's
 
@@ -73,7 +74,7 @@ def _versions(pipeline: Pipeline) -> list[dict[str, Any]]:
             "version": version.version,
             "batch": version.tags.get("batch"),
             "withheld": version.withheld,
-            "metrics": {k: v for k, v in pipeline.metrics(version).items() if k in SHOWN_METRICS},
+            "metrics": {k: v for k, v in pipeline.metrics(version).items() if k in (*TEST_METRICS, *LIVE_METRICS)},
         }
         for version in pipeline.versions()
     ]
@@ -193,7 +194,7 @@ def tables(known: dict[str, Any]) -> list[Table | str]:
     if known["set"]:
         parts.append("set: " + ", ".join(f"{name}={value}" for name, value in known["set"].items()))
     if known.get("versions"):
-        versions = Table("version", "batch", "test metrics", box=None, title="\nVersions", title_justify="left")
+        versions = Table("version", "batch", "metrics", box=None, title="\nVersions", title_justify="left")
         for version in known["versions"]:
             metrics = "  ".join(f"{key} {value:,.4g}" for key, value in sorted(version["metrics"].items()))
             if version["withheld"] and version["version"] != known.get("champion"):

@@ -14,7 +14,7 @@ from apps.orchestrator.cluster import COMPONENT
 from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.environment import ROOT
-from stack.services import StackSpec
+from stack.services import ServiceKind, StackSpec
 
 FILE = Path(__file__).with_name("budget.yaml")
 PAGE = ROOT / "docs" / "budget.md"
@@ -34,8 +34,9 @@ class Budget:
     node_mib: int  # the whole node: the services, Kubernetes and its own pods
 
     def training_mib(self, stack: StackSpec) -> int:
-        """What the machine must have free for a training and a hand-over at once; a standby may be off, and is more."""
-        idle = self.node_mib - self.memory_mib.get("standby", 0)
+        """What the machine must have free for a training and a hand-over at once; what is optional is more."""
+        optional = (one.name for one in stack.services if one.kind is ServiceKind.OPTIONAL)
+        idle = self.node_mib - sum(self.memory_mib.get(name, 0) for name in optional)
         return idle + sum(stack.service(name).memory_mib for name in ("trainer", "prediction-server"))
 
 

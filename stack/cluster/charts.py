@@ -21,7 +21,12 @@ NAMESPACE: str = yaml.safe_load(NAMESPACE_FILE.read_text())["metadata"]["name"]
 PIPELINE = "pipeline"
 POSTGRES = "postgres"  # the chart, and its Secret
 # Settings that are values of the pipeline's chart.
-VALUES = {"BATON_STACK": "stack", "BATON_DATASET": "dataset", "BATON_STANDBY": "standby"}
+VALUES = {
+    "BATON_STACK": "stack",
+    "BATON_DATASET": "dataset",
+    "BATON_STANDBY": "standby",
+    "BATON_LIVE_METRICS": "liveMetrics",
+}
 ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"
 

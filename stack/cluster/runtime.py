@@ -152,9 +152,13 @@ class ClusterRuntime:
             yield doctor.room(Path(source), str(size))
 
     def _services(self) -> list[Service]:
-        """What this cluster has: all that stack.yaml names, but for a standby that is off."""
-        standby = self.settings.get("BATON_STANDBY", charts.value(charts.PIPELINE, "standby", self.values))
-        return [one for one in self._stack.services if standby == "on" or one.kind is not ServiceKind.STANDBY]
+        """What this cluster has: all that stack.yaml names, but for what is optional and off."""
+
+        def on(service: Service) -> bool:
+            said = charts.value(charts.PIPELINE, charts.VALUES[service.switch], self.values)
+            return bool(self.settings.get(service.switch, said) == "on")
+
+        return [one for one in self._stack.services if one.kind is not ServiceKind.OPTIONAL or on(one)]
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}

@@ -45,6 +45,11 @@ class StartedServer:
         assert self.ready.exists(), self.describe()
         return json.loads(self.ready.read_text())
 
+    def wait_until(self, condition):
+        """Wait for a condition, as long as it runs."""
+        wait_until(lambda: condition() or not self.child.alive(), READY_S, self.describe)
+        assert self.child.alive(), self.describe()
+
     def wait_end(self):
         """Wait until it has ended; its exit code."""
         wait_until(lambda: not self.child.alive(), READY_S, self.describe)

@@ -12,6 +12,7 @@ HOST_PORTS = ("hostPorts.enabled=true", "hostPorts.from={172.18.0.1/32}")
 EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
 ALONE = ("standby=off",)
+LIVE_METRICS = ("liveMetrics=on",)
 SECURED = (
     "kafka.protocol=SASL_SSL",
     "kafka.user=cars",
@@ -38,6 +39,7 @@ VARIANTS = [
     ("pipeline", SECURED),
     ("pipeline", (*EXECUTORS, *SECURED)),
     ("pipeline", EXECUTORS),
+    ("pipeline", LIVE_METRICS),
     ("pipeline", ("trainer.executors=1",)),
     ("pipeline", DEVELOPMENT),
     ("pipeline", ALONE),

@@ -17,7 +17,7 @@ from stack import services
 from stack.cli.settings import catalogue
 from stack.cluster.charts import ON_THIS_MACHINE
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
-from tests.charts.rendered import CHARTS, FOLDER, HOST_PORTS, config, environment, of_kind, pods
+from tests.charts.rendered import CHARTS, FOLDER, HOST_PORTS, LIVE_METRICS, config, environment, of_kind, pods
 
 STACK = services.load()
 SITE = SimpleNamespace(service=STACK.service, stack=STACK, state=FOLDER, folder=lambda name: FOLDER / name)
@@ -238,12 +238,12 @@ def test_mlflows_probes_ask_as_a_host_that_it_answers(render):
     assert {"mlflow:*", "mlflow.baton:*", "mlflow.baton.svc:*", "127.0.0.1:*", "localhost:*"} == set(allowed)
 
 
-@pytest.mark.parametrize("app", ["prediction-server", "standby"])
+@pytest.mark.parametrize("app", ["prediction-server", "standby", "live-metrics"])
 def test_a_server_is_alive_while_it_touches_its_heartbeat(render, app):
     """
     The probe of its pod looks at the file that it touches, beside the one that says that it is ready.
     """
-    container = pods(render("pipeline"))[app]["spec"]["containers"][0]
+    container = pods(render("pipeline", *LIVE_METRICS))[app]["spec"]["containers"][0]
     ready = next(one["value"] for one in container["env"] if one["name"] == "BATON_READY_FILE")
 
     assert f"%Y {heartbeat(Path(ready))})" in container["livenessProbe"]["exec"]["command"][-1]

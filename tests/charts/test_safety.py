@@ -181,7 +181,7 @@ def test_the_edges_are_those_of_the_flow(render):
         for name, policy in policies.items()
         if not is_test(policy) and admitted(policy)
     }
-    servers = {"prediction-server", "standby"}
+    servers = {"prediction-server", "standby", "live-metrics"}
     files = {"batch-dropper", "new-data-watcher", "trainer", *servers, "executor", "namenode", "datanode"}
 
     assert found == {

@@ -20,7 +20,7 @@ from stack.cluster.charts import NAMESPACE
 from stack.cluster.node import Node
 from stack.cluster.runtime import ClusterRuntime
 
-ALONE = services.load().running(standby=False)  # a third JVM would slow every other test
+ALONE = services.load().running(())  # a third JVM would slow every other test
 COPIED_S = 60
 STANDS_BY_S = 120  # it begins anew, and loads what a server loads, on a machine that does the same for the server
 LOOK_AROUND = """
@@ -214,7 +214,7 @@ def test_a_component_reaches_what_the_flow_sends_it_to_and_nothing_else(node):
 def standby_pod(stack, node, first_version):
     """A standby, installed while the module's tests of it run."""
     runtime = ClusterRuntime(stack.state, {**stack.settings, "BATON_STANDBY": "on"}, node.name)
-    runtime.up(services.load().running(standby=True), lambda *_: None)
+    runtime.up(services.load().running(("standby",)), lambda *_: None)
     yield StandbyPod(node)
     stack.runtime.up(ALONE, lambda *_: None)
 

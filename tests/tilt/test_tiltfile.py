@@ -117,7 +117,7 @@ def test_a_standby_that_is_off_is_no_resource_and_the_chart_is_told():
     """
     ``tilt up -- --standby off`` runs everything else.
     """
-    names = {service.name for service in services.load().running(standby=False)} | {"batch-dropper", "topics"}
+    names = {service.name for service in services.load().running(())} | {"batch-dropper", "topics"}
 
     recorded = Recorded(standby="off")
 

@@ -27,7 +27,7 @@ def _watcher(service: Service, context: StackContext, environment: Mapping[str, 
     )
 
 
-def _standby(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
+def _optional(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
     folder = context.folder(service.name)
     ready_file = folder / "ready.json"
     own = {"BATON_SCRATCH": str(folder / "scratch"), "BATON_READY_FILE": str(ready_file)}
@@ -48,6 +48,6 @@ def specs(services: Iterable[Service], context: StackContext, environment: Mappi
             found[service.name] = PLATFORM[service.name](context)
         elif service.kind is ServiceKind.WATCHER:
             found[service.name] = _watcher(service, context, environment)
-        elif service.kind is ServiceKind.STANDBY:
-            found[service.name] = _standby(service, context, environment)
+        elif service.kind is ServiceKind.OPTIONAL:
+            found[service.name] = _optional(service, context, environment)
     return found

@@ -1,0 +1,78 @@
+"""
+``python -m apps.live_metrics``: joins answers and outcomes until the process is ended; no answer waits for it.
+
+Stopping is crashing: SIGTERM ends the process and its JVM at once, and the next one goes on from the checkpoint.
+"""
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql.streaming import StreamingQuery
+from structlog.stdlib import BoundLogger
+
+from apps import datasets
+from apps.common import entry, topics
+from apps.common.errors import BatonError, Unavailable
+from apps.common.exit_codes import DONE
+from apps.common.files import empty_folder
+from apps.common.hdfs import Hdfs
+from apps.common.ready_file import ReadyFile, beating, heartbeat
+from apps.live_metrics import session, stream
+from apps.live_metrics.publish import Publisher
+from apps.live_metrics.settings import LiveMetricsSettings
+
+WATCH_S = 1
+GONE = "KAFKA_DATA_LOSS"  # the class of Spark's error
+
+
+def main() -> None:
+    """Join until the process is ended."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _end(DONE))
+    _end(entry.run("live-metrics", LiveMetricsSettings, work, failed="live metrics end"))
+
+
+def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
+    """Start where the process before left off; end only by raising."""
+    task, names = datasets.get(settings.dataset).task, settings.names
+    empty_folder(settings.scratch)
+    kept = stream.Kept(Hdfs(settings.hdfs), names)
+    with beating(settings.ready_file):
+        topics.make_for_live_metrics(settings.kafka_access, names)
+        windows = kept.open(topics.ids(settings.kafka_access, (names.answers, names.outcomes)), log)
+        spark = session.start(settings)
+        publisher = Publisher(settings, task, log)
+        query = stream.start(spark, settings, task, stream.Intake(settings, kept, windows, publisher))
+    ReadyFile(0, "", "watching").write(settings.ready_file)
+    log.info("watching", topic=names.answers, batch=windows.batch)
+    try:
+        _watch(query, settings, publisher)
+    except StreamingQueryException as error:
+        if GONE not in str(error):
+            raise
+        kept.forget()
+        rule = "Kafka must still have what was not read; it has removed some of it"
+        raise Unavailable(f"{rule}; live metrics begin anew with what is there") from error
+
+
+def _watch(query: StreamingQuery, settings: LiveMetricsSettings, publisher: Publisher) -> NoReturn:
+    while not query.awaitTermination(WATCH_S):
+        heartbeat(settings.ready_file).touch()
+        publisher.tell_mlflow()
+    raise BatonError("the query must run for ever; it ended by itself; see the log")
+
+
+def _end(code: int) -> NoReturn:
+    """At once; the JVM ends when its standard input does."""
+    loaded = sys.modules.get("pyspark")
+    gateway = loaded.SparkContext._gateway if loaded else None  # noqa: SLF001 - pyspark names it nowhere else
+    if process := getattr(gateway, "proc", None):
+        process.kill()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""
+The streaming query, and what each of its batches does: add up, keep, tell.
+
+The checkpoint says which rows were read, the file of windows which batches were added; both lie in one folder of HDFS,
+so that they are of the same rows. A batch that is run again, after a kill, brings the same rows and is not added again.
+"""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
+from pyspark.sql.streaming import StreamingQuery
+from structlog.stdlib import BoundLogger
+
+from apps.common.hdfs import Hdfs
+from apps.common.names import StackNames
+from apps.live_metrics import join
+from apps.live_metrics.publish import Publisher
+from apps.live_metrics.settings import LiveMetricsSettings
+from apps.live_metrics.windows import Windows
+
+FOLDER = "live-metrics"
+COUNTS = ("answers", "rejections", "labelled", "outcomes", "unreadable", "latency_ms")
+
+
+@dataclass
+class Kept:
+    """The folder in HDFS with the checkpoint and the windows."""
+
+    files: Hdfs
+    names: StackNames
+
+    @property
+    def folder(self) -> str:
+        """Its path."""
+        return f"{self.names.hdfs_root}/{FOLDER}"
+
+    @property
+    def checkpoint(self) -> str:
+        """The URL that Spark is told."""
+        return f"{self.files.url}{self.folder}/checkpoint"
+
+    def open(self, topics: list[str], log: BoundLogger) -> Windows:
+        """The windows of ``topics``, by their ids; those of topics that are gone are thrown away."""
+        path = f"{self.folder}/windows.json"
+        if self.files.exists(path):
+            windows = Windows.from_json(self.files.read(path))
+            if windows.topics == topics:
+                return windows
+            log.warning("the topics were made anew; what was added up of those before is thrown away")
+        self.forget()
+        windows = Windows(topics)
+        self.files.make_folder(self.folder)
+        self.keep(windows)
+        return windows
+
+    def keep(self, windows: Windows) -> None:
+        """Write them in one step."""
+        self.files.write(f"{self.folder}/windows.json", windows.to_json())
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.files.delete(self.folder)
+
+
+@dataclass
+class Intake:
+    """What happens to each batch of rows."""
+
+    settings: LiveMetricsSettings
+    kept: Kept
+    windows: Windows
+    publisher: Publisher
+
+    def take(self, rows: DataFrame, batch: int) -> None:
+        """Add them up, once; keep that; tell what has changed."""
+        summed = rows.groupBy("version", "window").agg(
+            *(F.sum(name).alias(name) for name in (*COUNTS[:-1], *join.SUMS)),
+            F.coalesce(F.sum("latency_ms"), F.lit(0)).alias("latency_ms"),
+            F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),
+        )
+        if self.windows.add(batch, (row.asDict() for row in summed.collect())):
+            self._forget_what_is_final()
+            self.kept.keep(self.windows)
+        self.publisher.publish(self.windows)
+
+    def _forget_what_is_final(self) -> None:
+        if self.windows.sums:
+            newest = max(start for _, start in self.windows.sums)
+            self.windows.forget(newest - 2 * (self.settings.outcome_wait_s + join.EARLY_S) - self.settings.window_s)
+
+
+def start(spark: SparkSession, settings: LiveMetricsSettings, task: str, intake: Intake) -> StreamingQuery:
+    """Start the query where it was left."""
+
+    def topic(name: str, *, headers: bool) -> DataFrame:
+        options = {
+            **settings.kafka_access.spark(),
+            "subscribe": name,
+            "startingOffsets": "earliest",
+            "includeHeaders": str(headers).lower(),
+            "groupIdPrefix": f"{settings.stack}.live-metrics",
+            "failOnDataLoss": "true",
+            "kafka.isolation.level": "read_committed",
+        }
+        return spark.readStream.format("kafka").options(**options).load()
+
+    names = settings.names
+    rows = join.rows(
+        topic(names.answers, headers=True),
+        topic(names.outcomes, headers=False),
+        names.model,
+        task,
+        settings.window_s,
+        settings.outcome_wait_s,
+    )
+    writer = rows.writeStream.foreachBatch(intake.take).queryName("live-metrics").outputMode("append")
+    writer = writer.option("checkpointLocation", intake.kept.checkpoint)
+    return writer.trigger(processingTime=f"{settings.metrics_period_s} seconds").start()

@@ -1,0 +1,143 @@
+"""
+The figures of each version and window, out of sums to which every batch of rows adds once.
+
+Everything here is plain Python: a batch of rows has become a few sums by the time it comes here.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+CHANCE = 1.96  # standard errors on each side within which 95 of 100 lie
+Key = tuple[str, int]  # version, and when the window begins, in seconds since 1970
+
+
+@dataclass
+class Sums:
+    """What the answers of one version, written in one window, add up to."""
+
+    answers: int = 0
+    rejections: int = 0
+    labelled: int = 0
+    latency_ms: int = 0
+    worst_latency_ms: int = 0
+    error: float = 0.0
+    absolute: float = 0.0
+    square: float = 0.0
+    fourth: float = 0.0
+    relative: float = 0.0
+    positive: float = 0.0
+    log_loss: float = 0.0
+    hit: float = 0.0
+
+    def add(self, other: "Sums") -> None:
+        """Add another's; of the worst latencies the worse is kept."""
+        worst = max(self.worst_latency_ms, other.worst_latency_ms)
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        self.worst_latency_ms = worst
+
+    def figures(self, task: str) -> dict[str, float | int | None]:
+        """
+        What a reader is told; errors in the target's unit, None where nothing is known.
+
+        ``coverage`` is the share of predictions whose outcome is known; ``rmse_low`` and ``rmse_high`` bound the RMSE
+        by what chance does to so many outcomes, in 95 of 100 cases.
+        """
+        predictions = self.answers - self.rejections
+        told: dict[str, float | int | None] = {
+            "answers": self.answers,
+            "rejections": self.rejections,
+            "labelled": self.labelled,
+            "coverage": self.labelled / predictions if predictions else None,
+            "latency_ms_mean": self.latency_ms / self.answers if self.answers else None,
+            "latency_ms_max": self.worst_latency_ms,
+        }
+        return {**told, **(self._binary() if task == "binary" else self._regression())}
+
+    def _regression(self) -> dict[str, float | None]:
+        low, high = self._rmse_bounds()
+        return {
+            "rmse": self._mean(self.square, root=True),
+            "rmse_low": low,
+            "rmse_high": high,
+            "mae": self._mean(self.absolute),
+            "mape": self.relative / self.positive if self.positive else None,
+            "bias": self._mean(self.error),
+        }
+
+    def _binary(self) -> dict[str, float | None]:
+        return {
+            "log_loss": self._mean(self.log_loss),
+            "accuracy": self._mean(self.hit),
+            "brier": self._mean(self.square),
+            "bias": self._mean(self.error),
+        }
+
+    def _mean(self, total: float, *, root: bool = False) -> float | None:
+        if not self.labelled:
+            return None
+        mean = total / self.labelled
+        return math.sqrt(mean) if root else mean
+
+    def _rmse_bounds(self) -> tuple[float | None, float | None]:
+        """By the variance of the squared errors, which two outcomes are the least to tell."""
+        if self.labelled < 2:  # noqa: PLR2004 - see above
+            return None, None
+        mean = self.square / self.labelled
+        variance = max(self.fourth / self.labelled - mean * mean, 0.0) / (self.labelled - 1)
+        reach = CHANCE * math.sqrt(variance)
+        return math.sqrt(max(mean - reach, 0.0)), math.sqrt(mean + reach)
+
+
+@dataclass
+class Windows:
+    """
+    All that is not yet final, and which batch of rows was added last: one that comes again is not added again.
+
+    ``topics`` are the ids of the topics that it is of; ``outcomes`` were read so far, ``unreadable`` of them.
+    """
+
+    topics: list[str] = field(default_factory=list)
+    batch: int = -1
+    outcomes: int = 0
+    unreadable: int = 0
+    sums: dict[Key, Sums] = field(default_factory=dict)
+
+    def add(self, batch: int, rows: Iterable[Mapping[str, Any]]) -> bool:
+        """Add the sums of a batch, by version and window; whether it was a new one."""
+        if batch <= self.batch:
+            return False
+        self.batch = batch
+        for row in rows:
+            self.outcomes += row["outcomes"]
+            self.unreadable += row["unreadable"]
+            if row["version"]:
+                added = Sums(**{one.name: row[one.name] for one in fields(Sums)})
+                self.sums.setdefault((row["version"], row["window"]), Sums()).add(added)
+        return True
+
+    def forget(self, before: float) -> None:
+        """Let go of the windows that begin before that; nothing can change them."""
+        self.sums = {key: sums for key, sums in self.sums.items() if key[1] >= before}
+
+    def since(self, start: float) -> dict[str, Sums]:
+        """For each version the sums of the windows that begin at ``start`` or later."""
+        total: dict[str, Sums] = {}
+        for (version, window), sums in self.sums.items():
+            if window >= start:
+                total.setdefault(version, Sums()).add(sums)
+        return total
+
+    def to_json(self) -> bytes:
+        """All of it, to be read by ``from_json``."""
+        kept = [[*key, asdict(sums)] for key, sums in self.sums.items()]
+        return json.dumps({**asdict(self), "sums": kept}).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Windows":
+        """Read it again."""
+        raw = json.loads(text)
+        return cls(**{**raw, "sums": {(version, window): Sums(**sums) for version, window, sums in raw["sums"]}})
