@@ -163,19 +163,19 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
 
     What is in them is of no use to anybody, and stays for an hour.
     """
-    options = {"num_partitions": partitions, "replication_factor": -1}
-    configs = {**RELIED_ON, "retention.ms": str(HOUR_MS)}
-    with connected(access) as admin:
-        found = _found(admin, dict.fromkeys(names.pair))
-        _create(admin, {name: {**options, "configs": configs} for name in names.pair if name not in found})
+    _make_missing(access, names.pair, partitions, {**RELIED_ON, "retention.ms": str(HOUR_MS)})
 
 
 def make_for_live_metrics(access: KafkaAccess, names: StackNames) -> None:
     """Make the topic of the live figures, of one partition, unless it is there; raises Unavailable."""
-    options = {"num_partitions": 1, "replication_factor": -1, "configs": RELIED_ON}
+    _make_missing(access, [names.live_metrics], 1, RELIED_ON)
+
+
+def _make_missing(access: KafkaAccess, topics: Sequence[str], partitions: int, configs: Mapping[str, str]) -> None:
+    options = {"num_partitions": partitions, "replication_factor": -1, "configs": configs}
     with connected(access) as admin:
-        if not _found(admin, {names.live_metrics: {}}):
-            _create(admin, {names.live_metrics: options})
+        found = _found(admin, dict.fromkeys(topics))
+        _create(admin, {name: options for name in topics if name not in found})
 
 
 def ids(access: KafkaAccess, names: Sequence[str]) -> list[str]:

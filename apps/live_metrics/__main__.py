@@ -4,9 +4,7 @@
 Stopping is crashing: SIGTERM ends the process and its JVM at once, and the next one goes on from the checkpoint.
 """
 
-import os
 import signal
-import sys
 from typing import NoReturn
 
 from pyspark.errors import StreamingQueryException
@@ -15,6 +13,7 @@ from structlog.stdlib import BoundLogger
 
 from apps import datasets
 from apps.common import entry, topics
+from apps.common.crash import crash
 from apps.common.errors import BatonError, Unavailable
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
@@ -31,8 +30,8 @@ GONE = "KAFKA_DATA_LOSS"  # the class of Spark's error
 def main() -> None:
     """Join until the process is ended."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _end(DONE))
-    _end(entry.run("live-metrics", LiveMetricsSettings, work, failed="live metrics end"))
+        signal.signal(number, lambda *_: crash(DONE))
+    crash(entry.run("live-metrics", LiveMetricsSettings, work, failed="live metrics end"))
 
 
 def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
@@ -63,15 +62,6 @@ def _watch(query: StreamingQuery, settings: LiveMetricsSettings, publisher: Publ
         heartbeat(settings.ready_file).touch()
         publisher.tell_mlflow()
     raise BatonError("the query must run for ever; it ended by itself; see the log")
-
-
-def _end(code: int) -> NoReturn:
-    """At once; the JVM ends when its standard input does."""
-    loaded = sys.modules.get("pyspark")
-    gateway = loaded.SparkContext._gateway if loaded else None  # noqa: SLF001 - pyspark names it nowhere else
-    if process := getattr(gateway, "proc", None):
-        process.kill()
-    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ _OUTCOME = (
     "groundTruthData STRUCT<data: STRING>"
 )
 _ANSWER = "prediction DOUBLE, rejection STRING"
+COUNTS = ("answers", "rejections", "labelled", "outcomes", "unreadable")
 SUMS = ("error", "absolute", "square", "fourth", "relative", "positive", "log_loss", "hit")
 
 
@@ -31,8 +32,8 @@ def rows(answers: DataFrame, outcomes: DataFrame, model: str, task: str, window_
     """
     ``answers`` and ``outcomes`` (key, value, headers, timestamp of a topic) -> what is to be summed up.
 
-    Columns: version; window (long: seconds since 1970 at which it begins, by when the answer was written); answers,
-    rejections, labelled, outcomes, unreadable (int: 0 or 1 each); latency_ms (long); SUMS (double).
+    Columns: version; window (long: seconds since 1970 at which it begins, by when the answer was written); COUNTS (int:
+    0 or 1 each); latency_ms (long); SUMS (double).
     """
     horizon = f"{wait_s + EARLY_S} seconds"
     read = _read_outcomes(outcomes)
@@ -116,8 +117,7 @@ def _counts(**counted: Column) -> list[Column]:
     latency = F.lit(None).cast("long")
     if "answers" in counted:
         latency = F.greatest(F.unix_millis("answered_at") - F.col("in_timestamp"), F.lit(0))
-    names = ("answers", "rejections", "labelled", "outcomes", "unreadable")
-    return [*(counted.get(name, F.lit(0)).alias(name) for name in names), latency.alias("latency_ms")]
+    return [*(counted.get(name, F.lit(0)).alias(name) for name in COUNTS), latency.alias("latency_ms")]
 
 
 def _sums(task: str = "") -> list[Column]:

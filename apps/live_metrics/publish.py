@@ -35,13 +35,14 @@ class Publisher:
 
     def publish(self, windows: Windows) -> None:
         """Return when Kafka has taken what has changed."""
-        records = {key: value for key, value in self._records(windows).items() if self._told.get(key) != value}
-        for key, value in records.items():
+        records = self._records(windows)
+        changed = {key: value for key, value in records.items() if self._told.get(key) != value}
+        for key, value in changed.items():
             self._producer.produce(self.settings.names.live_metrics, value, key)
             self._producer.poll(0)
         if left := self._producer.flush(FLUSH_S):
-            raise Unavailable(f"Kafka must take {len(records)} figures within {FLUSH_S} s; got {left} left; is it up?")
-        self._told |= records
+            raise Unavailable(f"Kafka must take {len(changed)} figures within {FLUSH_S} s; got {left} left; is it up?")
+        self._told = records
         newest = max((start for _, start in windows.sums), default=0)
         self._recent = {
             version: {f"{PREFIX}{name}": value for name, value in sums.figures(self.task).items() if value is not None}
@@ -77,5 +78,4 @@ class Publisher:
                 **sums.figures(self.task),
             }
             told[f"{version}@{start}"] = json.dumps(value).encode()
-        self._told = {key: value for key, value in self._told.items() if key in told}
         return told

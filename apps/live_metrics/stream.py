@@ -20,7 +20,6 @@ from apps.live_metrics.settings import LiveMetricsSettings
 from apps.live_metrics.windows import Windows
 
 FOLDER = "live-metrics"
-COUNTS = ("answers", "rejections", "labelled", "outcomes", "unreadable", "latency_ms")
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Intake:
     def take(self, rows: DataFrame, batch: int) -> None:
         """Add them up, once; keep that; tell what has changed."""
         summed = rows.groupBy("version", "window").agg(
-            *(F.sum(name).alias(name) for name in (*COUNTS[:-1], *join.SUMS)),
+            *(F.sum(name).alias(name) for name in (*join.COUNTS, *join.SUMS)),
             F.coalesce(F.sum("latency_ms"), F.lit(0)).alias("latency_ms"),
             F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),
         )

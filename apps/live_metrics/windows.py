@@ -134,7 +134,7 @@ class Windows:
     def to_json(self) -> bytes:
         """All of it, to be read by ``from_json``."""
         kept = [[*key, asdict(sums)] for key, sums in self.sums.items()]
-        return json.dumps({**asdict(self), "sums": kept}).encode()
+        return json.dumps({**vars(self), "sums": kept}).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "Windows":

@@ -12,11 +12,11 @@ from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
 
 from apps.common import entry, registry
+from apps.common.crash import crash
 from apps.common.exit_codes import DONE, FAILED
 from apps.common.files import empty_folder
 from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
 from apps.common.waiting import pause
-from apps.prediction_server.crash import crash
 from apps.prediction_server.settings import ServerSettings
 
 

@@ -16,6 +16,7 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import SparkSession
 
+from apps.common.crash import jvm
 from apps.common.errors import SettingsError
 from apps.common.local_pipeline import AnyPipeline, LocalPipeline
 from apps.common.model import Model
@@ -23,7 +24,6 @@ from apps.common.model_files import PIPELINE
 from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.prediction_server import class_archive
-from apps.prediction_server.crash import jvm
 from apps.prediction_server.settings import SparkSettings
 
 # The thorough compiler makes what is called most often cheaper by half: on two cores 2,000 requests/s are held with it,

@@ -21,6 +21,7 @@ from structlog.contextvars import bind_contextvars
 from structlog.stdlib import BoundLogger
 
 from apps.common import entry, topics
+from apps.common.crash import begin_anew, bury, crash, jvm
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
 from apps.common.files import empty_folder
@@ -32,7 +33,6 @@ from apps.common.steps import StepRunner
 from apps.common.waiting import pause
 from apps.prediction_server import golden, session, stream
 from apps.prediction_server.answers_tail import AnswersTail
-from apps.prediction_server.crash import begin_anew, bury, crash, jvm
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.progress_watch import ProgressWatch
 from apps.prediction_server.serve import (

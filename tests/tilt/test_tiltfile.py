@@ -87,7 +87,7 @@ def test_every_service_is_a_resource_that_waits_for_what_it_needs():
     """
     stack = services.load()
 
-    resources = Recorded().resources()
+    resources = Recorded(**{"live-metrics": "on"}).resources()
 
     assert [one.name for one in stack.services] == [name for name in resources if name != "topics"]
     for service in stack.services:
