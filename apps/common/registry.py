@@ -22,6 +22,8 @@ CHAMPIONS = "champions"  # tag of a model: the numbers of its champions when a p
 CHAMPIONS_KEPT = 50
 PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
 PROMOTED = "promoted"
+ALARM = "alarm"  # tag of a version: the live error for which it should not be champion
+ROLLED_BACK = "rolled_back"  # tag of a version: to which one the alarm moved the alias from it, and why
 GATE = "gate"  # tag of a version's run: what the gate held the version against, and what came out
 TRAINING_SECONDS = "training_seconds"  # metric of a version's run: fit, cross-validate, stack and test
 TIMEOUT_S = 10
@@ -48,6 +50,13 @@ class Version:
         """Why its training did not make it champion; empty when it did, or has not come so far."""
         told = self.tags.get(PROMOTION, PROMOTED)
         return "" if told == PROMOTED else told
+
+    @property
+    def alarm(self) -> str:
+        """What the alarm of live metrics has said of it and done; empty when nothing."""
+        if done := self.tags.get(ROLLED_BACK):
+            return f"rolled back {done}"
+        return f"its live error is too large: {said}" if (said := self.tags.get(ALARM)) else ""
 
 
 class _Session(requests.Session):
@@ -144,8 +153,7 @@ def predecessors(mlflow: str, champion: Version) -> list[Version]:
     notes nothing, leads further back each time.
     """
     there = {version.version: version for version in versions(mlflow, champion.name)}
-    body = _get(mlflow, "registered-models/get", {"name": champion.name}) or {}
-    noted = _tags(body.get("registered_model", {})).get(CHAMPIONS, "").split()
+    noted = noted_champions(mlflow, champion.name)
     number, run = champion.version, champion.run_id
     found: list[str] = []  # newest first
     while number not in noted and run and len(found) < CHAMPIONS_KEPT:
@@ -157,6 +165,12 @@ def predecessors(mlflow: str, champion: Version) -> list[Version]:
     if number in noted:
         found += reversed(noted[: noted.index(number)])
     return [there[one] for one in reversed(found) if one in there]
+
+
+def noted_champions(mlflow: str, name: str) -> list[str]:
+    """The numbers of the versions that were champion until a person last named one, which is the last of them."""
+    body = _get(mlflow, "registered-models/get", {"name": name}) or {}
+    return _tags(body.get("registered_model", {})).get(CHAMPIONS, "").split()
 
 
 def note_champions(mlflow: str, line: list[Version]) -> None:
@@ -172,6 +186,12 @@ def move_champion(mlflow: str, name: str, version: str) -> None:
     """Point the alias ``champion`` of model ``name`` at a version; raises Unavailable, also when there is none."""
     body = {"name": name, "alias": CHAMPION, "version": version}
     _post(mlflow, "registered-models/alias", body, f"the alias {CHAMPION}", f"is version {version} there?")
+
+
+def set_version_tag(mlflow: str, version: Version, key: str, value: str) -> None:
+    """Set a tag of a version; raises Unavailable."""
+    tag = {"name": version.name, "version": version.version, "key": key, "value": value}
+    _post(mlflow, "model-versions/set-tag", tag, f"the tag {key} of version {version.version}")
 
 
 def _post(mlflow: str, path: str, body: dict[str, Any], what: str, mend: str = "is the stack up?") -> None:

@@ -21,6 +21,7 @@ from apps.common.hdfs import Hdfs
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.live_metrics import session, stream
 from apps.live_metrics.publish import Publisher
+from apps.live_metrics.roll_back import Guard
 from apps.live_metrics.settings import LiveMetricsSettings
 
 WATCH_S = 1
@@ -43,12 +44,12 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
         topics.make_for_live_metrics(settings.kafka_access, names)
         windows = kept.open(topics.ids(settings.kafka_access, (names.answers, names.outcomes)), log)
         spark = session.start(settings)
-        publisher = Publisher(settings, task, log)
-        query = stream.start(spark, settings, task, stream.Intake(settings, kept, windows, publisher))
+        publisher, guard = Publisher(settings, task, log), Guard(settings, task, log)
+        query = stream.start(spark, settings, task, stream.Intake(settings, kept, windows, publisher, guard))
     ReadyFile(0, "", "watching").write(settings.ready_file)
     log.info("watching", topic=names.answers, batch=windows.batch)
     try:
-        _watch(query, settings, publisher)
+        _watch(query, settings, publisher, guard)
     except StreamingQueryException as error:
         if GONE not in str(error):
             raise
@@ -57,10 +58,11 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
         raise Unavailable(f"{rule}; live metrics begin anew with what is there") from error
 
 
-def _watch(query: StreamingQuery, settings: LiveMetricsSettings, publisher: Publisher) -> NoReturn:
+def _watch(query: StreamingQuery, settings: LiveMetricsSettings, publisher: Publisher, guard: Guard) -> NoReturn:
     while not query.awaitTermination(WATCH_S):
         heartbeat(settings.ready_file).touch()
         publisher.tell_mlflow()
+        guard.look()
     raise BatonError("the query must run for ever; it ended by itself; see the log")
 
 

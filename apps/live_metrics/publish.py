@@ -74,7 +74,7 @@ class Publisher:
                 "version": version,
                 "window_start": start,
                 "window_s": self.settings.window_s,
-                "mature": start + self.settings.window_s + self.settings.outcome_wait_s < now,
+                "mature": sums.settled(start, self.settings.window_s, self.settings.outcome_wait_s, now),
                 **sums.figures(self.task),
             }
             told[f"{version}@{start}"] = json.dumps(value).encode()

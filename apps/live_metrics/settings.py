@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from apps.common.settings import DAY_S, MEMORY, STACK, Settings, Unit
+from apps.common.settings import DAY_S, LARGEST, MEMORY, STACK, Settings, Unit
 
 
 class LiveMetricsSettings(Settings):
@@ -22,6 +22,24 @@ class LiveMetricsSettings(Settings):
     )
     metrics_period_s: Annotated[float, Unit("seconds")] = Field(
         default=5, gt=0, le=DAY_S, description="How often new answers and outcomes are taken in."
+    )
+    alarm: Literal["off", "dry-run", "act"] = Field(
+        default="dry-run",
+        description="Whether a champion whose live error is too large is told of (dry-run), or undone too (act): the "
+        "alias goes back to the version before it, unless a person moved it.",
+    )
+    alarm_margin: Annotated[float, Unit("share of the error")] = Field(
+        default=0.25,
+        ge=0,
+        le=1000,
+        description="How much larger the live RMSE may be than that of the version before, or, where too little is "
+        "known of that one, than the version's own on its test rows: 0.25 is a quarter.",
+    )
+    alarm_outcomes: Annotated[int, Unit("outcomes")] = Field(
+        default=100, ge=2, le=LARGEST, description="The least outcomes that a window is judged by."
+    )
+    alarm_failures: Annotated[int, Unit("windows")] = Field(
+        default=2, ge=1, le=1000, description="How many windows in a row must fail, each beyond what chance explains."
     )
     scratch: Annotated[Path, STACK] = Field(description="The folder for everything that Spark writes.")
     spark_jars: Annotated[Path, STACK] = Field(description="The folder with Spark's Kafka connector.")

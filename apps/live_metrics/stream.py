@@ -16,6 +16,7 @@ from apps.common.hdfs import Hdfs
 from apps.common.names import StackNames
 from apps.live_metrics import join
 from apps.live_metrics.publish import Publisher
+from apps.live_metrics.roll_back import Guard
 from apps.live_metrics.settings import LiveMetricsSettings
 from apps.live_metrics.windows import Windows
 
@@ -70,6 +71,7 @@ class Intake:
     kept: Kept
     windows: Windows
     publisher: Publisher
+    guard: Guard
 
     def take(self, rows: DataFrame, batch: int) -> None:
         """Add them up, once; keep that; tell what has changed."""
@@ -82,6 +84,7 @@ class Intake:
             self._forget_what_is_final()
             self.kept.keep(self.windows)
         self.publisher.publish(self.windows)
+        self.guard.see(self.windows)
 
     def _forget_what_is_final(self) -> None:
         if self.windows.sums:

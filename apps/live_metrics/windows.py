@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+SETTLED = 0.99  # share of a window's predictions whose outcome is known: what is still to come changes little
 CHANCE = 1.96  # standard errors on each side within which 95 of 100 lie
 Key = tuple[str, int]  # version, and when the window begins, in seconds since 1970
 
@@ -57,8 +58,26 @@ class Sums:
         }
         return {**told, **(self._binary() if task == "binary" else self._regression())}
 
+    def settled(self, start: int, window_s: int, wait_s: int, now: float) -> bool:
+        """
+        Whether the window that begins at ``start`` is over, and with it what is waited for: all outcomes, or the time.
+
+        Until then it has the outcomes that came fast, which are no fair sample.
+        """
+        end = start + window_s
+        return end + wait_s < now or (end < now and self.labelled >= SETTLED * (self.answers - self.rejections) > 0)
+
+    def rmse_bounds(self) -> tuple[float | None, float | None]:
+        """Between them the RMSE lies in 95 of 100 cases, by the squares' variance; of one outcome nothing is known."""
+        if self.labelled < 2:  # noqa: PLR2004 - see above
+            return None, None
+        mean = self.square / self.labelled
+        variance = max(self.fourth / self.labelled - mean * mean, 0.0) / (self.labelled - 1)
+        reach = CHANCE * math.sqrt(variance)
+        return math.sqrt(max(mean - reach, 0.0)), math.sqrt(mean + reach)
+
     def _regression(self) -> dict[str, float | None]:
-        low, high = self._rmse_bounds()
+        low, high = self.rmse_bounds()
         return {
             "rmse": self._mean(self.square, root=True),
             "rmse_low": low,
@@ -81,15 +100,6 @@ class Sums:
             return None
         mean = total / self.labelled
         return math.sqrt(mean) if root else mean
-
-    def _rmse_bounds(self) -> tuple[float | None, float | None]:
-        """By the variance of the squared errors, which two outcomes are the least to tell."""
-        if self.labelled < 2:  # noqa: PLR2004 - see above
-            return None, None
-        mean = self.square / self.labelled
-        variance = max(self.fourth / self.labelled - mean * mean, 0.0) / (self.labelled - 1)
-        reach = CHANCE * math.sqrt(variance)
-        return math.sqrt(max(mean - reach, 0.0)), math.sqrt(mean + reach)
 
 
 @dataclass

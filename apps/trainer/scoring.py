@@ -32,6 +32,7 @@ _REGRESSION = {
     "r2": f"1 - {_SQUARE} / nullif(var_pop({LABEL}), 0D)",
 }
 _BINARY = {
+    "brier": _SQUARE,
     "log_loss": f"-avg(CASE WHEN {LABEL} = 1D THEN ln({_SURE}) ELSE ln(1D - {_SURE}) END)",
     "accuracy": f"avg(CASE WHEN ({SCORE} >= 0.5D) = ({LABEL} = 1D) THEN 1D ELSE 0D END)",
 }

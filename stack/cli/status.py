@@ -74,6 +74,7 @@ def _versions(pipeline: Pipeline) -> list[dict[str, Any]]:
             "version": version.version,
             "batch": version.tags.get("batch"),
             "withheld": version.withheld,
+            "alarm": version.alarm,
             "metrics": {k: v for k, v in pipeline.metrics(version).items() if k in (*TEST_METRICS, *LIVE_METRICS)},
         }
         for version in pipeline.versions()
@@ -199,6 +200,8 @@ def tables(known: dict[str, Any]) -> list[Table | str]:
             metrics = "  ".join(f"{key} {value:,.4g}" for key, value in sorted(version["metrics"].items()))
             if version["withheld"] and version["version"] != known.get("champion"):
                 metrics += f"  not made champion: {version['withheld']}"
+            if version["alarm"]:
+                metrics += f"  {version['alarm']}"
             versions.add_row(version["version"], version["batch"], metrics)
         parts.append(versions)
     if any(known.get("batches", {}).values()):

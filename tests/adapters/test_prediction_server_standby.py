@@ -82,7 +82,7 @@ def jvm(server):
 def test_a_standby_answers_while_the_server_does_not_and_makes_room_when_it_is_back(start, ask):
     """
     Frozen or killed, with nobody who tells the standby: nothing stays unanswered, no two answers differ, and the
-    standby stands by again once another process of that release, or of a newer one, answers.
+    standby stands by again once a server answers, though it be of a newer release.
     """
     standby = start(STANDBY)
     server = start(SERVER, 1)
@@ -100,15 +100,12 @@ def test_a_standby_answers_while_the_server_does_not_and_makes_room_when_it_is_b
     server.child.kill()
     ask()
 
-    for again, number in ((2, 1), (3, 2)):  # a server of that release, then one of the next
-        server = start(SERVER, number)
-        server.wait_ready()
-        while standby.log.read_text().count("] watching ") < again:
-            ask()
-            pause(FENCE_S / 10)
-        says(standby, "standing by", again)
-        assert {one.release for one in ask().values()} == {number}
-        server.child.kill()
+    start(SERVER, 2).wait_ready()
+    while standby.log.read_text().count("] watching ") < 2:
+        ask()
+        pause(FENCE_S / 10)
+    says(standby, "standing by", 2)
+    assert {one.release for one in ask().values()} == {2}
     assert standby.child.alive()
     assert "the standby ends" not in standby.log.read_text()
     assert 2 == len(standby.child.members())  # itself and its JVM
