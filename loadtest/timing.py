@@ -45,15 +45,16 @@ class Latency:
 
 def latency(waits: Iterable[RequestWait]) -> Latency:
     """Measure the answered ones of ``waits``."""
-    return _distribution([wait.ms for wait in waits if wait.ms is not None])
+    return distribution([wait.ms for wait in waits if wait.ms is not None])
 
 
 def lateness(sends: Iterable[Send]) -> Latency:
     """How far behind its schedule the sender handed each request over: what it adds to no latency, and hides."""
-    return _distribution([send.late_s * 1000 for send in sends if send.late_s is not None])
+    return distribution([send.late_s * 1000 for send in sends if send.late_s is not None])
 
 
-def _distribution(ms: Sequence[float]) -> Latency:
+def distribution(ms: Sequence[float]) -> Latency:
+    """Measure any milliseconds."""
     if not ms:
         return Latency(0)
     cuts = quantiles([*ms, *ms] if len(ms) == 1 else ms, n=1000, method="inclusive")  # it wants two

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.common.errors import BatonError
+from apps.common.errors import BatonError, DeadlineMissed
 from apps.common.files import keep_newest, remove_folder
 from apps.common.registry import TRAINING_SECONDS
-from apps.common.waiting import pause
+from apps.common.waiting import pause, wait_until
 from loadtest import chart
 from loadtest.ledger import Verdict, problems
-from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, render, table
+from loadtest.report import DROP, HANDOVER, TRAINED, BatchRow, Event, Timeline, VersionRow, as_number, render, table
 from loadtest.timing import latency, outside
 from loadtest.traffic import LiveLedger
 from stack.cli.console import err, out, show, step
@@ -26,6 +26,7 @@ from stack.cli.interruption import ignored
 from stack.cli.os_errors import require_writable
 from stack.cli.pipeline import Pipeline, Withheld
 from stack.cli.stack import Mode, Stack, named
+from stack.cli.status import LIVE_METRICS
 from stack.services import KAFKA
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 LEDGERS_KEPT = 10  # of as many runs of ./baton traffic
 CALM_S = 20  # traffic before the second batch and after the hand-over
+OUTCOMES_S = 60  # for the last outcomes to come, and to be joined
 MIN_VERSIONS = 2
+LIVE = "BATON_LIVE_METRICS"
+ERRORS = ("test_rmse", "live_rmse", "test_log_loss", "live_log_loss", "live_labelled")
 
 
 @contextmanager
@@ -117,10 +121,10 @@ class Chronicle:
         versions, quarantined = [], {}
         for version in self.pipeline.versions():
             metrics = self.pipeline.metrics(version)
-            tested = {name: value for name, value in metrics.items() if name.startswith("test_")}
+            told = {name: value for name, value in metrics.items() if name.startswith("test_") or name in LIVE_METRICS}
             batch = version.tags.get("batch", "")
             seconds = metrics.get(TRAINING_SECONDS)
-            versions.append(VersionRow(version.version, batch, tested, seconds, version.withheld))
+            versions.append(VersionRow(version.version, batch, told, seconds, version.withheld))
             quarantined[batch] = int(metrics.get("batch_quarantined", 0))
         rows = [
             BatchRow(batch.name, batch.rows, batch.content_hash, quarantined.get(batch.name)) for batch in self.batches
@@ -143,7 +147,21 @@ def tell(stack: Stack, rate: float) -> tuple[Verdict, Timeline]:
             pause(CALM_S)
     with step("every answer compared with what the version it names predicts"):
         verdict = ledger.verdict(pipeline.expected(versions))
+    if stack.settings.get(LIVE) == "on":
+        with step("every prediction joined with its outcome") as joined:
+            joined.update(_joined(pipeline, verdict.answered - verdict.rejected))
     return verdict, chronicle.story()
+
+
+def _joined(pipeline: Pipeline, predictions: int) -> str:
+    """Wait until the outcome of each prediction is known, and not for long; how many are."""
+
+    def known() -> float:
+        return sum(pipeline.metrics(version).get("live_labelled", 0) for version in pipeline.versions())
+
+    with suppress(DeadlineMissed):
+        wait_until(lambda: known() >= predictions, OUTCOMES_S, "some outcomes are not known", every=1)
+    return f"{known():,.0f} of {predictions:,}"
 
 
 @dataclass(frozen=True)
@@ -168,6 +186,7 @@ def run(
 ) -> None:
     """Tell the story, print its table, write its report; raise BatonError when something was lost or wrong."""
     outputs.require_writable()
+    settings = {LIVE: "on", **settings}
     started = time.monotonic()
     with stack_of_its_own("demo", dataset, source, mode, **settings) as stack:
         verdict, story = tell(stack, rate)
@@ -194,6 +213,9 @@ def _print_outcome(verdict: Verdict, story: Timeline) -> None:
     calm = latency(outside(verdict.waits, [span for span, _ in story.trainings()]))
     if calm.p50_ms is not None and calm.p99_ms is not None:
         out.print(f"outside the training: p50 {calm.p50_ms:.1f} ms, p99 {calm.p99_ms:.1f} ms")
+    for version in story.versions:
+        errors = ", ".join(f"{name} {as_number(version.metrics[name])}" for name in ERRORS if name in version.metrics)
+        out.print(f"version {version.version}: {errors}")
 
 
 def traffic(stack: Stack, rate: float, seconds: float, *, as_json: bool) -> int:

@@ -5,6 +5,7 @@ import pytest
 from apps.common.messages import Answer
 from loadtest.timing import Latency, RequestWait
 from stack.cli.bench.bout import BATON, Bout
+from stack.cli.bench.live_metrics import delays, growth
 from stack.cli.bench.most import most, shortfall
 from stack.cli.bench.overload import back_after_s
 from stack.cli.bench.peers import ratios
@@ -149,3 +150,19 @@ def test_the_seconds_of_a_training_are_those_that_its_log_has():
 
     assert {"verify the batch": 0.06, "read every row": 10.47, "done": 63.1} == found
     assert 1.25 == ratio([{"done": 40.0}, {"done": 70.0}, {"done": 50.0}])
+
+
+class FigureRecord:
+    """A record of the topic of live metrics."""
+
+    def __init__(self, at, key, labelled):
+        self.key, self.value = lambda: key, lambda: b'{"labelled": %d}' % labelled
+        self.timestamp = lambda: (1, int(at * 1000))
+
+
+def test_the_way_from_outcome_to_figure_is_that_of_the_kth_outcome_to_k_in_the_figures():
+    """Windows are summed, a newer record takes the place of an older; an outcome in no figure has no way."""
+    grown = growth([FigureRecord(13, b"2@0", 1), FigureRecord(12, b"1@0", 2), FigureRecord(15, b"1@0", 3)])
+
+    assert grown == [(12, 2), (13, 3), (15, 4)]
+    assert [2000, 1500, 1000, 2000] == delays([10, 10.5, 12, 13, 14], grown)

@@ -223,7 +223,7 @@ def test_a_demo_whose_second_version_is_withheld_says_why_and_tells_the_rest(tmp
     ledger = SimpleNamespace(traffic=lambda _: nullcontext(), verdict=lambda _: run(second="4"))
     monkeypatch.setattr("stack.cli.demo.LiveLedger", lambda *_: ledger)
     monkeypatch.setattr("stack.cli.demo.CALM_S", 0)
-    stack = SimpleNamespace(pipeline=WithheldLoop, state=tmp_path)
+    stack = SimpleNamespace(pipeline=WithheldLoop, state=tmp_path, settings={})
     monkeypatch.setattr("stack.cli.demo.stack_of_its_own", lambda *_, **__: nullcontext(stack))
 
     with pytest.raises(
