@@ -184,14 +184,15 @@ def total(kafka, name):
     return sum(one[name] for one in figures(kafka).values())
 
 
+@pytest.mark.parametrize("count", [600, pytest.param(70_000, marks=pytest.mark.long)])
 def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_meanwhile(
-    kafka, mlflow, run, traffic, start
+    kafka, mlflow, run, traffic, start, count
 ):
     """Repeats, corrections, outcomes that come early, of nobody, or are none; kill -9 of process and JVM, twice."""
-    traffic.send(600)
+    traffic.send(count)
     for _ in range(2):
         live, before = start(), total(kafka, "answers")
-        traffic.send(600)
+        traffic.send(count)
         live.wait_until(lambda before=before: total(kafka, "answers") > before)
         traffic.send(100)
         for process in live.child.members():

@@ -97,7 +97,6 @@ def _memory_mib(stack: Stack) -> float:
 
 def _delays(pipeline: Pipeline, rejected: set[str], predicted: int) -> tuple[list[float], int]:
     """Wait until every prediction has its outcome, and not for ever; milliseconds of each, and how many have."""
-
     found: list[tuple[float, int]] = []
 
     def complete() -> bool:
