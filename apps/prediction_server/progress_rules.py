@@ -74,7 +74,7 @@ class ProgressRules:
         if look.requests == look.answers > self.partitions:
             return f"the topics have {look.requests} partitions; this server reads {self.partitions}"
         if look.lost:
-            return f"partition {look.lost[0]}: the log lost its end, and what stands there now is owed an answer"
+            return f"partition {look.lost[0]}: the log of requests or answers lost its end; some may be owed an answer"
         return None
 
     def unequal(self, look: Look) -> str | None:

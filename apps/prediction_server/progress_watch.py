@@ -49,8 +49,10 @@ class ProgressWatch:
         )
         self.process = writer.process
         self._was_away = False
-        # By partition, as the next three: this process' answer to the last request.
+        # By partition, as the next four: this process' answer to the last request.
         self._highest: dict[int, Answer] = {}
+        self._newest: dict[int, TailRecord] = {}  # the last one of this process, with where it stands
+        self._answers_id = ""
         self._answered: dict[int, int] = {}
         self._anybody: dict[int, int] = {}
         self._read: dict[int, int] = {}  # the end of the answers at the look before
@@ -104,14 +106,19 @@ class ProgressWatch:
         consumer, until = self._reader(), time.monotonic() + DEADLINE_S
         places = [TopicPartition(answers, partition) for partition in self.offsets]
         begins, tops = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        gone = {place.partition for place in places if self._gone(place, begins[place], tops[place], until)}
+        if (answers_id := str(topics[answers]["topic_id"])) != (self._answers_id or answers_id):
+            gone = set(self.offsets)
+        self._answers_id = answers_id
         tails = {place.partition: self._tail(consumer, place, begins[place], tops[place], until) for place in places}
         # After the answers: what is answered meanwhile must not look as if it waited.
         asked = [TopicPartition(requests, partition) for partition in self.offsets]
         earliest, ends = consumer.beginning_offsets(asked), consumer.end_offsets(asked)
-        lost = [place.partition for place in asked if self._lost(place, tails[place.partition], earliest, ends, until)]
+        lost = {place.partition for place in asked if self._lost(place, tails[place.partition], earliest, ends, until)}
         self._was_away = False
         upto = {place.partition: ends[place] for place in asked}
         own = {p: [one for one in tail if one[1].process == self.process] for p, tail in tails.items()}
+        self._newest |= {partition: max(some, key=lambda one: one[0]) for partition, some in own.items() if some}
         new = [
             answer
             for place in places
@@ -132,7 +139,7 @@ class ProgressWatch:
             anybody={p: self._highest_of(self._anybody, tails[p], p, end) for p, end in upto.items()},
             newest=max((answer.release for answer in new), default=0),
             others={one.process: one.release for one in fresh if one.process and one.process != self.process},
-            lost=tuple(lost),
+            lost=tuple(sorted(lost | gone)),
         )
 
     def _tail(
@@ -149,6 +156,13 @@ class ProgressWatch:
         ):
             tail = [*_newest(consumer, place, before, first, until), *tail]
         return tail
+
+    def _gone(self, place: TopicPartition, begin: int, top: int, until: float) -> bool:
+        """Whether the answers lost their end: the last one of this process does not stand where it stood."""
+        at, answer = self._newest.get(place.partition, (-1, None))
+        if at < begin or (at < top and not self._was_away):
+            return False
+        return at >= top or (at, answer) not in _newest(self._reader(), place, at, at + 1, until)
 
     def _lost(
         self,

@@ -26,9 +26,13 @@ from apps.prediction_server.request_fields import request_id
 from apps.prediction_server.second_opinion import Rejections, draw, second_opinions
 from apps.prediction_server.settings import RescoreSettings
 
+# Java's reader of what lies on disk holds on to the last hundred batches: of Spark's 10,000 rows each that is a heap.
+BATCH_ROWS = 200
+
 
 def all_requests(spark: SparkSession, access: KafkaAccess, topic: str) -> DataFrame:
     """Every request that is in the topic now, read once."""
+    spark.conf.set("spark.sql.inMemoryColumnarStorage.batchSize", BATCH_ROWS)
     options = {
         **access.spark(),
         "subscribe": topic,
@@ -49,7 +53,7 @@ def expected(records: DataFrame, loaded: AnyPipeline, model: Model) -> Iterator[
     groups = records.groupBy(F.sha2("value", 256), request_id().isNotNull())
     alike = groups.agg(F.min(here).alias("one"), F.collect_list(here).alias("all")).select("one.*", "all").cache()
     every = {(row["partition"], row["offset"]): row["all"] for row in alike.toLocalIterator()}
-    asked = records.join(alike.drop("all"), ["partition", "offset"])
+    asked = records.join(F.broadcast(alike.drop("all")), ["partition", "offset"])  # else all values would be sorted
     answered = answers(asked, loaded, model.fields, Writer("", model.version, manifest=model.manifest))
     for row in answered.toLocalIterator(prefetchPartitions=True):  # all at once, one on each core
         headers = [(header["key"], bytes(header["value"])) for header in row["headers"]]

@@ -75,9 +75,8 @@ def draw(records: DataFrame, rejections: Rejections) -> list[Row]:
         F.collect_list(here).alias("places"),
     )
     first = different.orderBy(F.desc("rejected"), "draw").limit(SAMPLE + len(rejections.places))
-    return list(
-        records.join(first.select("one.*", "places"), ["partition", "offset"]).select("value", "places").collect()
-    )
+    drawn = F.broadcast(first.select("one.*", "places"))  # or Spark would sort all values to join them
+    return list(records.join(drawn, ["partition", "offset"]).select("value", "places").collect())
 
 
 def cells(value: bytes | None) -> dict[str, str] | None:
