@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT_S = 3600
-SETTLED_S = 1  # the newest second is still being filled
+SETTLED_S = 2  # the newest seconds are still being filled
 RATE_S = 5  # what a rate of now is the mean of
 LATENCY_S = 10  # what a percentile of now is out of
 RELEASES_KEPT = 100
@@ -24,7 +24,7 @@ BIN = math.log(1.05)
 class Second:
     """What came in one second; ``change`` is the number of the change that touched it last."""
 
-    requests: int = 0
+    requests: float = 0.0
     answers: int = 0
     silence_ms: int = 0
     bins: Counter[int] = field(default_factory=Counter)
@@ -71,6 +71,7 @@ class Flow:
     def __init__(self, began: float) -> None:
         """``began`` is from when on the ends of the topics are looked at; before it, requests are known by answers."""
         self.began = began
+        self.looked_at = began
         self.partitions: dict[int, InPartition] = {}
         self.releases: dict[tuple[int, str], ServedRelease] = {}
         self._seconds: dict[int, Second] = {}
@@ -81,16 +82,20 @@ class Flow:
         self.partitions.setdefault(partition, InPartition(first_offset))
 
     def ends(self, ends: Mapping[int, int], now: float) -> None:
-        """How far the partitions of the requests reach now."""
+        """How far the partitions of the requests reach now; what is new is spread over the time since the last look."""
+        came = 0
         for partition, end in ends.items():
             state = self.partitions.setdefault(partition, InPartition(end))
             if end < state.end:  # the topic was made anew
                 state.next_offset = min(state.next_offset, end)
             if 0 <= state.end < end:
-                self._touch(int(now)).requests += end - state.end
+                came += end - state.end
             state.end = end
             if state.lag and state.due_offset != state.next_offset:
                 state.due_offset, state.due_since = state.next_offset, now
+        if came:
+            self._spread(came, now)
+        self.looked_at = now
 
     def answer(self, partition: int, offset: int, asked_ms: int, answered_ms: int, release: int, version: str) -> None:
         """One answer, with the position of its request, in the order of its partition; repeats count once."""
@@ -119,7 +124,7 @@ class Flow:
         ]
         return {
             "at": now,
-            "requests_per_s": sum(second.requests for second in recent) / RATE_S,
+            "requests_per_s": round(sum(second.requests for second in recent) / RATE_S, 1),
             "answers_per_s": sum(second.answers for second in recent) / RATE_S,
             "p50_ms": percentile(bins, 0.50),
             "p99_ms": percentile(bins, 0.99),
@@ -138,7 +143,7 @@ class Flow:
         rows = [
             [
                 at,
-                second.requests,
+                round(second.requests, 1),
                 second.answers,
                 percentile(second.bins, 0.50),
                 percentile(second.bins, 0.99),
@@ -148,6 +153,15 @@ class Flow:
             if second.change > change
         ]
         return self._change, rows
+
+    def _spread(self, came: int, now: float) -> None:
+        """Each second gets its part; a look that was late for hours tells of no more than what is kept."""
+        begin = max(self.looked_at, now - KEPT_S + 1)
+        took = max(now - begin, 1e-3)
+        for at in range(int(begin), int(now) + 1):
+            share = (min(at + 1, now) - max(at, begin)) / took
+            if share > 0:
+                self._touch(at).requests += came * share
 
     def _touch(self, at: int) -> Second:
         self._change += 1

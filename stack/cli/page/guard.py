@@ -26,19 +26,20 @@ HEADERS = {
 
 def refusal(method: str, headers: Mapping[str, str], token: str) -> str:
     """Why a request is refused, empty when it is not; an empty ``token`` lets nobody press a button."""
-    host = headers.get("host", "")
+    host, origin = headers.get("host", ""), headers.get("origin")
     if _name(f"//{host}") not in LOOPBACK:
         return f"the host must be 127.0.0.1 or localhost; got {host!r}; open the address that ./baton page prints"
-    origin = headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
+    if origin not in (None, f"http://{host}"):
         return f"the origin must be this page's; got {origin!r}"
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return "the request must come from this page; got another site's"
-    if method in ("GET", "HEAD"):
-        return ""
+    return "" if method in ("GET", "HEAD") else _unproven(headers.get(TOKEN, ""), token)
+
+
+def _unproven(shown: str, token: str) -> str:
     if not token:
         return "the page must be started without --read-only for its buttons; got one that is read-only"
-    if not secrets.compare_digest(headers.get(TOKEN, "").encode(), token.encode()):
+    if not secrets.compare_digest(shown.encode(), token.encode()):
         return f"the header {TOKEN} must be the token of this page; got another; load the page anew"
     return ""
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Body, FastAPI, Request, Response
@@ -154,7 +154,7 @@ def _add_buttons(app: FastAPI, buttons: Buttons) -> None:
         return pressed(buttons.drop)
 
     @app.post("/traffic")
-    def traffic(rate: float = Body(), seconds: float = Body()) -> dict[str, str]:
+    def traffic(rate: Annotated[float, Body()], seconds: Annotated[float, Body()]) -> dict[str, str]:
         return pressed(lambda: buttons.traffic(rate, seconds))
 
     @app.post("/traffic/stop")

@@ -18,6 +18,12 @@ SHOWN = 30  # of each list, the newest; how many there are stands beside it
 LONGEST = 300  # characters of a reason
 LOG_LINES = 60
 PLACES = ("landing", "used", "refused")
+NOTHING: dict[str, Any] = {
+    **{name: [] for name in (*PLACES, "versions", "services", "problems")},
+    **{f"{name}_n": 0 for name in (*PLACES, "versions")},
+    **dict.fromkeys(("serving", "wanted", "champion", "training")),
+    **dict.fromkeys(("mode", "dataset", "target"), ""),
+}  # before the first look
 STEP = re.compile(r"\[info\s*\] (?P<step>\S.*?) {2,}.*\bseconds=(?P<seconds>[\d.]+)")
 
 
@@ -48,39 +54,39 @@ def last_step(lines: Iterable[str], batch: str) -> str:
 
 
 def view(known: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a snapshot the page shows."""
-    batches = known.get("batches", {})
-    versions = known.get("versions", [])
-    serving, champion = known.get("serving"), known.get("champion")
-    return {
-        "mode": known["mode"],
-        "dataset": known.get("dataset", ""),
-        "target": known.get("target", ""),
-        "problems": [_cut(problem) for problem in known["problems"]],
-        "services": [{name: one[name] for name in ("service", "state", "restarts")} for one in known["services"]],
-        "serving": _release(serving),
-        "wanted": _release(known.get("wanted")),
-        "champion": champion,
-        "training": known.get("training"),
-        "landing": [
-            {"batch": one["batch"], "training": _cut(one["training"] + retries.words(one))}
-            for one in _newest(batches.get("landing", []))
-        ],
-        "used": _newest(batches.get("used", [])),
-        "refused": [
-            {"batch": one["batch"], "reason": _cut(one["reason"] or "")} for one in _newest(batches.get("refused", []))
-        ],
-        "versions": [
-            {
-                "version": one["version"],
-                "batch": one["batch"] or "",
-                "withheld": "" if one["version"] == champion else _cut(one["withheld"]),
-                "metrics": one["metrics"],
-            }
-            for one in _newest(versions)
-        ],
-        "counts": {**{place: len(batches.get(place, [])) for place in PLACES}, "versions": len(versions)},
-    }
+    """What of a snapshot the page shows; what nobody could tell is left out."""
+    told: dict[str, Any] = {"mode": known["mode"], "problems": [_cut(problem) for problem in known["problems"]]}
+    if known["services"]:
+        told["services"] = [{name: one[name] for name in ("service", "state", "restarts")} for one in known["services"]]
+    told |= {name: known[name] for name in ("dataset", "target", "champion") if name in known}
+    told |= {name: _release(known[name]) for name in ("serving", "wanted") if name in known}
+    if "batches" in known:
+        told |= _batches(known["batches"]) | {"training": known.get("training")}
+    if "versions" in known:
+        told |= {"versions": _versions(known["versions"], known.get("champion")), "versions_n": len(known["versions"])}
+    return told
+
+
+def _batches(batches: Mapping[str, Any]) -> dict[str, Any]:
+    landing = [
+        {"batch": one["batch"], "training": _cut(one["training"] + retries.words(one))}
+        for one in _newest(batches["landing"])
+    ]
+    refused = [{"batch": one["batch"], "reason": _cut(one["reason"] or "")} for one in _newest(batches["refused"])]
+    counts = {f"{place}_n": len(batches[place]) for place in PLACES}
+    return {"landing": landing, "used": _newest(batches["used"]), "refused": refused, **counts}
+
+
+def _versions(versions: Sequence[Mapping[str, Any]], champion: str | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "version": one["version"],
+            "batch": one["batch"] or "",
+            "withheld": "" if one["version"] == champion else _cut(one["withheld"]),
+            "metrics": one["metrics"],
+        }
+        for one in _newest(versions)
+    ]
 
 
 def _release(told: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ class Watch:
         self.lock = threading.Lock()
         self.reader = TopicReader(kafka_access(pipeline.environment), pipeline.names, self.lock)
         self.traffic = PageTraffic()
-        self.state: dict[str, Any] = {}
+        self.state = dict(state.NOTHING)
         self.state_change = 0
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._told = 0
@@ -91,9 +91,9 @@ class Watch:
         """Ask the stack once."""
         now = state.look(self.stack)
         with self.lock:
-            before, self.state = self.state, keep_known(self.state, now)
+            before, self.state = self.state, self.state | now  # what nobody could tell this time stays
             self.state_change += self.state != before
-            for event in state.happened(before, self.state) if before else ():
+            for event in state.happened(before, self.state) if self.state_change > 1 else ():
                 self._told += 1
                 self.events.append({"number": self._told, "at": time.time(), **event})
 
@@ -104,18 +104,6 @@ class Watch:
                 self.look()
             self._wanted.wait(max(LOOK_EVERY_S, SHARE * (time.monotonic() - began)))
             self._wanted.clear()
-
-
-def keep_known(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The new look; of lists that nobody could tell this time, while there are problems, the ones before stay."""
-    if not before or not now["problems"]:
-        return now
-    lists = ("landing", "used", "refused", "versions")
-    return now | {name: now[name] or before[name] for name in lists} | {"counts": before["counts"] | _some(now)}
-
-
-def _some(now: dict[str, Any]) -> dict[str, int]:
-    return {name: count for name, count in now["counts"].items() if count}
 
 
 class Increment:

@@ -69,7 +69,7 @@ const BatonCharts = (() => {
       this.shape = "";
     }
 
-    // Lines are [{label, colour, values, dash}]; they are made anew only when there are others than before.
+    // Lines are [{label, colour, values, width, points}]; they are made anew only when there are others than before.
     show(times, lines, none) {
       this.place.classList.toggle("none", !lines.length);
       if (!lines.length) {
@@ -81,6 +81,7 @@ const BatonCharts = (() => {
       if (shape !== this.shape) this.make(lines);
       this.shape = shape;
       this.plot.setData([times, ...lines.map((line) => line.values)]);
+      if (this.plot.cursor.left < 0) this.plot.setLegend({ idx: times.length - 1 }); // nobody points: the newest
     }
 
     make(lines) {
@@ -89,8 +90,7 @@ const BatonCharts = (() => {
       const series = lines.map((line) => ({
         label: line.label,
         stroke: line.colour,
-        width: 2,
-        dash: line.dash,
+        width: line.width || 2,
         points: { show: Boolean(line.points), size: 5 },
         value: (_, value) => (value === null || value === undefined ? "–" : `${plain(value)}${this.unit}`),
       }));

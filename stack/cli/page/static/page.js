@@ -85,11 +85,11 @@
     put("f-longest", ms(now.longest_silence_ms));
     put("f-waiting", plain(now.waiting, 0));
 
-    const landing = state.counts.landing, wanted = state.wanted, training = state.training;
+    const landing = state.landing_n, wanted = state.wanted, training = state.training;
     const rolls = wanted && (!serving || wanted.release !== serving.release);
-    station("landing", count(landing, "batch", "batches"), landing ? state.landing[state.landing.length - 1].batch : `${plain(state.counts.used, 0)} used, ${plain(state.counts.refused, 0)} refused`, training, landing);
+    station("landing", count(landing, "batch", "batches"), landing ? state.landing[state.landing.length - 1].batch : `${plain(state.used_n, 0)} used, ${plain(state.refused_n, 0)} refused`, training, landing);
     station("training", training ? "runs" : "idle", training ? (training.step ? `done: ${training.step}` : training.batch) : "", training && /log the model|register|name the|promote|move the/.test(training.step), training);
-    station("champion", state.champion ? `version ${state.champion}` : "none yet", rolls ? `release ${wanted.release}: ${wanted.state}` : count(state.counts.versions, "version"), rolls, rolls);
+    station("champion", state.champion ? `version ${state.champion}` : "none yet", rolls ? `release ${wanted.release}: ${wanted.state}` : count(state.versions_n, "version"), rolls, rolls);
     const asked = now.requests_per_s > 0, answered = now.answers_per_s > 0;
     station("requests", `${plain(now.requests_per_s)}/s`, traffic ? `this page sends ${plain(traffic.rate)}/s until ${clock(traffic.until)}` : "", asked, asked);
     station("waiting", count(now.waiting, "request"), count(now.partitions.length, "partition"), answered, now.waiting);
@@ -100,7 +100,7 @@
 
     by("stop").disabled = !traffic;
     by("start").disabled = Boolean(traffic) || !serving;
-    by("rollback").disabled = state.counts.versions < 2;
+    by("rollback").disabled = state.versions_n < 2;
     by("partitions").replaceChildren(...now.partitions.map((one) => row(String(one.partition), plain(one.waiting, 0), plain(one.silence_s))));
   }
 
@@ -135,9 +135,9 @@
       { label: "answers", colour: colour("accent"), values: columns[1] },
     ] : [], none);
     charts.latency.show(times, columns[2].some((value) => value !== null) ? [
-      { label: "p50", colour: colour("v1"), values: columns[2] },
+      { label: "longest silence", colour: colour("training"), values: columns[4], width: 1 },
       { label: "p99", colour: colour("v0"), values: columns[3] },
-      { label: "silence", colour: colour("training"), values: columns[4], dash: [3, 3] },
+      { label: "p50", colour: colour("v1"), values: columns[2] },
     ] : [], "no answers in this time");
     by("c-flow").setAttribute("aria-label", `Requests ${plain(now.requests_per_s)} and answers ${plain(now.answers_per_s)} per second now; the chart shows ${span / 60} minutes.`);
     by("c-latency").setAttribute("aria-label", `Latency p50 ${ms(now.p50_ms)}, p99 ${ms(now.p99_ms)}; longest silence of the last minute ${ms(now.longest_silence_ms)}.`);
@@ -190,7 +190,7 @@
       return row(head, one.batch, errors(one.metrics, "test_") || "–", live ? `${live}, of ${count(outcomes || 0, "outcome")}` : "no outcomes yet", words.filter(Boolean).join("; "));
     }));
     const more = (total, shown) => (total > shown ? `the newest ${shown} of ${plain(total, 0)}` : total ? "" : "none yet");
-    put("c-versions", more(state.counts.versions, state.versions.length));
+    put("c-versions", more(state.versions_n, state.versions.length));
 
     const batches = [
       ...state.landing.map((one) => [one.batch, "landing", `training: ${one.training}`]),
@@ -202,7 +202,7 @@
       head.scope = "row";
       return row(head, made("td", where, where === "refused" ? "bad" : ""), why);
     }));
-    const { landing, used, refused } = state.counts;
+    const landing = state.landing_n, used = state.used_n, refused = state.refused_n;
     put("c-batches", landing + used + refused ? `${plain(landing, 0)} landing, ${plain(used, 0)} used, ${plain(refused, 0)} refused` : "none yet");
     by("services").replaceChildren(...state.services.map((one) => made("li", `${one.service}: ${one.state}${one.restarts ? `, restarted ${one.restarts}×` : ""}`)));
 
