@@ -236,9 +236,10 @@ def test_ctrl_c_ends_it_while_a_browser_listens():
     """A stream that is open does not hold it up, and nothing is said on standard error."""
     command = [sys.executable, "-c", SERVES]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+    process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    try:
         port = int(process.stdout.readline())
-        with socket.create_connection(("127.0.0.1", port), 10) as browser:
+        with socket.create_connection(("127.0.0.1", port), 60) as browser:
             browser.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             seen = b""
             while b"data: " not in seen:
@@ -246,6 +247,8 @@ def test_ctrl_c_ends_it_while_a_browser_listens():
                 assert more, seen
                 seen += more
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
 
     assert ("ended\n", "", 0) == (out, err, process.returncode)

@@ -167,11 +167,12 @@ def _add_buttons(app: FastAPI, buttons: Buttons) -> None:
 
 
 def bound(port: int) -> socket.socket:
-    """A socket of this machine's own at that port; raises Unavailable when somebody else has it."""
+    """A socket at that port, for this machine alone, that whoever is told of may connect to; raises Unavailable."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()
     except OSError as error:
         listening.close()
         message = f"port {port} must be free; got {error.strerror}; end what has it, or name another: --port"

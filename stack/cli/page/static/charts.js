@@ -103,6 +103,7 @@ const BatonCharts = (() => {
           axis({ values: (_, splits) => splits.map((at) => clock(at).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)), space: 70 }),
           axis({ size: 62, values: (_, splits) => splits.map((value) => (value === null ? "" : plain(value))) }),
         ],
+        padding: [8, 30, 0, 0],
         cursor: { drag: { x: false, y: false } },
         hooks: { drawClear: this.hatched ? [hatch] : [], draw: [drawMarks] },
       };
@@ -137,7 +138,7 @@ const BatonCharts = (() => {
     return made;
   }
 
-  const SIGNS = { batch: "▲", training: "■", version: "◆", release: "●", refusal: "✕" };
+  const SIGNS = { batch: "▲", training: "■", version: "◆", release: "●", refusal: "✕", "hand-over": "⇒" };
 
   // Releases as bars, one above the other where they overlap, and below them a sign for each thing that happened.
   function timeLine(place, from, to, releases, events, serving) {

@@ -38,6 +38,7 @@
   }
 
   const count = (number, one, many) => `${plain(number, 0)} ${number === 1 ? one : many || `${one}s`}`;
+  const figure = (value) => plain(value, Math.abs(value) < 10 ? 3 : 0);
   const ms = (value) => (value === null ? "–" : `${plain(value, value < 10 ? 1 : 0)} ms`);
 
   function station(id, value, note, moving, works) {
@@ -96,7 +97,7 @@
     station("server", serving ? `version ${serving.version}` : "none serves", serving ? `release ${serving.release}` : "", answered, answered);
     const latest = latestLive();
     station("answers", `${plain(now.answers_per_s)}/s`, now.p99_ms === null ? "" : `p99 ${ms(now.p99_ms)}`, now.at - liveAt < 15 && answered, answered);
-    station("live", latest ? `${latest.name} ${plain(latest.value)}` : "no outcomes yet", latest ? `version ${latest.version}, ${count(latest.labelled, "outcome")}` : "", false, false);
+    station("live", latest ? `${latest.name} ${figure(latest.value)}` : "no outcomes yet", latest ? `version ${latest.version}, ${count(latest.labelled, "outcome")}${latest.name === "RMSE" ? `; in the unit of ${state.target}` : ""}` : "", false, false);
 
     by("stop").disabled = !traffic;
     by("start").disabled = Boolean(traffic) || !serving;
@@ -172,7 +173,7 @@
 
   function errors(metrics, prefix) {
     const found = Object.entries(metrics).filter(([name]) => name.startsWith(prefix) && name !== "live_labelled");
-    return found.map(([name, value]) => `${NAMES[name.slice(prefix.length)] || name} ${plain(value, Math.abs(value) < 10 ? 3 : 0)}`).join(", ");
+    return found.map(([name, value]) => `${NAMES[name.slice(prefix.length)] || name} ${figure(value)}`).join(", ");
   }
 
   function showLists() {
@@ -190,7 +191,8 @@
       return row(head, one.batch, errors(one.metrics, "test_") || "–", live ? `${live}, of ${count(outcomes || 0, "outcome")}` : "no outcomes yet", words.filter(Boolean).join("; "));
     }));
     const more = (total, shown) => (total > shown ? `the newest ${shown} of ${plain(total, 0)}` : total ? "" : "none yet");
-    put("c-versions", more(state.versions_n, state.versions.length));
+    const unit = state.versions.some((one) => "test_rmse" in one.metrics) ? `RMSE and MAE in the unit of ${state.target}` : "";
+    put("c-versions", [more(state.versions_n, state.versions.length), unit].filter(Boolean).join("; "));
 
     const batches = [
       ...state.landing.map((one) => [one.batch, "landing", `training: ${one.training}`]),
