@@ -54,7 +54,7 @@ def put_nasty_batch(pipeline, folder):
     pipeline.store.put(NASTY, [part], Manifest(rows=1, parts=(describe_part(part),), **told))
 
 
-def test_the_page_shows_what_the_stack_does(window, pipeline, ledger, tmp_path):
+def test_the_page_shows_what_the_stack_does(window, stack, pipeline, ledger, tmp_path):
     """
     Versions, batches, traffic and a hand-over are seen as they come; a roll-back is done by the keyboard alone.
     """
@@ -80,7 +80,8 @@ def test_the_page_shows_what_the_stack_does(window, pipeline, ledger, tmp_path):
     assert set() == ledger.missing()
     until(window, "#batches", MARK, seconds=120)
     assert 0 == count(window, "#batches b")
-    assert "live metrics are off" in text(window, "#c-live")
+    on = stack.settings.get("BATON_LIVE_METRICS") == "on"
+    until(window, "#c-live", f"version {newest}" if on else "live metrics are off")
 
 
 def press_roll_back(window):

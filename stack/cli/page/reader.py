@@ -61,10 +61,11 @@ class TopicReader:
         group = {"group.id": f"{self.names.stack}.page"}
         consumer = Consumer({**self.access.librdkafka(), **READING, **group})
         try:
-            with self.lock:
+            places, requests = self._places(consumer), _partitions(consumer, self.names.requests)
+            with self.lock:  # only now: while Kafka is away the hour before stays to be seen
                 self.flow, self.live = Flow(time.time()), LiveError()
-            consumer.assign(self._places(consumer))
-            requests, looked_at = _partitions(consumer, self.names.requests), 0.0
+            consumer.assign(places)
+            looked_at = 0.0
             while not self._ended.is_set():
                 self._take(sound(arriving(consumer)))
                 if time.monotonic() >= looked_at + LOOK_EVERY_S:

@@ -27,12 +27,18 @@ class Known(Protocol):
     """What a browser is told of; a test has one without a stack."""
 
     lock: threading.Lock
-    flow: Flow
-    live: LiveError
     state: dict[str, Any]
     state_change: int
     events: deque[dict[str, Any]]
     traffic: PageTraffic
+
+    @property
+    def flow(self) -> Flow:
+        """The last hour of requests and answers."""
+
+    @property
+    def live(self) -> LiveError:
+        """The error of each version."""
 
     @property
     def problem(self) -> str:

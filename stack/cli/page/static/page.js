@@ -9,7 +9,7 @@
   const token = document.querySelector("meta[name=baton-token]").content;
 
   const seconds = new Map(), windows = new Map();
-  let releases = [], events = [], state = null, now = null, traffic = null, liveAt = 0, heardAt = 0, dirty = true;
+  let releases = [], events = [], state = null, now = null, traffic = null, problem = "", liveAt = 0, heardAt = 0, dirty = true;
 
   const charts = {
     flow: new Chart("c-flow", "/s", { zero: true }),
@@ -56,6 +56,7 @@
       seconds.clear();
       windows.clear();
       releases = [];
+      events = [];
     }
     for (const one of told.seconds) seconds.set(one[0], one);
     for (const one of told.windows) windows.set(`${one.version}@${one.window_start}`, one);
@@ -64,13 +65,13 @@
     for (const at of seconds.keys()) if (at < oldest) seconds.delete(at);
     if (windows.size > 3000) for (const [key, one] of windows) if (one.window_start < oldest - 5 * KEPT_S) windows.delete(key);
     if (told.releases) releases = told.releases;
-    if (told.events.length) events = events.concat(told.events.filter((one) => !events.some((old) => old.number === one.number))).slice(-EVENTS_KEPT);
+    events = events.concat(told.events).slice(-EVENTS_KEPT);
     if (told.state) state = told.state;
+    if (told.state || told.releases || told.events.length || told.problem !== problem) dirty = true;
     now = told.now;
     traffic = told.traffic;
+    problem = told.problem;
     heardAt = Date.now();
-    now.problem = told.problem;
-    if (told.state || told.releases || told.events.length) dirty = true;
   }
 
   // ---- figures and the loop, each second
@@ -178,7 +179,7 @@
 
   function showLists() {
     put("what", [state.dataset, `${state.mode} mode`].filter(Boolean).join(", "));
-    const problems = state.problems.concat(now.problem || []);
+    const problems = state.problems.concat(problem || []);
     by("problems").hidden = !problems.length;
     by("problems").querySelector("ul").replaceChildren(...problems.map((text) => made("li", text)));
 
@@ -229,7 +230,7 @@
   function show() {
     if (!state || !now) return;
     showNow();
-    if (dirty || now.problem) showLists();
+    if (dirty) showLists();
     dirty = false;
     if (!document.hidden) showCharts();
   }
