@@ -140,6 +140,7 @@ class Flow:
 
         Each is: second, requests, answers, p50 and p99 in ms, longest silence in ms.
         """
+        changed = ((at, second) for at, second in self._seconds.items() if second.change > change)
         rows = [
             [
                 at,
@@ -149,8 +150,7 @@ class Flow:
                 percentile(second.bins, 0.99),
                 second.silence_ms if second.answers else None,
             ]
-            for at, second in sorted(self._seconds.items())
-            if second.change > change
+            for at, second in sorted(changed, key=lambda one: one[0])
         ]
         return self._change, rows
 

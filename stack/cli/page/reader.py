@@ -16,7 +16,7 @@ from apps.common.errors import BatonError, Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE
 from apps.common.names import StackNames
-from loadtest.recorder import READING, arriving, sound
+from loadtest.recorder import AT_ONCE, READING, arriving, sound
 from stack.cli.page.flow import KEPT_S, Flow
 from stack.cli.page.live_error import LiveError
 
@@ -65,10 +65,11 @@ class TopicReader:
             with self.lock:  # only now: while Kafka is away the hour before stays to be seen
                 self.flow, self.live = Flow(time.time()), LiveError()
             consumer.assign(places)
-            looked_at = 0.0
+            looked_at, caught_up = 0.0, False
             while not self._ended.is_set():
-                self._take(sound(arriving(consumer)))
-                if time.monotonic() >= looked_at + LOOK_EVERY_S:
+                taken = self._take(sound(arriving(consumer)))
+                caught_up = caught_up or taken < AT_ONCE  # before that, what is answered would seem to wait
+                if caught_up and time.monotonic() >= looked_at + LOOK_EVERY_S:
                     looked_at = time.monotonic()
                     self._look(consumer, requests)
         finally:
@@ -94,7 +95,7 @@ class TopicReader:
             self.flow.ends({partition: high for partition, (_, high) in marks.items()}, time.time())
         self.problem = ""
 
-    def _take(self, messages: Iterable[tuple[Message, float]]) -> None:
+    def _take(self, messages: Iterable[tuple[Message, float]]) -> int:
         records = [message for message, _ in messages]
         with self.lock:
             for message in records:
@@ -102,6 +103,7 @@ class TopicReader:
                     self.live.put(message.value())
                 else:
                     note_answer(self.flow.answer, message.headers(), message.timestamp()[1])
+        return len(records)
 
 
 def note_answer(note: Callable[..., None], headers: Any, answered_ms: int) -> None:

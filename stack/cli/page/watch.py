@@ -19,7 +19,7 @@ from stack.cli.page.traffic import PageTraffic
 from stack.cli.stack import Stack
 
 LOOK_EVERY_S = 3.0
-SHARE = 5  # a look that took a second is followed by a rest of so many
+SHARE = 10  # a look that took a second is followed by a rest of so many
 EVENTS_KEPT = 200
 
 

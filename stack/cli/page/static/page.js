@@ -4,12 +4,12 @@
 
 (() => {
   const { Chart, clock, plain, ofVersion, colour, timeLine, mark, SIGNS } = BatonCharts;
-  const KEPT_S = 3600, EVENTS_KEPT = 200, SHOWN = 100, NAMES = { rmse: "RMSE", mae: "MAE", r2: "R²", auc: "AUC", accuracy: "accuracy", log_loss: "log loss" };
+  const KEPT_S = 3600, EVENTS_KEPT = 200, SHOWN = 100, PIXELS = 300 /* a chart is drawn anew when it has moved by one of so many */, NAMES = { rmse: "RMSE", mae: "MAE", r2: "R²", auc: "AUC", accuracy: "accuracy", log_loss: "log loss" };
   const by = (id) => document.getElementById(id);
   const token = document.querySelector("meta[name=baton-token]").content;
 
   const seconds = new Map(), windows = new Map();
-  let releases = [], events = [], state = null, now = null, traffic = null, problem = "", liveAt = 0, heardAt = 0, dirty = true;
+  let releases = [], events = [], state = null, now = null, traffic = null, problem = "", liveAt = 0, heardAt = 0, drawnAt = 0, dirty = true;
 
   const charts = {
     flow: new Chart("c-flow", "/s", { zero: true }),
@@ -231,8 +231,17 @@
     if (!state || !now) return;
     showNow();
     if (dirty) showLists();
+    const due = now.at - drawnAt >= Number(by("range").value) / PIXELS;
+    if (!document.hidden && (due || dirty)) {
+      showCharts();
+      drawnAt = now.at;
+    }
     dirty = false;
-    if (!document.hidden) showCharts();
+  }
+
+  function showAll() {
+    dirty = true;
+    show();
   }
 
   // ---- the connection
@@ -293,9 +302,9 @@
     };
   }
 
-  by("range").onchange = show;
-  addEventListener("resize", () => { for (const chart of Object.values(charts)) chart.fit(); show(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  document.addEventListener("visibilitychange", show);
+  by("range").onchange = showAll;
+  addEventListener("resize", () => { for (const chart of Object.values(charts)) chart.fit(); showAll(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showAll);
+  document.addEventListener("visibilitychange", showAll);
   connect();
 })();
