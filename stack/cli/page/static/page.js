@@ -91,7 +91,7 @@
     const rolls = wanted && (!serving || wanted.release !== serving.release);
     station("landing", count(landing, "batch", "batches"), landing ? state.landing[state.landing.length - 1].batch : `${plain(state.used_n, 0)} used, ${plain(state.refused_n, 0)} refused`, training, landing);
     station("training", training ? "runs" : "idle", training ? (training.step ? `done: ${training.step}` : training.batch) : "", training && /log the model|register|name the|promote|move the/.test(training.step), training);
-    station("champion", state.champion ? `version ${state.champion}` : "none yet", rolls ? `release ${wanted.release}: ${wanted.state}` : count(state.versions_n, "version"), rolls, rolls);
+    station("champion", state.champion ? `version ${state.champion}` : "none yet", rolls ? `release ${wanted.release}: ${wanted.state.split(";")[0]}` : count(state.versions_n, "version"), rolls, rolls);
     const asked = now.requests_per_s > 0, answered = now.answers_per_s > 0;
     station("requests", `${plain(now.requests_per_s)}/s`, traffic ? `this page sends ${plain(traffic.rate)}/s until ${clock(traffic.until)}` : "", asked, asked);
     station("waiting", count(now.waiting, "request"), count(now.partitions.length, "partition"), answered, now.waiting);
@@ -188,7 +188,8 @@
       head.scope = "row";
       const outcomes = one.metrics.live_labelled, live = errors(one.metrics, "live_");
       const serves = state.serving && state.serving.version === one.version;
-      const words = [serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : ""];
+      const wanted = state.wanted && !serves && state.wanted.version === one.version ? `release ${state.wanted.release}: ${state.wanted.state}` : "";
+      const words = [wanted, serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : ""];
       return row(head, one.batch, errors(one.metrics, "test_") || "–", live ? `${live}, of ${count(outcomes || 0, "outcome")}` : "no outcomes yet", words.filter(Boolean).join("; "));
     }));
     const more = (total, shown) => (total > shown ? `the newest ${shown} of ${plain(total, 0)}` : total ? "" : "none yet");
