@@ -21,6 +21,7 @@ from stack.cli.console import err, out, show, step
 from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
 from stack.cli.options import (
     HIGHEST_RATE,
+    PAGE_PORT,
     DatasetOption,
     JsonOption,
     ModeOption,
@@ -213,6 +214,30 @@ def open_command(
     out.print(url)
     if not addresses.show(url):
         err.print("no browser can be opened from here; open that address yourself")
+
+
+@app.command("page", rich_help_panel=RUN, epilog=examples("./baton page", "./baton page --port 0 --read-only"))
+def page_command(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of 127.0.0.1; 0 is any that is free.")] = PAGE_PORT,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Without the buttons that change something.")] = False,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    The whole loop in the browser, until Ctrl-C.
+
+    What moves where, batches, trainings, versions with test and live error, hand-overs, latency, silence and lag, as
+    they change; buttons drop a batch, send requests for a while and roll back. Only this machine reaches it.
+    """
+    from stack.cli.page import server
+
+    def ready(url: str) -> None:
+        if as_json:
+            print(json.dumps({"url": url}), flush=True)
+        else:
+            out.print(f"{url}  until Ctrl-C")
+
+    server.serve(Stack(mode=mode), port, read_only=read_only, ready=ready)
 
 
 @app.command(

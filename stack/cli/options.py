@@ -10,6 +10,7 @@ from stack.cli.console import err
 from stack.cli.stack import Mode, kept_modes
 
 VARIABLE = "BATON_MODE"
+PAGE_PORT = 15080
 
 
 def choose_mode(given: Mode | None, kept: list[Mode]) -> tuple[Mode, str]:
