@@ -167,8 +167,13 @@ def make_for_rehearsal(access: KafkaAccess, names: StackNames, partitions: int) 
 
 
 def make_for_live_metrics(access: KafkaAccess, names: StackNames) -> None:
-    """Make the topic of the live figures, of one partition, unless it is there; raises Unavailable."""
-    _make_missing(access, [names.live_metrics], 1, RELIED_ON)
+    """
+    Make the topic of the live figures, of one partition, unless it is there; raises Unavailable.
+
+    Of each version and window the newest record stays, for a month.
+    """
+    kept = {**RELIED_ON, "cleanup.policy": "compact,delete", "retention.ms": str(30 * 24 * HOUR_MS)}
+    _make_missing(access, [names.live_metrics], 1, kept)
 
 
 def _make_missing(access: KafkaAccess, topics: Sequence[str], partitions: int, configs: Mapping[str, str]) -> None:

@@ -37,15 +37,16 @@ def main() -> None:
 
 def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
     """Start where the process before left off; end only by raising."""
-    task, names = datasets.get(settings.dataset).task, settings.names
+    dataset, names = datasets.get(settings.dataset), settings.names
     empty_folder(settings.scratch)
     kept = stream.Kept(Hdfs(settings.hdfs), names)
     with beating(settings.ready_file):
         topics.make_for_live_metrics(settings.kafka_access, names)
-        windows = kept.open(topics.ids(settings.kafka_access, (names.answers, names.outcomes)), log)
+        ids = topics.ids(settings.kafka_access, (names.answers, names.outcomes))
+        windows = kept.open(ids, settings.window_s, log)
         spark = session.start(settings)
-        publisher, guard = Publisher(settings, task, log), Guard(settings, task, log)
-        query = stream.start(spark, settings, task, stream.Intake(settings, kept, windows, publisher, guard))
+        publisher, guard = Publisher(settings, dataset.task, log), Guard(settings, dataset.task, log)
+        query = stream.start(spark, settings, dataset, stream.Intake(settings, kept, windows, publisher, guard))
     ReadyFile(0, "", "watching").write(settings.ready_file)
     log.info("watching", topic=names.answers, batch=windows.batch)
     try:

@@ -11,8 +11,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
+from apps.datasets.declaration import Dataset
 
 EARLY_S = 600  # how long before its answer an outcome may come
+MOST = 1e15  # of a number without bounds of its own: its fourth power is still a number
 CERTAIN = 1e-15  # a probability of exactly 0 or 1 that is wrong would cost an infinite log loss
 
 # What people call the two fields of an outcome: Baton, Arize, SageMaker, NannyML.
@@ -28,7 +30,9 @@ COUNTS = ("answers", "rejections", "labelled", "outcomes", "unreadable")
 SUMS = ("error", "absolute", "square", "fourth", "relative", "positive", "log_loss", "hit")
 
 
-def rows(answers: DataFrame, outcomes: DataFrame, model: str, task: str, window_s: int, wait_s: int) -> DataFrame:
+def rows(
+    answers: DataFrame, outcomes: DataFrame, dataset: Dataset, model: str, window_s: int, wait_s: int
+) -> DataFrame:
     """
     ``answers`` and ``outcomes`` (key, value, headers, timestamp of a topic) -> what is to be summed up.
 
@@ -36,7 +40,7 @@ def rows(answers: DataFrame, outcomes: DataFrame, model: str, task: str, window_
     0 or 1 each); latency_ms (long); SUMS (double).
     """
     horizon = f"{wait_s + EARLY_S} seconds"
-    read = _read_outcomes(outcomes)
+    read = _read_outcomes(outcomes, *bounds(dataset))
     first = (
         _read_answers(answers, model)
         .withColumn("window", F.floor(F.unix_millis("answered_at") / (1000 * window_s)) * window_s)
@@ -55,7 +59,7 @@ def rows(answers: DataFrame, outcomes: DataFrame, model: str, task: str, window_
     pairs = predicted.join(known, (F.col("request_id") == F.col("outcome_of")) & in_time)
     counted = [
         first.select("version", "window", *_counts(answers=F.lit(1), rejections=_flag("prediction IS NULL")), *_sums()),
-        pairs.select("version", "window", *_counts(labelled=F.lit(1)), *_sums(task)),
+        pairs.select("version", "window", *_counts(labelled=F.lit(1)), *_sums(dataset.task)),
         read.select(
             F.lit("").alias("version"),
             F.lit(0).cast("long").alias("window"),
@@ -64,6 +68,13 @@ def rows(answers: DataFrame, outcomes: DataFrame, model: str, task: str, window_
         ),
     ]
     return reduce(DataFrame.unionByName, counted)
+
+
+def bounds(dataset: Dataset) -> tuple[float, float]:
+    """Between them a true value is believed, as the trainer believes it: it quarantines rows that are beyond."""
+    target = dataset.column(dataset.target)
+    low, high = (0, 1) if dataset.task == "binary" else (target.minimum, target.maximum)
+    return -MOST if low is None else low, MOST if high is None else high
 
 
 def _read_answers(records: DataFrame, model: str) -> DataFrame:
@@ -80,7 +91,7 @@ def _read_answers(records: DataFrame, model: str) -> DataFrame:
         header(IN_PARTITION).cast("int").alias("in_partition"),
         header(IN_OFFSET).cast("long").alias("in_offset"),
         header(IN_TIMESTAMP).cast("long").alias("in_timestamp"),
-        _finite(body["prediction"]).alias("prediction"),
+        F.when(body["prediction"].between(-MOST, MOST), body["prediction"]).alias("prediction"),
         body["rejection"].alias("rejection"),
         F.col("timestamp").alias("answered_at"),
     )
@@ -90,23 +101,20 @@ def _read_answers(records: DataFrame, model: str) -> DataFrame:
     )
 
 
-def _read_outcomes(records: DataFrame) -> DataFrame:
-    """Whose outcome it is, what it was (NULL where that is no number), and when the broker had it."""
+def _read_outcomes(records: DataFrame, low: float, high: float) -> DataFrame:
+    """Whose outcome it is, what it was (NULL where that is no number, or is not believed), when the broker had it."""
     body = F.from_json(F.col("value").cast("string"), _OUTCOME)
     told = records.select("key", "timestamp", body.alias("body"))
 
     def first_of(names: Sequence[str], *others: Column) -> Column:
         return F.coalesce(*(F.col(f"body.{name}") for name in names), *others)
 
+    value = F.trim(first_of(VALUES)).try_cast("double")
     return told.select(
         first_of(IDS, F.col("key").cast("string")).alias("outcome_of"),
-        _finite(F.trim(first_of(VALUES)).try_cast("double")).alias("outcome"),
+        F.when(value.between(low, high), value).alias("outcome"),
         F.col("timestamp").alias("observed_at"),
     )
-
-
-def _finite(number: Column) -> Column:
-    return F.when(F.abs(number) < float("inf"), number)
 
 
 def _flag(condition: str) -> Column:

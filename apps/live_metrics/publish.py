@@ -77,5 +77,5 @@ class Publisher:
                 "mature": sums.settled(start, self.settings.window_s, self.settings.outcome_wait_s, now),
                 **sums.figures(self.task),
             }
-            told[f"{version}@{start}"] = json.dumps(value).encode()
+            told[f"{version}@{start}"] = json.dumps(value, allow_nan=False).encode()
         return told

@@ -5,6 +5,7 @@ The checkpoint says which rows were read, the file of windows which batches were
 so that they are of the same rows. A batch that is run again, after a kill, brings the same rows and is not added again.
 """
 
+import time
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,6 +15,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.hdfs import Hdfs
 from apps.common.names import StackNames
+from apps.datasets.declaration import Dataset
 from apps.live_metrics import join
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.roll_back import Guard
@@ -40,16 +42,16 @@ class Kept:
         """The URL that Spark is told."""
         return f"{self.files.url}{self.folder}/checkpoint"
 
-    def open(self, topics: list[str], log: BoundLogger) -> Windows:
-        """The windows of ``topics``, by their ids; those of topics that are gone are thrown away."""
+    def open(self, topics: list[str], window_s: int, log: BoundLogger) -> Windows:
+        """The windows of ``topics``, by their ids; those of topics that are gone, or as long as others, are void."""
         path = f"{self.folder}/windows.json"
         if self.files.exists(path):
             windows = Windows.from_json(self.files.read(path))
-            if windows.topics == topics:
+            if (windows.topics, windows.window_s) == (topics, window_s):
                 return windows
-            log.warning("the topics were made anew; what was added up of those before is thrown away")
+            log.warning("topics or window_s are others; what was added up before is thrown away, and begun anew")
         self.forget()
-        windows = Windows(topics)
+        windows = Windows(topics, window_s)
         self.files.make_folder(self.folder)
         self.keep(windows)
         return windows
@@ -81,10 +83,10 @@ class Intake:
             F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),
         )
         if self.windows.add(batch, (row.asDict() for row in summed.collect())):
-            self._forget_what_is_final()
             self.kept.keep(self.windows)
         self.publisher.publish(self.windows)
         self.guard.see(self.windows)
+        self._forget_what_is_final()  # once it was told: what came after a long time may be final at once
 
     def _forget_what_is_final(self) -> None:
         if self.windows.sums:
@@ -92,14 +94,17 @@ class Intake:
             self.windows.forget(newest - 2 * (self.settings.outcome_wait_s + join.EARLY_S) - self.settings.window_s)
 
 
-def start(spark: SparkSession, settings: LiveMetricsSettings, task: str, intake: Intake) -> StreamingQuery:
+def start(spark: SparkSession, settings: LiveMetricsSettings, dataset: Dataset, intake: Intake) -> StreamingQuery:
     """Start the query where it was left."""
+    # Where nothing was read yet: what is older could not be told any more, and would all be read at once.
+    since = time.time() - settings.outcome_wait_s - join.EARLY_S
 
     def topic(name: str, *, headers: bool) -> DataFrame:
         options = {
             **settings.kafka_access.spark(),
             "subscribe": name,
-            "startingOffsets": "earliest",
+            "startingTimestamp": str(int(1000 * since)),
+            "startingOffsetsByTimestampStrategy": "latest",
             "includeHeaders": str(headers).lower(),
             "groupIdPrefix": f"{settings.stack}.live-metrics",
             "failOnDataLoss": "true",
@@ -111,8 +116,8 @@ def start(spark: SparkSession, settings: LiveMetricsSettings, task: str, intake:
     rows = join.rows(
         topic(names.answers, headers=True),
         topic(names.outcomes, headers=False),
+        dataset,
         names.model,
-        task,
         settings.window_s,
         settings.outcome_wait_s,
     )

@@ -107,10 +107,12 @@ class Windows:
     """
     All that is not yet final, and which batch of rows was added last: one that comes again is not added again.
 
-    ``topics`` are the ids of the topics that it is of; ``outcomes`` were read so far, ``unreadable`` of them.
+    ``topics`` are the ids of the topics that it is of, ``window_s`` is how long a window is; ``outcomes`` were read so
+    far, ``unreadable`` of them.
     """
 
     topics: list[str] = field(default_factory=list)
+    window_s: int = 0
     batch: int = -1
     outcomes: int = 0
     unreadable: int = 0

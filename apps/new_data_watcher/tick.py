@@ -128,7 +128,7 @@ def _unfinished(view: LandingView) -> list[BatchAction]:
 
 
 def _again(view: LandingView, name: str, content_hash: str, failure: Failure) -> BatchAction:
-    if view.now < failure.retry_at:
+    if not failure.is_due(view.now):
         wait = failure.retry_at - failure.at
         return RetryLater(name, f"its training {_ended(failure)}; tried again {wait:.0f} s after that")
     return StartTraining(name, content_hash)

@@ -62,6 +62,10 @@ class Failure:
         """Whether trying again is given up: what was tried is at fault, or has crashed too often."""
         return self.outcome is Outcome.REFUSED or self.crashes >= MAX_CRASHES
 
+    def is_due(self, now: float) -> bool:
+        """Whether it may be tried again; a failure of the future is one of a clock that was set back since."""
+        return now >= self.retry_at or now < self.at - FIRST_RETRY_S
+
     @property
     def retry_at(self) -> float:
         """When it may be tried again, in seconds since 1970: the wait doubles with each try, up to a limit."""

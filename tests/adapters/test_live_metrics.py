@@ -5,28 +5,35 @@ import math
 import random
 import signal
 from collections import defaultdict
+from dataclasses import asdict
 
 import pytest
+import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from mlflow import MlflowClient
 
+from apps.common.hdfs import Hdfs
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, Writer
 from apps.common.names import StackNames
 from apps.common.registry import metrics
 from apps.common.topics import wait_until_made
 from apps.common.waiting import wait_until
+from apps.live_metrics.stream import Kept
+from apps.live_metrics.windows import Sums, Windows
 from stack import services
 from stack.embedded.services.kafka import topic_settings
 from tests.adapters.started_server import StartedServer
 
 NAMES = StackNames("live", "boston_housing")
 PARTITIONS = 2
+LOW, HIGH = 1, 50  # of Boston's target
 FIGURES_S = 120
 UNKNOWN = {
     "no-json": b"{broken",
     "no-number": b'{"request_id": "1-0", "outcome": "cheap"}',
     "infinite": b'{"request_id": "1-0", "outcome": 1e999}',
+    "beyond-belief": b'{"request_id": "1-0", "outcome": 1e200}',
     "nobody": b'{"request_id": "never-asked", "outcome": 1}',
     "nothing": None,
 }
@@ -113,7 +120,7 @@ class Traffic:
                 value = float(next(told[name] for name in ("outcome", "actual", "y_true") if name in told))
             except (ValueError, TypeError):
                 continue
-            if math.isfinite(value):
+            if LOW <= value <= HIGH:
                 outcomes.setdefault(told["request_id"], value)
         for one, headers in first.values():
             total, prediction = sums[headers["model_version"].decode()], json.loads(one.value)["prediction"]
@@ -229,3 +236,16 @@ def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_me
     assert metrics(mlflow, run)["live_coverage"] == pytest.approx(
         sums["labelled"] / (sums["answers"] - sums["rejections"])
     )
+
+
+def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdfs):
+    """A window that became longer would be given its neighbours' sums; a topic made anew has none of the old rows."""
+    kept, log = Kept(Hdfs(hdfs), StackNames("begun-anew", "boston_housing")), structlog.testing.CapturingLogger()
+    windows = kept.open(["a", "o"], 60, log)
+    windows.add(3, [{**asdict(Sums(answers=5)), "version": "1", "window": 60, "outcomes": 0, "unreadable": 0}])
+    kept.keep(windows)
+
+    assert windows == kept.open(["a", "o"], 60, log)
+    assert Windows(["a", "o"], 3600) == kept.open(["a", "o"], 3600, log)
+    assert Windows(["b", "o"], 3600) == kept.open(["b", "o"], 3600, log)
+    assert 2 == len(log.calls)

@@ -36,3 +36,11 @@ def test_only_a_refusal_and_the_third_crash_are_final(outcomes):
     assert (len(outcomes), crashes) == (failure.tries, failure.crashes)
     assert failure.is_final == (outcomes[-1] is Outcome.REFUSED or crashes >= MAX_CRASHES)
     assert 1000 < failure.retry_at <= 1000 + LONGEST_RETRY_S
+
+
+def test_a_failure_of_the_future_waits_for_no_clock():
+    """The clock was set back by a day since: it is due at once, and one whose clock is seconds ahead is not."""
+    failure = after(Outcome.COULD_NOT)
+
+    assert [False, False, True] == [failure.is_due(now) for now in (998, 1004, 1005)]
+    assert failure.is_due(1000 - 86400)

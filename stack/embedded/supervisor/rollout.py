@@ -84,13 +84,13 @@ class Rollout:
             return
         self._note_death()
         wanted = self._orchestrator.wanted_release()
-        retry_at = wanted.failure.retry_at if wanted and wanted.failure else 0.0
+        failure = wanted.failure if wanted else None
         action = next_action(
             self._serving.seen() if self._serving else None,
             self._next.seen() if self._next else None,
             wanted,
             due=time.monotonic() >= self._due and may_start,
-            next_due=time.time() >= retry_at and may_start,
+            next_due=(failure is None or failure.is_due(time.time())) and may_start,
         )
         self._act(action, wanted, set(self._service.all_needs) - ready)
 
