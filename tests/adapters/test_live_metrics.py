@@ -18,7 +18,8 @@ from apps.common.topics import wait_until_made
 from apps.common.waiting import wait_until
 from stack import services
 from stack.embedded.services.kafka import topic_settings
-from tests.adapters.started_server import StartedServer
+from tests.adapters.conftest import free_port
+from tests.adapters.started_server import StartedServer, scraped
 
 NAMES = StackNames("live", "boston_housing")
 PARTITIONS = 2
@@ -151,7 +152,13 @@ def run(mlflow):
 
 
 @pytest.fixture
-def start(kafka, hdfs, mlflow, tmp_path_factory):
+def door():
+    """The port at which live metrics tell their figures."""
+    return free_port()
+
+
+@pytest.fixture
+def start(kafka, hdfs, mlflow, door, tmp_path_factory):
     """Start live metrics; whatever was started is ended."""
     started = []
 
@@ -164,6 +171,7 @@ def start(kafka, hdfs, mlflow, tmp_path_factory):
             "BATON_DATASET": NAMES.dataset,
             "BATON_METRICS_PERIOD_S": "1",
             "BATON_WINDOW_S": "20",
+            "BATON_METRICS_PORT": str(door),
         }
         one = StartedServer(tmp_path_factory.mktemp("live"), told, "apps.live_metrics")
         started.append(one)
@@ -185,7 +193,7 @@ def total(kafka, name):
 
 
 def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_meanwhile(
-    kafka, mlflow, run, traffic, start
+    kafka, mlflow, run, traffic, door, start
 ):
     """Repeats, corrections, outcomes that come early, of nobody, or are none; kill -9 of process and JVM, twice."""
     traffic.send(600)
@@ -228,3 +236,7 @@ def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_me
     assert metrics(mlflow, run)["live_coverage"] == pytest.approx(
         sums["labelled"] / (sums["answers"] - sums["rejections"])
     )
+    told = scraped(door)
+    assert told['baton_live_figure{figure="rmse",version="1"}'] == pytest.approx(expected)
+    assert told['baton_live_outcomes_total{readable="no"}'] > 0
+    assert told["baton_live_rows_total"] > 0
