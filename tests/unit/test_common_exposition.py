@@ -97,7 +97,7 @@ def test_an_app_run_by_hand_opens_no_door(monkeypatch):
     Without a port no thread is begun.
     """
     begun = []
-    monkeypatch.setattr(exposition.threading, "Thread", lambda **told: begun.append(told))
+    monkeypatch.setattr(threading, "Thread", lambda **told: begun.append(told))
 
     Exposition(list).start(settings(0), structlog.get_logger())
 

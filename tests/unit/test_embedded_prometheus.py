@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.exposition import FAMILIES
-from stack import services
+from stack import cache, services
 from stack.cli.stack import Mode, Stack
 from stack.embedded import doctor
 from stack.embedded.services import prometheus
@@ -29,8 +30,8 @@ SELECTOR = re.compile(r"\b(baton_\w+|process_\w+|ALERTS|up)\b(?:\{(.*?)\})?")
 @pytest.fixture
 def nothing(tmp_path, monkeypatch):
     """A machine without Prometheus, apt and a cache."""
-    monkeypatch.setattr(prometheus.shutil, "which", lambda _: None)
-    monkeypatch.setattr(prometheus.cache, "place", lambda: tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(cache, "place", lambda: tmp_path)
     return tmp_path
 
 
@@ -123,7 +124,7 @@ def test_the_one_that_is_installed_goes_before_the_cache(nothing, monkeypatch):
     """
     Its pages are its own.
     """
-    monkeypatch.setattr(prometheus.shutil, "which", lambda _: "/opt/p/prometheus")
+    monkeypatch.setattr(shutil, "which", lambda _: "/opt/p/prometheus")
 
     command = prometheus.spec(StackContext(nothing / "state", services.load(), {}), ()).command()
 

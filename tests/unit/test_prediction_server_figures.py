@@ -56,7 +56,7 @@ def test_a_server_that_has_not_looked_yet_tells_only_what_it_is():
     """
     Release and version come from its settings, and model and version of none are empty.
     """
-    settings = ServerSettings(release=7, model_version="3", ready_file="r", scratch="s", spark_jars="j")  # type: ignore[call-arg]
+    settings = ServerSettings(release=7, model_version="3", ready_file="r", scratch="s", spark_jars="j")
 
     (one,) = figures.identity(settings, "serving")
 
