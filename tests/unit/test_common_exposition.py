@@ -112,18 +112,19 @@ def test_a_port_that_is_none_is_refused():
         settings(65536)
 
 
-def test_ticks_that_are_done_and_ticks_that_lack_something_are_told_apart():
+def test_ticks_that_are_done_and_ticks_that_lack_something_are_told_apart(usual_signals):
     """
     The age is of the last tick that was done.
     """
-    record, results = ticking.TickRecord(), iter([None, Unavailable("Kafka must answer"), None])
+    record, results = ticking.TickRecord(), iter([None, Unavailable("Kafka must answer"), None, KeyboardInterrupt()])
 
     def tick():
-        if result := next(results, None):
+        if result := next(results):
             raise result
 
     before = record.last_done
-    ticking.run(tick, 0.05, logs.configure("test"), lasting=0.12, record=record)
+    with pytest.raises(KeyboardInterrupt):
+        ticking.run(tick, 0.01, logs.configure("test"), record=record)
     told = {(one.family, *one.labels.values()): one.value for one in record.figures()}
 
     assert (2, 1) == (record.done, record.failed)
