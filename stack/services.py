@@ -58,7 +58,11 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Service:
-    """One line of the README's table; ``needs`` must be ready before it starts, and of ``needs_one_of`` any one."""
+    """
+    One line of the README's table; ``needs`` must be ready before it starts, and of ``needs_one_of`` any one.
+
+    One without a ``chart`` is of the embedded mode only; one without a ``module`` is a program of somebody else's.
+    """
 
     name: str
     kind: ServiceKind
@@ -66,7 +70,7 @@ class Service:
     needs: tuple[str, ...]
     memory_mib: int
     ready: str
-    chart: str
+    chart: str = ""
     version: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
     address: str = ""
@@ -77,6 +81,11 @@ class Service:
     def all_needs(self) -> tuple[str, ...]:
         """Everything that it uses: what brings it up brings these too."""
         return self.needs + self.needs_one_of
+
+    @property
+    def exposed(self) -> dict[str, str]:
+        """What its process is told of where it tells its figures; nothing where it tells none."""
+        return {variable("metrics_port"): str(self.ports["metrics"])} if "metrics" in self.ports else {}
 
     @property
     def switch(self) -> str:
@@ -205,8 +214,9 @@ def _check_names(stack: StackSpec, problems: Problems) -> None:
                 unknown = True
                 label = f"{service.name}.{'needs' if need in service.needs else 'needs_one_of'}"
                 problems.add(label, f"one of {', '.join(names)}", need, f"edit {label}")
-        if service.kind is not ServiceKind.PLATFORM and not service.module:
-            problems.add(f"{service.name}.module", "the app's Python module", service.module, "name it")
+        if service.kind is not ServiceKind.PLATFORM and not (service.module or service.version):
+            rule = "the app's Python module, or version that of somebody else's program"
+            problems.add(f"{service.name}.module", rule, service.module, "name it")
     if not unknown:
         _check_cycles(stack, problems)
 

@@ -16,10 +16,12 @@ from apps.common import entry, topics
 from apps.common.crash import crash
 from apps.common.errors import BatonError, Unavailable
 from apps.common.exit_codes import DONE
+from apps.common.exposition import Exposition
 from apps.common.files import empty_folder
 from apps.common.hdfs import Hdfs
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.live_metrics import session, stream
+from apps.live_metrics.figures import figures
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.roll_back import Guard
 from apps.live_metrics.settings import LiveMetricsSettings
@@ -46,7 +48,9 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
         windows = kept.open(ids, settings.window_s, log)
         spark = session.start(settings)
         publisher, guard = Publisher(settings, dataset.task, log), Guard(settings, dataset.task, log)
-        query = stream.start(spark, settings, dataset, stream.Intake(settings, kept, windows, publisher, guard))
+        intake = stream.Intake(settings, kept, windows, publisher, guard)
+        query = stream.start(spark, settings, dataset, intake)
+        Exposition(lambda: figures(intake, publisher)).start(settings, log)
     ReadyFile(0, "", "watching").write(settings.ready_file)
     log.info("watching", topic=names.answers, batch=windows.batch)
     try:

@@ -25,8 +25,8 @@ class Publisher:
     settings: LiveMetricsSettings
     task: str
     log: BoundLogger
+    recent: dict[str, dict[str, float]] = field(default_factory=dict)  # version -> figure -> value; never changed
     _told: dict[str, bytes] = field(default_factory=dict)
-    _recent: dict[str, dict[str, float]] = field(default_factory=dict)
     _told_mlflow: dict[str, dict[str, float]] = field(default_factory=dict)
     _tried_at: float = -MLFLOW_EVERY_S
 
@@ -44,7 +44,7 @@ class Publisher:
             raise Unavailable(f"Kafka must take {len(changed)} figures within {FLUSH_S} s; got {left} left; is it up?")
         self._told = records
         newest = max((start for _, start in windows.sums), default=0)
-        self._recent = {
+        self.recent = {
             version: {f"{PREFIX}{name}": value for name, value in sums.figures(self.task).items() if value is not None}
             for version, sums in windows.since(newest - RECENT_S).items()
         }
@@ -55,7 +55,7 @@ class Publisher:
         if now < self._tried_at + MLFLOW_EVERY_S:
             return
         names, mlflow = self.settings.names, self.settings.mlflow
-        changed = {version: told for version, told in self._recent.items() if self._told_mlflow.get(version) != told}
+        changed = {version: told for version, told in self.recent.items() if self._told_mlflow.get(version) != told}
         self._tried_at = now if changed else self._tried_at
         try:
             for version, told in changed.items():

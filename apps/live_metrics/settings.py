@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from apps.common.settings import DAY_S, LARGEST, MEMORY, STACK, Settings, Unit
+from apps.common.exposition import ExpositionSettings
+from apps.common.settings import DAY_S, LARGEST, MEMORY, STACK, Unit
 
 
-class LiveMetricsSettings(Settings):
+class LiveMetricsSettings(ExpositionSettings):
     """How long an outcome is waited for, and how much time a figure is of."""
 
     live_metrics: Literal["on", "off"] = Field(

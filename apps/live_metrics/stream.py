@@ -74,19 +74,25 @@ class Intake:
     windows: Windows
     publisher: Publisher
     guard: Guard
+    rows: int = 0  # answers and outcomes that were taken in; this and the next are read by another thread
+    seconds: float = 0.0  # that the last batch took
 
     def take(self, rows: DataFrame, batch: int) -> None:
         """Add them up, once; keep that; tell what has changed."""
+        began = time.monotonic()
         summed = rows.groupBy("version", "window").agg(
             *(F.sum(name).alias(name) for name in (*join.COUNTS, *join.SUMS)),
             F.coalesce(F.sum("latency_ms"), F.lit(0)).alias("latency_ms"),
             F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),
         )
-        if self.windows.add(batch, (row.asDict() for row in summed.collect())):
+        sums = [row.asDict() for row in summed.collect()]
+        if self.windows.add(batch, sums):
+            self.rows += sum(row["answers"] + row["outcomes"] for row in sums)
             self.kept.keep(self.windows)
         self.publisher.publish(self.windows)
         self.guard.see(self.windows)
         self._forget_what_is_final()  # once it was told: what came after a long time may be final at once
+        self.seconds = time.monotonic() - began
 
     def _forget_what_is_final(self) -> None:
         if self.windows.sums:

@@ -7,6 +7,7 @@ from structlog.stdlib import BoundLogger
 from apps import datasets
 from apps.common import entry, registry, ticking
 from apps.common.batches import BatchStore
+from apps.common.exposition import Exposition
 from apps.common.manifest import schema_hash
 from apps.new_data_watcher.settings import NewDataWatcherSettings
 from apps.new_data_watcher.watcher import NewDataWatcher
@@ -24,7 +25,9 @@ def watch(settings: NewDataWatcherSettings, log: BoundLogger) -> int:
         registry_answers=lambda: registry.champion(settings.mlflow, dataset.name),
         log=log,
     )
-    return ticking.run(watcher.tick, settings.tick_s, log, settings.tick_for_s)
+    record = ticking.TickRecord()
+    Exposition(lambda: (*record.figures(), *watcher.told)).start(settings, log)
+    return ticking.run(watcher.tick, settings.tick_s, log, settings.tick_for_s, record)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatchRefused
+from apps.common.exposition import NOTHING
 from apps.common.manifest import MANIFEST, oldest_first
+from apps.new_data_watcher.figures import figures
 from apps.new_data_watcher.tick import (
     LandedBatch,
     LandingView,
@@ -44,11 +46,13 @@ class NewDataWatcher:
         self.clock = clock
         self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
         self._logged_waits: set[LeaveBatch | RetryLater] = set()
+        self.told = NOTHING  # what its last tick saw; read by another thread
 
     def tick(self) -> None:
         """Look once and act."""
         waits: set[LeaveBatch | RetryLater] = set()
-        for action in decide(self.view(), self.store.differences):
+        view = self.view()
+        for action in decide(view, self.store.differences):
             match action:
                 case StartTraining():
                     self._start(action)
@@ -59,6 +63,7 @@ class NewDataWatcher:
         for wait in waits - self._logged_waits:
             self.log.info("waiting", batch=wait.batch, reason=wait.reason)
         self._logged_waits = waits
+        self.told = tuple(figures(view, len(self.store.names("refused")), waits))
 
     def _start(self, action: StartTraining) -> None:
         self.registry_answers()  # while it is away a training can only fail

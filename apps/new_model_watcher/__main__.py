@@ -6,6 +6,7 @@ from structlog.stdlib import BoundLogger
 
 from apps import datasets
 from apps.common import entry, registry, ticking
+from apps.common.exposition import Exposition
 from apps.new_model_watcher.watcher import NewModelWatcher
 from apps.orchestrator.factory import WatcherSettings, from_settings
 
@@ -17,8 +18,11 @@ def watch(settings: WatcherSettings, log: BoundLogger) -> int:
         champion=lambda: registry.champion(settings.mlflow, settings.names.model),
         orchestrator=from_settings(settings),
         log=log,
+        metrics=lambda run_id: registry.metrics(settings.mlflow, run_id),
     )
-    return ticking.run(watcher.tick, settings.tick_s, log, settings.tick_for_s)
+    record = ticking.TickRecord()
+    Exposition(lambda: (*record.figures(), *watcher.told)).start(settings, log)
+    return ticking.run(watcher.tick, settings.tick_s, log, settings.tick_for_s, record)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from apps.common.exposition import ExpositionSettings
 from apps.common.settings import CHART, STACK, SetBy, Settings, Unit
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import Orchestrator
@@ -27,7 +28,7 @@ class OrchestratorSettings(Settings):
         return value
 
 
-class WatcherSettings(OrchestratorSettings):
+class WatcherSettings(OrchestratorSettings, ExpositionSettings):
     """How often a watcher looks, and for how long."""
 
     tick_s: Annotated[float, Unit("seconds"), SetBy("delivery.tick_seconds in stack/stack.yaml")] = Field(

@@ -14,9 +14,11 @@ from structlog.stdlib import BoundLogger
 from apps.common import entry, registry
 from apps.common.crash import crash
 from apps.common.exit_codes import DONE, FAILED
+from apps.common.exposition import Exposition
 from apps.common.files import empty_folder
 from apps.common.ready_file import BEAT_S, ReadyFile, heartbeat
 from apps.common.waiting import pause
+from apps.prediction_server import figures
 from apps.prediction_server.settings import ServerSettings
 
 
@@ -31,12 +33,14 @@ def work(settings: ServerSettings, log: BoundLogger) -> NoReturn:
     """Wait, or serve; end only by raising."""
     bind_contextvars(release=settings.release, version=settings.model_version)
     settings.ready_file.unlink(missing_ok=True)
+    exposition = Exposition(lambda: figures.identity(settings, "starting")).start(settings, log)
     empty_folder(settings.scratch)  # a pod keeps it when its container is started anew: another's checkpoint, too
     if not settings.model_version or is_of_an_earlier_baton(settings, log):
+        exposition.told = lambda: figures.identity(settings, "waiting")
         wait(settings)
     from apps.prediction_server.serve import serve  # a server that waits takes a tenth of the memory
 
-    serve(settings, log, lambda: crash(FAILED))
+    serve(settings, log, lambda: crash(FAILED), exposition)
 
 
 def is_of_an_earlier_baton(settings: ServerSettings, log: BoundLogger) -> bool:

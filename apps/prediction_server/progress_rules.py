@@ -5,6 +5,7 @@ what others should, is worse than one that is started anew.
 It sees what everybody sees, and asks its own stream nothing: whatever is wrong inside, an unanswered request shows it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -89,6 +90,11 @@ class ProgressRules:
     def waiting(self) -> bool:
         """Whether a request waited when it was last asked."""
         return bool(self._waiting)
+
+    @property
+    def waiting_since(self) -> float:
+        """Since when the answers of the partition that waits longest stand still; infinite where none waits."""
+        return min((since for _, _, since in list(self._waiting.values())), default=math.inf)
 
     def stalled(self, look: Look, answers: Mapping[int, int], stall_s: float) -> str | None:
         """Which request waits for ``stall_s``, and ``answers`` (partition -> offset behind the highest) stand still."""

@@ -48,6 +48,8 @@ class ProgressWatch:
             began=time.monotonic(),
         )
         self.process = writer.process
+        self.seen: Look | None = None  # the last look; this and the next two are read by other threads
+        self.predictions = self.rejections = 0  # of this process, among the answers that were read
         self._was_away = False
         # By partition, as the next four: this process' answer to the last request.
         self._highest: dict[int, Answer] = {}
@@ -129,7 +131,9 @@ class ProgressWatch:
             answer for answer in new if answer.in_offset >= self._ends.get(answer.in_partition, answer.in_offset + 1)
         ]
         self._read, self._ends = {place.partition: tops[place] for place in places}, upto
-        return Look(
+        mine = [answer.rejection is not None for answer in new if answer.process == self.process]
+        self.predictions, self.rejections = self.predictions + mine.count(False), self.rejections + mine.count(True)
+        self.seen = Look(
             at=time.monotonic(),
             topic_id=str(topics[requests]["topic_id"]),
             requests=len(topics[requests]["partitions"]),
@@ -141,6 +145,7 @@ class ProgressWatch:
             others={one.process: one.release for one in fresh if one.process and one.process != self.process},
             lost=tuple(sorted(lost | gone)),
         )
+        return self.seen
 
     def _tail(
         self, consumer: KafkaConsumer, place: TopicPartition, begin: int, top: int, until: float

@@ -18,12 +18,13 @@ from structlog.stdlib import BoundLogger
 
 from apps.common import topics
 from apps.common.errors import BatonError, Unavailable
+from apps.common.exposition import Exposition
 from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Writer
 from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
-from apps.prediction_server import class_archive, golden, kept_files, session, stream
+from apps.prediction_server import class_archive, figures, golden, kept_files, session, stream
 from apps.prediction_server.answers import answers
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.kept_files import KeptFiles
@@ -36,8 +37,12 @@ WATCH_S = 1
 Offsets = Mapping[int, int]  # partition -> offset
 
 
-def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None]) -> NoReturn:
-    """Do every step, say that the server is ready, and answer; return only by raising. ``leave`` ends the process."""
+def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None], exposition: Exposition) -> NoReturn:
+    """
+    Do every step, say that the server is ready, and answer; return only by raising. ``leave`` ends the process.
+
+    ``exposition`` tells from then on what the watch sees.
+    """
     begun = time.monotonic()
     step = StepRunner(log)
     kept = KeptFiles(settings.hdfs, settings.names.hdfs_root)
@@ -51,8 +56,10 @@ def serve(settings: ServerSettings, log: BoundLogger, leave: Callable[[], None])
         say_what_is_unfit(settings, log)
         offsets = step("found where to start", find_offsets, settings, partitions, log)
         query = step("started to answer", stream.start, planned.result(), settings, offsets)
-    ProgressWatch(settings, writer, offsets, log).start(leave)
+    watch = ProgressWatch(settings, writer, offsets, log)
+    watch.start(leave)
     step("answered its own probes", prove_through_kafka, settings, model, writer, offsets, query, log)
+    exposition.told = lambda: (*figures.identity(settings, "serving"), *figures.progress(watch))
     ReadyFile(settings.release, settings.model_version, "serving").write(settings.ready_file)
     log.info("serving", seconds=round(time.monotonic() - begun, 2))
     threading.Thread(target=kept.keep_in_time, args=(model, log), name="keep", daemon=True).start()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from apps.common.exposition import ExpositionSettings
 from apps.common.settings import DAY_S, DELIVERY, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
 from apps.common.target import Target
@@ -41,7 +42,7 @@ class SparkSettings(ExecutorSettings):
     )
 
 
-class ServerSettings(SparkSettings):
+class ServerSettings(SparkSettings, ExpositionSettings):
     """What to serve, how answers are made, and how long to wait for what is needed."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)  # a pod that has no release yet is told nothing

@@ -24,6 +24,7 @@ from apps.common import entry, topics
 from apps.common.crash import begin_anew, bury, crash, jvm
 from apps.common.errors import BatonError, ModelRefused
 from apps.common.exit_codes import DONE
+from apps.common.exposition import Exposition
 from apps.common.files import empty_folder
 from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import Answer, Writer
@@ -31,7 +32,7 @@ from apps.common.model import Model
 from apps.common.ready_file import ReadyFile, beating, heartbeat
 from apps.common.steps import StepRunner
 from apps.common.waiting import pause
-from apps.prediction_server import golden, session, stream
+from apps.prediction_server import figures, golden, session, stream
 from apps.prediction_server.answers_tail import AnswersTail
 from apps.prediction_server.kept_files import KeptFiles
 from apps.prediction_server.progress_watch import ProgressWatch
@@ -66,11 +67,12 @@ def work(settings: StandbySettings, log: BoundLogger) -> NoReturn:
     """Stand by for what serves now."""
     empty_folder(settings.scratch)
     ReadyFile(0, "", "waiting").write(settings.ready_file)
+    exposition = Exposition(lambda: figures.identity(settings, "waiting")).start(settings, log)
     log.info("watching", topic=settings.names.answers)
     served = wait_for_a_server(settings, log)
     bind_contextvars(release=served.release, version=served.model_version)
     with beating(settings.ready_file):
-        standby = load(settings, served, log)
+        standby = load(settings, served, exposition, log)
     said = ReadyFile(served.release, served.model_version, "standby")
     said.write(settings.ready_file)
     standby.stand_by()
@@ -94,7 +96,7 @@ def wait_for_a_server(settings: ServerSettings, log: BoundLogger) -> Answer:
                 log.warning("waiting for Kafka", reason=said)
 
 
-def load(settings: StandbySettings, served: Answer, log: BoundLogger) -> "Standby":
+def load(settings: StandbySettings, served: Answer, exposition: Exposition, log: BoundLogger) -> "Standby":
     """Do all that a server does before it knows where to start, with the version that ``served`` names."""
     step = StepRunner(log)
     kept = KeptFiles(settings.hdfs, settings.names.hdfs_root)
@@ -118,7 +120,7 @@ def load(settings: StandbySettings, served: Answer, log: BoundLogger) -> "Standb
     writer, partitions = identify(told, model, log)
     step("rehearsed", rehearse, told, spark, model, pipeline, partitions, log)
     planned = step("planned the answers", plan, told, spark, model, pipeline, writer, partitions)
-    return Standby(told, spark, writer, partitions, planned, log)
+    return Standby(told, spark, writer, partitions, planned, exposition, log)
 
 
 def rehearse(
@@ -159,11 +161,13 @@ class Standby:
     writer: Writer
     partitions: Sequence[int]
     planned: DataFrame
+    exposition: Exposition
     log: BoundLogger
 
     def stand_by(self) -> None:
         """Return when nobody answers; begin anew when another release serves."""
         watch = self._watch(partial(StandbyRules, begin_s=RETURNS_S), self._find_offsets())
+        self._tell("standby", watch)
         watch.rules.began -= RETURNS_S  # a server that is away already need not be waited for
         self.log.info("standing by")
         before, looked, pinged = watch.ends(), 0.0, 0.0
@@ -213,7 +217,9 @@ class Standby:
         """Answer until the server does."""
         began = time.monotonic()
         offsets = self._find_offsets()
-        self._watch(partial(StandbyRules, answering=True), offsets).start(lambda: begin_anew(MODULE))
+        watch = self._watch(partial(StandbyRules, answering=True), offsets)
+        watch.start(lambda: begin_anew(MODULE))
+        self._tell("serving", watch)
         query = stream.start(self.planned, self.settings, offsets)
         self.log.warning("answering in the server's place", offsets=offsets, seconds=round(time.monotonic() - began, 2))
         answer_for_ever(query)
@@ -224,6 +230,9 @@ class Standby:
 
     def _watch(self, rules: Callable[..., StandbyRules], offsets: Offsets) -> ProgressWatch:
         return ProgressWatch(self.settings, self.writer, offsets, self.log, rules)
+
+    def _tell(self, state: str, watch: ProgressWatch) -> None:
+        self.exposition.told = lambda: (*figures.identity(self.settings, state), *figures.progress(watch))
 
     def _begin_anew(self, reason: str) -> NoReturn:
         """Forget everything, in a new process."""

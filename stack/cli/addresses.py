@@ -30,6 +30,7 @@ class Address:
 def addresses(stack: Stack) -> list[Address]:
     """What a person connects to; it need not run."""
     runtime, http = stack.runtime, services.load().service("namenode").ports["http"]
+    scraped = stack.settings.get(services.load().service("prometheus").switch) == "on"
     return [
         Address("MLflow", runtime.address("mlflow"), "mlflow"),
         # HDFS is published without its web pages; a browser shows its folders as JSON.
@@ -37,6 +38,7 @@ def addresses(stack: Stack) -> list[Address]:
         Address("HDFS", runtime.address("namenode")),
         Address("Kafka, bootstrap", runtime.address("kafka")),
         Address("Postgres", runtime.address("postgres")),
+        *([Address("Prometheus", runtime.address("prometheus"))] if scraped else []),
     ]
 
 

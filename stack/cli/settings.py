@@ -57,6 +57,7 @@ def models() -> dict[str, type[Settings]]:
     from apps.orchestrator.factory import WatcherSettings  # noqa: PLC0415
     from apps.prediction_server.settings import RescoreSettings, ServerSettings, StandbySettings  # noqa: PLC0415
     from apps.trainer.settings import TrainerSettings  # noqa: PLC0415
+    from stack.embedded.services.prometheus import PrometheusSettings  # noqa: PLC0415
 
     return {
         "batch-dropper": DropperSettings,
@@ -66,6 +67,7 @@ def models() -> dict[str, type[Settings]]:
         "prediction-server": ServerSettings,
         "standby": StandbySettings,
         "live-metrics": LiveMetricsSettings,
+        "prometheus": PrometheusSettings,
         "rescore": RescoreSettings,
         "topics": TopicSettings,
     }

@@ -128,23 +128,24 @@ class Stack:
             raise BatonError(f"--source must be a CSV file for {chosen.name}, which has no rows of its own; got none")
         self._require_own(given)
         self._require_way_to_kafka(given)
+        self._require_charts(given)
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
             raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
         if changed := self.settings not in ({}, given):  # {}: an empty cluster, or nothing at all
             self._announce_changes(given)
         with self._kept_if_started(given), step("stack up") as line:
-            wanted = services.own(given).running(self._optional(given))
+            wanted = services.own(given).running([one.name for one in self._optional_services(given)])
             progress = Progress(line, {service.name for service in wanted}, self.log_of, quiet=quiet)
             self.ready_after = progress.ready_after
             self.runtime.up(wanted, progress.report)
         if changed:
             retry_failed_release(self.runtime.attach().orchestrator)
 
-    def _optional(self, given: Mapping[str, str]) -> list[str]:
-        """The names of the optional services that run."""
+    def _optional_services(self, given: Mapping[str, str]) -> list[services.Service]:
+        """The optional services that run."""
         all_services = services.load().services
-        return [one.name for one in all_services if given.get(one.switch, UNSAID.get((one.name, self.mode))) == "on"]
+        return [one for one in all_services if given.get(one.switch, UNSAID.get((one.name, self.mode))) == "on"]
 
     @property
     def _own(self) -> dict[str, str]:
@@ -173,6 +174,15 @@ class Stack:
         if told and KAFKA not in given:
             raise SettingsError(f"kafka must be given with {', '.join(told)}; got none; add --set kafka=HOST:PORT")
         kafka_access(given)
+
+    def _require_charts(self, given: Mapping[str, str]) -> None:
+        """Raise SettingsError when a service is switched on that has no chart, in a cluster."""
+        missing = [one.name for one in self._optional_services(given) if not one.chart]
+        if missing and self.mode is Mode.CLUSTER:
+            raise SettingsError(
+                f"{missing[0]} must be off in a cluster; got on; leave it out, and let the cluster's own Prometheus in "
+                "by scrape.from of charts/pipeline"
+            )
 
     def _announce_changes(self, given: Mapping[str, str]) -> None:
         """Say which settings differ from those of the last ``up``; a stack that runs keeps its own."""

@@ -152,13 +152,14 @@ class ClusterRuntime:
             yield doctor.room(Path(source), str(size))
 
     def _services(self) -> list[Service]:
-        """What this cluster has: all that stack.yaml names, but for what is optional and off."""
+        """What this cluster has: all that stack.yaml has a chart for, but for what is optional and off."""
 
         def on(service: Service) -> bool:
             said = charts.value(charts.PIPELINE, charts.VALUES[service.switch], self.values)
             return bool(self.settings.get(service.switch, said) == "on")
 
-        return [one for one in self._stack.services if one.kind is not ServiceKind.OPTIONAL or on(one)]
+        here = [one for one in self._stack.services if one.chart]
+        return [one for one in here if one.kind is not ServiceKind.OPTIONAL or on(one)]
 
     def _values(self, chart: str, references: Mapping[str, str]) -> dict[str, Any]:
         told = {name: value for name, value in self.settings.items() if name != SOURCE}

@@ -21,7 +21,7 @@ from apps.common.errors import BatonError, SettingsError
 from stack import services
 from stack.embedded import foreign_kafka, places
 from stack.embedded.process import MARK, Child, marked
-from stack.embedded.services import postgres
+from stack.embedded.services import postgres, prometheus
 from stack.embedded.supervisor.state import SupervisorRecords
 from stack.environment import ROOT, inherited
 from stack.java import POMS, jars, java
@@ -52,6 +52,7 @@ def check(
         _maven(),
         _artefacts(),
         _postgres(state),
+        *([_prometheus()] if settings.get(stack.service(prometheus.NAME).switch) == "on" else []),
         _memory(wanted, own),
         _disk(state, stack.machine.disk_gib),
         *_ports(wanted, own),
@@ -133,6 +134,13 @@ def _postgres(state: Path) -> Check:
     except BatonError as error:
         got, ok = str(error), False
     return Check("Postgres must be installed", ok, got, "apt-get install postgresql, or remove .venv and start ./baton")
+
+
+def _prometheus() -> Check:
+    found = prometheus.program()
+    got = found or ("none, and ./baton up fetches it" if prometheus.can_be_had() else "none")
+    remedy = "apt-get install prometheus; brew install prometheus; or leave out --set prometheus=on"
+    return Check("Prometheus must be installed", prometheus.can_be_had(), got, remedy)
 
 
 def _memory(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Check:

@@ -4,12 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+import requests
 from kafka import KafkaConsumer, TopicPartition
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, Writer, decode_answer, first_answers
 from apps.common.waiting import wait_until
 from stack.embedded.process import Child
-from stack.environment import inherited
+from stack.environment import HOST, inherited
 from stack.java import jars
 from tests.adapters.small_model import NAME, NAMES
 
@@ -58,6 +59,15 @@ class StartedServer:
     def describe(self):
         """The end of its log."""
         return f"the server says:\n{self.log.read_text()[-3000:]}"
+
+
+def scraped(port):
+    """What is told at a port: name and labels as they are written -> value; nothing while nobody answers."""
+    try:
+        lines = requests.get(f"http://{HOST}:{port}/metrics", timeout=ANSWER_S).text.splitlines()
+    except requests.ConnectionError:
+        return {}
+    return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines if not one.startswith("#"))}
 
 
 def all_answers(brokers, names=NAMES):

@@ -23,7 +23,8 @@ from apps.live_metrics.stream import Kept
 from apps.live_metrics.windows import Sums, Windows
 from stack import services
 from stack.embedded.services.kafka import topic_settings
-from tests.adapters.started_server import StartedServer
+from tests.adapters.conftest import free_port
+from tests.adapters.started_server import StartedServer, scraped
 
 NAMES = StackNames("live", "boston_housing")
 PARTITIONS = 2
@@ -158,7 +159,13 @@ def run(mlflow):
 
 
 @pytest.fixture
-def start(kafka, hdfs, mlflow, tmp_path_factory):
+def door():
+    """The port at which live metrics tell their figures."""
+    return free_port()
+
+
+@pytest.fixture
+def start(kafka, hdfs, mlflow, door, tmp_path_factory):
     """Start live metrics; whatever was started is ended."""
     started = []
 
@@ -171,6 +178,7 @@ def start(kafka, hdfs, mlflow, tmp_path_factory):
             "BATON_DATASET": NAMES.dataset,
             "BATON_METRICS_PERIOD_S": "1",
             "BATON_WINDOW_S": "20",
+            "BATON_METRICS_PORT": str(door),
         }
         one = StartedServer(tmp_path_factory.mktemp("live"), told, "apps.live_metrics")
         started.append(one)
@@ -193,7 +201,7 @@ def total(kafka, name):
 
 @pytest.mark.parametrize("count", [600, pytest.param(70_000, marks=pytest.mark.long)])
 def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_meanwhile(
-    kafka, mlflow, run, traffic, start, count
+    kafka, mlflow, run, traffic, door, start, count
 ):
     """Repeats, corrections, outcomes that come early, of nobody, or are none; kill -9 of process and JVM, twice."""
     traffic.send(count)
@@ -236,6 +244,10 @@ def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_me
     assert metrics(mlflow, run)["live_coverage"] == pytest.approx(
         sums["labelled"] / (sums["answers"] - sums["rejections"])
     )
+    told = scraped(door)
+    assert told['baton_live_figure{figure="rmse",version="1"}'] == pytest.approx(expected)
+    assert told['baton_live_outcomes_total{readable="no"}'] > 0
+    assert told["baton_live_rows_total"] > 0
 
 
 def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdfs):

@@ -39,9 +39,18 @@ from stack.embedded.services.kafka import topic_settings
 from stack.environment import inherited
 from stack.java import jars
 from tests.adapters import small_model
-from tests.adapters.conftest import Broker, with_topics
+from tests.adapters.conftest import Broker, free_port, with_topics
 from tests.adapters.small_model import NAME, NAMES, request
-from tests.adapters.started_server import ANSWER_S, NOBODY, NOBODYS, PARTITIONS, Asked, StartedServer, all_answers
+from tests.adapters.started_server import (
+    ANSWER_S,
+    NOBODY,
+    NOBODYS,
+    PARTITIONS,
+    Asked,
+    StartedServer,
+    all_answers,
+    scraped,
+)
 from tests.secure_broker import SecureBroker
 
 POISON = {
@@ -99,13 +108,19 @@ def spoil(folder):
 
 
 @pytest.fixture(scope="module")
-def serve(kafka, mlflow, versions, tmp_path_factory):
+def door():
+    """The port at which every server tells its figures: as in a stack, one server's at a time."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def serve(kafka, mlflow, versions, door, tmp_path_factory):
     """Start a server of a release; everything started is ended."""
     started = []
 
     def start(release, version, **more):
         told = {"BATON_KAFKA": kafka, "BATON_MLFLOW": mlflow, "BATON_RELEASE": str(release), **more}
-        told = {"BATON_MODEL_VERSION": versions[version], **told}
+        told = {"BATON_MODEL_VERSION": versions[version], "BATON_METRICS_PORT": str(door), **told}
         server = StartedServer(tmp_path_factory.mktemp(f"release-{release}-"), told)
         started.append(server)
         return server
@@ -242,7 +257,32 @@ def test_poison_is_rejected_one_by_one_and_the_query_lives(first, asked):
     assert first.child.alive()
 
 
-def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first, serve, asked, versions):
+def test_a_server_tells_how_far_it_has_come(first, door, asked, versions):
+    """
+    Behind the tests above it has answered predictions and rejections, and soon nothing waits.
+    """
+
+    def told(name, **labels):
+        marks = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+        return scraped(door).get(f"{name}{{{marks}}}" if marks else name, 0)
+
+    asked.send("fine", request("50"))
+    asked.send("bad", b"{broken", partition=1)
+    asked.wait()
+
+    def complete():
+        lags = [told("baton_server_lag_requests", partition=one) for one in PARTITIONS]
+        answered = [told("baton_server_answered_total", partition=one) > 0 for one in PARTITIONS]
+        kinds = [told("baton_server_answers_seen_total", kind=one) > 0 for one in ("prediction", "rejection")]
+        return lags == [0, 0] and all(answered + kinds)
+
+    serving = {"state": "serving", "release": "1", "model": NAMES.model, "version": versions["double"]}
+    wait_until(complete, ANSWER_S, lambda: str(scraped(door)))
+    assert told("baton_server_info", **serving) == 1
+    assert told("baton_server_progress_age_seconds") < ANSWER_S
+
+
+def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first, serve, door, asked, versions):
     """
     Make before break under traffic, kill -9 in the middle, requests meanwhile: all answered, in order, by both.
     """
@@ -262,6 +302,7 @@ def test_a_request_sent_while_nobody_served_is_answered_by_the_next_server(first
     third.wait_ready()
 
     found = asked.wait()
+    wait_until(lambda: 'release="3"' in str(scraped(door)), ANSWER_S, third.describe)
     third.child.kill()
 
     assert set() == asked.answered_again(next(one.process for one in found.values() if one.release == 3))

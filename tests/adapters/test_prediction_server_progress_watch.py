@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Writer
 from apps.common.names import StackNames
+from apps.prediction_server import figures
 from apps.prediction_server.progress_watch import TAIL, ProgressWatch
 
 
@@ -38,7 +39,7 @@ class WatchedTopics:
             sent = self.producer.send(self.names.requests, b"{}", partition=0).get(10)
             self.stamps[sent.offset] = sent.timestamp
 
-    def answer(self, *offsets, release=1, process=None, shift=0):
+    def answer(self, *offsets, release=1, process=None, shift=0, value=b"{}"):
         """Their answers, by this server's process unless told otherwise; ``shift`` is added to each timestamp."""
         for offset in offsets:
             said = {
@@ -50,7 +51,7 @@ class WatchedTopics:
                 "in_timestamp": str(self.stamps.get(offset, 0) + shift),
             }
             headers = [(name, value.encode()) for name, value in said.items()]
-            self.producer.send(self.names.answers, b"{}", partition=0, headers=headers)
+            self.producer.send(self.names.answers, value, partition=0, headers=headers)
         self.producer.flush()
 
     def after_an_outage(self):
@@ -118,6 +119,26 @@ def test_what_a_standby_answers_hides_no_server_that_is_stuck(topics):
 
     look = topics.watch.look()
     assert ({0: 1}, {0: 4}) == (look.answered, look.anybody)
+
+
+def test_what_is_told_is_what_the_last_look_saw(topics):
+    """Own answers are counted by what they are, once each; what waits is what nobody answered."""
+    topics.ask(6)
+    topics.answer(0, value=b'{"prediction": 1.5}')
+    topics.watch.look()
+    topics.answer(1, value=b'{"prediction": 1.5}')
+    topics.answer(2, value=b'{"rejection": "no"}')
+    topics.answer(3, process="another", value=b'{"rejection": "no"}')
+    for _ in range(2):
+        topics.watch.rules.reason_to_end(topics.watch.look())
+
+    told = {(one.family, *one.labels.values()): one.value for one in figures.progress(topics.watch)}
+
+    assert told["baton_server_answered_total", "0"] == 3
+    assert told["baton_server_lag_requests", "0"] == 2
+    assert told["baton_server_answers_seen_total", "prediction"] == 1
+    assert told["baton_server_answers_seen_total", "rejection"] == 1
+    assert 0 <= told["baton_server_progress_age_seconds",] < 60
 
 
 def test_repeats_of_lower_ones_are_no_step_back(topics):

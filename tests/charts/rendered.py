@@ -13,6 +13,7 @@ EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
 ALONE = ("standby=off",)
 LIVE_METRICS = ("liveMetrics=on",)
+SCRAPED = ("liveMetrics=on", "scrape.from[0].namespaceSelector.matchLabels.team=watching")
 SECURED = (
     "kafka.protocol=SASL_SSL",
     "kafka.user=cars",
@@ -40,6 +41,8 @@ VARIANTS = [
     ("pipeline", (*EXECUTORS, *SECURED)),
     ("pipeline", EXECUTORS),
     ("pipeline", LIVE_METRICS),
+    ("pipeline", SCRAPED),
+    ("pipeline", (*SCRAPED, *EXECUTORS)),
     ("pipeline", ("trainer.executors=1",)),
     ("pipeline", DEVELOPMENT),
     ("pipeline", ALONE),

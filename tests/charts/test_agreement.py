@@ -238,6 +238,23 @@ def test_mlflows_probes_ask_as_a_host_that_it_answers(render):
     assert {"mlflow:*", "mlflow.baton:*", "mlflow.baton.svc:*", "127.0.0.1:*", "localhost:*"} == set(allowed)
 
 
+def test_every_app_that_tells_figures_says_where_by_its_annotations_and_is_told_the_same(render):
+    """
+    The ports are stack.yaml's; whoever scrapes finds each app at its pod's own address, and no other pod is one.
+    """
+    wanted = {one.name: str(one.ports["metrics"]) for one in STACK.services if "metrics" in one.ports}
+    found = pods(render("pipeline", *LIVE_METRICS))
+    marks = {name: pod["metadata"].get("annotations", {}) for name, pod in found.items()}
+
+    assert wanted == {name: one["prometheus.io/port"] for name, one in marks.items() if "prometheus.io/port" in one}
+    for name, port in wanted.items():
+        container = found[name]["spec"]["containers"][0]
+        (host,) = [one["valueFrom"] for one in container["env"] if one["name"] == "BATON_METRICS_HOST"]
+        assert ("true", "/metrics") == (marks[name]["prometheus.io/scrape"], marks[name]["prometheus.io/path"])
+        assert port == environment(container)["BATON_METRICS_PORT"]
+        assert {"fieldRef": {"fieldPath": "status.podIP"}} == host
+
+
 @pytest.mark.parametrize("app", ["prediction-server", "standby", "live-metrics"])
 def test_a_server_is_alive_while_it_touches_its_heartbeat(render, app):
     """

@@ -247,6 +247,7 @@ def test_the_server_is_made_before_the_old_one_breaks(render):
     """
     server = of_kind(render("pipeline"), "Deployment")["prediction-server"]["spec"]
     told = {one["name"]: one.get("valueFrom") for one in server["template"]["spec"]["containers"][0]["env"]}
+    del told["BATON_METRICS_HOST"]  # the pod's address
 
     assert server["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     variables = {name: value["fieldRef"]["fieldPath"] for name, value in told.items() if value and "fieldRef" in value}
@@ -264,7 +265,8 @@ def test_a_standby_is_told_no_release_and_is_never_two(render):
     (container,) = standby["template"]["spec"]["containers"]
 
     assert (1, {"type": "Recreate"}) == (standby["replicas"], standby["strategy"])
-    assert {"BATON_READY_FILE", "BATON_SCRATCH"} == {one["name"] for one in container["env"]}
+    own = {"BATON_READY_FILE", "BATON_SCRATCH", "BATON_METRICS_PORT", "BATON_METRICS_HOST"}
+    assert own == {one["name"] for one in container["env"]}
 
 
 def test_a_standby_that_is_off_leaves_nothing(render):

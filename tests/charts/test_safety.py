@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from stack import services
 from stack.cluster.charts import ON_THIS_MACHINE
 from tests.charts.rendered import (
     CHARTS,
@@ -13,6 +14,8 @@ from tests.charts.rendered import (
     EXECUTORS,
     FOLDER,
     HOST_PORTS,
+    LIVE_METRICS,
+    SCRAPED,
     VARIANTS,
     component,
     is_test,
@@ -249,6 +252,23 @@ def test_no_rule_leads_everywhere(render, chart, values):
     policies = of_kind(render(chart, *values), "NetworkPolicy")
 
     assert {} == {name: found for name, policy in policies.items() if (found := lacking_ends(policy))}
+
+
+def test_a_scraper_comes_in_only_where_it_is_let_in_and_to_figures_only(render):
+    """
+    By default no policy of an app opens its port; scrape.from opens that port of each, and no other.
+    """
+    ports = {one.name: one.ports["metrics"] for one in services.load().services if "metrics" in one.ports}
+    opened = {}
+    for values in (LIVE_METRICS, SCRAPED):
+        policies = of_kind(render("pipeline", *values), "NetworkPolicy")
+        opened[values] = {name: one["spec"]["ingress"] for name, one in policies.items() if "ingress" in one["spec"]}
+
+    watching = [{"namespaceSelector": {"matchLabels": {"team": "watching"}}}]
+    assert {} == {name: rules for name, rules in opened[LIVE_METRICS].items() if name in ports}
+    assert {name: [{"from": watching, "ports": [{"port": port}]}] for name, port in ports.items()} == {
+        name: rules for name, rules in opened[SCRAPED].items() if "watching" in str(rules)
+    }
 
 
 def test_this_machine_comes_in_only_from_where_it_is_said_to(render):

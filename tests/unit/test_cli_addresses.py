@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from stack.cli.addresses import as_size, used_bytes
+from stack.cli.addresses import addresses, as_size, used_bytes
+from stack.cli.stack import Stack
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,16 @@ def test_disk_space_is_what_the_files_take(tmp_path):
 
     assert 100_000 <= used_bytes(tmp_path) <= 200_000
     assert 0 == used_bytes(tmp_path / "nothing")
+
+
+def test_prometheus_is_listed_where_it_runs(monkeypatch):
+    """Who has not switched it on is shown no address at which nobody answers."""
+    listed = []
+    for settings in ({}, {"BATON_PROMETHEUS": "on"}):
+        monkeypatch.setattr(Stack, "settings", settings)
+        listed.append([one.url for one in addresses(Stack()) if one.name == "Prometheus"])
+
+    assert [[], ["http://127.0.0.1:19090"]] == listed
 
 
 def test_open_refuses_when_nothing_runs(checkout):

@@ -190,7 +190,7 @@ def test_tilt_finds_a_file_of_values_for_every_chart(tmp_path, monkeypatch):
 
     folder = charts.write_values(Made(network=lambda: NETWORK), references)
 
-    for chart in {one.chart for one in services.load().services}:
+    for chart in {one.chart for one in services.load().services if one.chart}:
         told = yaml.safe_load((folder / f"{chart}.yaml").read_text())
         own = {"existingSecret": "postgres"} if chart == "postgres" else {}
         assert charts.values(chart, references, {}, NETWORK) | own == told
@@ -202,7 +202,7 @@ def test_every_chart_has_an_image_that_is_built():
     """
     names = {path.name for path in images.FOLDER.iterdir()}
 
-    assert {charts.image_of(one.chart).removeprefix("baton/") for one in services.load().services} <= names
+    assert {charts.image_of(one.chart).removeprefix("baton/") for one in services.load().services if one.chart} <= names
 
 
 def test_the_nodes_ports_are_those_of_the_embedded_mode():

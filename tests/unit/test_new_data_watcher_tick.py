@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from apps.common.batches import Entry
 from apps.common.exit_codes import Outcome
 from apps.common.manifest import MANIFEST, Manifest, Part
+from apps.new_data_watcher.figures import figures
 from apps.new_data_watcher.tick import (
     MAX_LEFT_BEHIND,
     LandedBatch,
@@ -450,3 +451,18 @@ def test_a_platform_that_is_away_for_an_hour_is_asked_ever_more_rarely_and_then_
         world.now += 5
 
     assert ["cars-0001", "cars-0002"] == list(world.used.values())
+
+
+def test_what_the_tick_saw_is_told():
+    """
+    Batches by folder, trainings by state, and what waits by what it waits for.
+    """
+    seen = view(landed(), half("cars-0002"), used={"3": "cars-0003"}, trainings={"3": failed(Outcome.REFUSED)})
+    waits = [LeaveBatch("cars-0002", "no manifest"), LeaveBatch("cars-0003", "used"), RetryLater("cars-0001", "soon")]
+
+    told = {(one.family, *one.labels.values()): one.value for one in figures(seen, 4, waits)}
+
+    assert (2, 1, 4) == tuple(told["baton_data_watcher_batches", place] for place in ("landing", "used", "refused"))
+    kinds = ("files", "retry", "person")
+    assert (1, 1, 1) == tuple(told["baton_data_watcher_waiting_batches", kind] for kind in kinds)
+    assert (0, 1) == tuple(told["baton_data_watcher_trainings", state] for state in ("running", "failed"))

@@ -3,6 +3,7 @@
 import pytest
 import structlog
 
+from apps.common.errors import Unavailable
 from apps.common.exit_codes import Outcome
 from apps.common.registry import Version
 from apps.common.target import Target
@@ -185,3 +186,50 @@ def test_a_release_of_an_earlier_baton_is_asked_for_again_by_its_names(history):
         history.tick("1", then=SERVING)
 
     assert Release(2, toy("1"), SERVING) == history.orchestrator.served().serving
+
+
+def told(watcher):
+    """Family and labels -> value, of the last tick."""
+    return {(one.family, *one.labels.values()): one.value for one in watcher.told}
+
+
+def test_what_the_watcher_saw_is_told_and_a_run_is_asked_for_its_metrics_once(history):
+    """
+    Behind until the champion serves; of its run the errors on the test rows and the counts of rows, nothing else.
+    """
+    asked = []
+    history.watcher = NewModelWatcher(
+        history.watcher.champion,
+        history.orchestrator,
+        history.log,
+        metrics=lambda run: asked.append(run) or {"test_rmse": 9.5, "batch_rows": 40, "live_rmse": 1, "cv_mae": 2},
+    )
+    history.tick(None)
+    assert {("baton_model_watcher_info", "", "", ""): 1, ("baton_model_watcher_behind",): 0} == told(history.watcher)
+
+    history.tick("1", then=SERVING)
+    assert 1 == told(history.watcher)["baton_model_watcher_behind",]
+    history.tick("1")
+
+    assert told(history.watcher) == {
+        ("baton_model_watcher_info", "1", "1", "serving"): 1,
+        ("baton_model_watcher_behind",): 0,
+        ("baton_champion_metric", "1", "test_rmse"): 9.5,
+        ("baton_champion_metric", "1", "batch_rows"): 40,
+    }
+    assert ["run of 1"] == asked
+
+
+def test_metrics_that_cannot_be_had_delay_no_roll_out(history):
+    """
+    The release is asked for before the registry is asked what a person might like to know.
+    """
+
+    def away(_):
+        raise Unavailable("MLflow must answer")
+
+    history.watcher = NewModelWatcher(history.watcher.champion, history.orchestrator, history.log, metrics=away)
+    with pytest.raises(Unavailable):
+        history.tick("1")
+
+    assert toy("1").version == history.orchestrator.wanted_release().target.version

@@ -8,6 +8,7 @@ metadata:
     {{- include "pipeline.labels" (dict "root" .root "component" .app) | nindent 4 }}
   annotations:
     checksum/config: {{ include (print .root.Template.BasePath "/apps/configmap.yaml") .root | sha256sum }}
+    {{- include "pipeline.scrape.annotations" . | nindent 4 }}
 spec:
   {{- include "pipeline.pod" (dict "app" .app "token" true) | nindent 2 }}
   terminationGracePeriodSeconds: 5
@@ -29,6 +30,7 @@ spec:
             name: apps
       env:
         {{- include "pipeline.mlflow.token" .root | nindent 8 }}
+        {{- include "pipeline.scrape.variables" . | nindent 8 }}
         - name: BATON_TICK_S
           value: {{ .root.Values.delivery.tickSeconds | quote }}
         {{- if not .root.Values.development }}

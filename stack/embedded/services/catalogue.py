@@ -1,10 +1,10 @@
 """The spec of every service that always runs: the platform's by name, a watcher's from its line in stack.yaml."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from apps.common.ready_file import heartbeat
-from stack.embedded.services import hdfs, kafka, mlflow, postgres
+from stack.embedded.services import hdfs, kafka, mlflow, postgres, prometheus
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.services import Service, ServiceKind
 
@@ -22,7 +22,7 @@ def _watcher(service: Service, context: StackContext, environment: Mapping[str, 
     return ProcessSpec(
         lambda: [sys.executable, "-m", service.module],
         says="watching",
-        environment={**tick, **environment},
+        environment={**tick, **environment, **service.exposed},
         grace_s=2,
     )
 
@@ -34,13 +34,15 @@ def _optional(service: Service, context: StackContext, environment: Mapping[str,
     return ProcessSpec(
         lambda: [sys.executable, "-m", service.module],
         says="watching",
-        environment={**environment, **own},
+        environment={**environment, **service.exposed, **own},
         sign_of_life=heartbeat(ready_file),
         grace_s=2,
     )
 
 
-def specs(services: Iterable[Service], context: StackContext, environment: Mapping[str, str]) -> dict[str, ProcessSpec]:
+def specs(
+    services: Collection[Service], context: StackContext, environment: Mapping[str, str]
+) -> dict[str, ProcessSpec]:
     """By service name; ``environment`` is what every app is told. Jobs and servers have their own supervision."""
     found = {}
     for service in services:
@@ -48,6 +50,8 @@ def specs(services: Iterable[Service], context: StackContext, environment: Mappi
             found[service.name] = PLATFORM[service.name](context)
         elif service.kind is ServiceKind.WATCHER:
             found[service.name] = _watcher(service, context, environment)
+        elif service.name == prometheus.NAME:
+            found[service.name] = prometheus.spec(context, services)
         elif service.kind is ServiceKind.OPTIONAL:
             found[service.name] = _optional(service, context, environment)
     return found

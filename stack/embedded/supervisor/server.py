@@ -47,6 +47,7 @@ class Launch:
         (folder / "scratch").mkdir(parents=True)
         variables = {
             **self.environment,
+            **self.service.exposed,
             **(target.variables() if target else {}),
             "BATON_RELEASE": str(release),
             "BATON_READY_FILE": str(folder / READY_FILE),
