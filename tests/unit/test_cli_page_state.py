@@ -24,7 +24,7 @@ def batches(**places):
 
 def version(number, **more):
     """A version of a snapshot."""
-    return {"version": number, "batch": "b", "withheld": "", "metrics": {"test_rmse": 1.0}, **more}
+    return {"version": number, "batch": "b", "withheld": "", "alarm": "", "metrics": {"test_rmse": 1.0}, **more}
 
 
 def test_the_step_of_a_training_is_the_last_that_its_log_calls_done():
@@ -95,3 +95,12 @@ def test_a_training_that_begins_is_told():
     now = NOTHING | view(snapshot(batches=batches(landing=[landed]), training={"batch": "b-2", "step": ""}))
 
     assert ["batch b-2 landed", "a training on b-2 runs"] == [one["text"] for one in happened(NOTHING, now)]
+
+
+def test_what_the_alarm_says_of_a_version_is_told_once():
+    """A roll-back of its own is no riddle."""
+    before = NOTHING | view(snapshot(versions=[version("2")]))
+    now = NOTHING | view(snapshot(versions=[version("2", alarm="rolled back to version 1: worse")]))
+
+    assert ["version 2: rolled back to version 1: worse"] == [one["text"] for one in happened(before, now)]
+    assert [] == happened(now, now)

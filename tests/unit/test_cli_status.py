@@ -181,7 +181,13 @@ def test_an_alias_that_is_gone_while_something_serves_is_a_problem(known, said):
 @pytest.mark.parametrize(("champion", "shown"), [("1", True), ("2", False)])
 def test_a_version_that_was_not_made_champion_says_why_until_it_is(capsys, champion, shown):
     """The reason of its training stands beside its metrics."""
-    version = {"version": "2", "batch": "b-2", "withheld": "the alias was moved", "metrics": {"test_r2": 0.9}}
+    version = {
+        "version": "2",
+        "batch": "b-2",
+        "withheld": "the alias was moved",
+        "alarm": "",
+        "metrics": {"test_r2": 0.9},
+    }
     known = {"services": [], "set": {}, "champion": champion, "versions": [version]}
 
     for part in status.tables(known):

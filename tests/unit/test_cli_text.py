@@ -34,7 +34,7 @@ def snapshot(text):
         "wanted": {**release, **failure, "release": 2},
         "champion": text,
         "set": {"name": text},
-        "versions": [{"version": text, "batch": text, "withheld": text, "metrics": {"test_rmse": 1.0}}],
+        "versions": [{"version": text, "batch": text, "withheld": text, "alarm": text, "metrics": {"test_rmse": 1.0}}],
         "batches": {
             "used": [text],
             "unfinished": [{"batch": text, "training": text, **failure}],

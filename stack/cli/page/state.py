@@ -83,6 +83,7 @@ def _versions(versions: Sequence[Mapping[str, Any]], champion: str | None) -> li
             "version": one["version"],
             "batch": one["batch"] or "",
             "withheld": "" if one["version"] == champion else _cut(one["withheld"]),
+            "alarm": _cut(one["alarm"]),
             "metrics": one["metrics"],
         }
         for one in _newest(versions)
@@ -127,6 +128,12 @@ def happened(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str
             told.append(("version", f"version {one['version']} is registered{withheld}"))
     if now["champion"] and now["champion"] != before["champion"]:
         told.append(("version", f"version {now['champion']} is champion"))
+    alarms = {one["version"]: one["alarm"] for one in before["versions"]}
+    told += [
+        ("version", f"version {one['version']}: {one['alarm']}")
+        for one in now["versions"]
+        if one["alarm"] != alarms.get(one["version"], one["alarm"])
+    ]
     wanted, last = now["wanted"], before["wanted"]
     if wanted and wanted["release"] != (last or {}).get("release"):
         told.append(("release", f"release {wanted['release']} of version {wanted['version']} is rolled out"))

@@ -189,7 +189,7 @@
       const outcomes = one.metrics.live_labelled, live = errors(one.metrics, "live_");
       const serves = state.serving && state.serving.version === one.version;
       const wanted = state.wanted && !serves && state.wanted.version === one.version ? `release ${state.wanted.release}: ${state.wanted.state}` : "";
-      const words = [wanted, serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : ""];
+      const words = [wanted, serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : "", one.alarm];
       return row(head, one.batch, errors(one.metrics, "test_") || "–", live ? `${live}, of ${count(outcomes || 0, "outcome")}` : "no outcomes yet", words.filter(Boolean).join("; "));
     }));
     const more = (total, shown) => (total > shown ? `the newest ${shown} of ${plain(total, 0)}` : total ? "" : "none yet");
