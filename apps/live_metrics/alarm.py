@@ -14,7 +14,7 @@ from enum import StrEnum
 from apps.live_metrics.windows import Key, Sums
 
 
-class Judgement(StrEnum):
+class Conclusion(StrEnum):
     """What an error says of a version."""
 
     PASS = "pass"  # noqa: S105 - not a password
@@ -40,10 +40,10 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AlarmFinding:
     """What came of it, in words that show the evidence."""
 
-    judgement: Judgement
+    judgement: Conclusion
     reason: str
 
 
@@ -67,36 +67,36 @@ def reference(windows: Mapping[Key, Sums], before: str | None, promised: float |
 
 def judge(
     windows: Mapping[Key, Sums], version: str, settled: Iterable[int], to: Reference | None, rule: Rule
-) -> Finding:
+) -> AlarmFinding:
     """Judge a version by its windows that begin at ``settled`` (seconds since 1970), to which nothing is to come."""
     if to is None:
-        return Finding(Judgement.INCONCLUSIVE, f"nothing is known to hold version {version} against")
+        return AlarmFinding(Conclusion.INCONCLUSIVE, f"nothing is known to hold version {version} against")
     bound = to.rmse * (1 + rule.margin)
     conclusive = [
         (start, sums, judged)
         for start in sorted(settled)
         if (sums := windows.get((version, start)))
-        and (judged := _judge_window(sums, bound, rule)) is not Judgement.INCONCLUSIVE
+        and (judged := _judge_window(sums, bound, rule)) is not Conclusion.INCONCLUSIVE
     ]
     last = conclusive[-rule.failures :]
-    failed = [one for one in last if one[2] is Judgement.FAIL]
+    failed = [one for one in last if one[2] is Conclusion.FAIL]
     against = f"at most {bound:.4g} is allowed: {to.what}, and {rule.margin:.0%}"
     if not last:
-        return Finding(
-            Judgement.INCONCLUSIVE, f"no window with {rule.outcomes} outcomes of version {version}; {against}"
+        return AlarmFinding(
+            Conclusion.INCONCLUSIVE, f"no window with {rule.outcomes} outcomes of version {version}; {against}"
         )
     if len(failed) < rule.failures:
-        return Finding(Judgement.PASS, f"{len(failed)} of its last {rule.failures} windows failed; {against}")
-    return Finding(Judgement.FAIL, f"{'; '.join(_words(start, sums) for start, sums, _ in failed)}; {against}")
+        return AlarmFinding(Conclusion.PASS, f"{len(failed)} of its last {rule.failures} windows failed; {against}")
+    return AlarmFinding(Conclusion.FAIL, f"{'; '.join(_words(start, sums) for start, sums, _ in failed)}; {against}")
 
 
-def _judge_window(sums: Sums, bound: float, rule: Rule) -> Judgement:
+def _judge_window(sums: Sums, bound: float, rule: Rule) -> Conclusion:
     low, _ = sums.rmse_bounds()
     if low is None or sums.labelled < rule.outcomes:
-        return Judgement.INCONCLUSIVE
+        return Conclusion.INCONCLUSIVE
     if low > bound:
-        return Judgement.FAIL
-    return Judgement.PASS if math.sqrt(sums.square / sums.labelled) <= bound else Judgement.INCONCLUSIVE
+        return Conclusion.FAIL
+    return Conclusion.PASS if math.sqrt(sums.square / sums.labelled) <= bound else Conclusion.INCONCLUSIVE
 
 
 def _words(start: int, sums: Sums) -> str:

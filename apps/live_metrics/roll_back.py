@@ -15,7 +15,7 @@ from apps.common import registry
 from apps.common.errors import Unavailable
 from apps.common.registry import ALARM, ROLLED_BACK, Version
 from apps.live_metrics import alarm
-from apps.live_metrics.alarm import Judgement, Rule
+from apps.live_metrics.alarm import Conclusion, Rule
 from apps.live_metrics.settings import LiveMetricsSettings
 from apps.live_metrics.windows import Key, Sums, Windows
 
@@ -64,7 +64,7 @@ class Guard:
         before = next(reversed(registry.predecessors(settings.mlflow, champion)), None)
         to = alarm.reference(sums, before.version if before else None, self._promised(champion), rule)
         found = alarm.judge(sums, champion.version, settled, to, rule)
-        if found.judgement is Judgement.FAIL:
+        if found.judgement is Conclusion.FAIL:
             self._fail(champion, before, found.reason[:_MOST_TEXT])
 
     def _promised(self, version: Version) -> float | None:

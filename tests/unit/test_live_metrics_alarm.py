@@ -3,7 +3,7 @@
 import math
 import random
 
-from apps.live_metrics.alarm import Judgement, Reference, Rule, judge, reference
+from apps.live_metrics.alarm import Conclusion, Reference, Rule, judge, reference
 from apps.live_metrics.windows import Sums
 
 RULE = Rule(margin=0.25, outcomes=100, failures=2)
@@ -29,7 +29,7 @@ def test_two_windows_in_a_row_beyond_margin_and_chance_fail_and_the_evidence_is_
     """RMSE, interval and count of both windows, and what was allowed."""
     finding = found(window(3), window(6), window(6, seed=2))
 
-    assert finding.judgement is Judgement.FAIL
+    assert finding.judgement is Conclusion.FAIL
     assert "00:01:00Z: RMSE 5.682 (95 %: 5.268 to 6.068, n = 400)" in finding.reason
     assert "00:02:00Z: RMSE" in finding.reason
     assert 2 == finding.reason.count("n = 400")
@@ -38,23 +38,23 @@ def test_two_windows_in_a_row_beyond_margin_and_chance_fail_and_the_evidence_is_
 
 def test_a_window_that_passes_or_is_of_a_small_sample_breaks_no_promotion():
     """One failure after a pass is not two in a row; too few outcomes, and none at all, say nothing."""
-    assert found(window(6), window(3)).judgement is Judgement.PASS
-    assert found(window(3), window(6)).judgement is Judgement.PASS
-    assert found(window(30, labelled=99), window(30, labelled=99)).judgement is Judgement.INCONCLUSIVE
-    assert found(Sums(answers=500), Sums()).judgement is Judgement.INCONCLUSIVE
-    assert found().judgement is Judgement.INCONCLUSIVE
+    assert found(window(6), window(3)).judgement is Conclusion.PASS
+    assert found(window(3), window(6)).judgement is Conclusion.PASS
+    assert found(window(30, labelled=99), window(30, labelled=99)).judgement is Conclusion.INCONCLUSIVE
+    assert found(Sums(answers=500), Sums()).judgement is Conclusion.INCONCLUSIVE
+    assert found().judgement is Conclusion.INCONCLUSIVE
 
 
 def test_one_failed_window_is_not_enough_where_two_are_asked_for():
     """And with one asked for it is."""
-    assert found(window(6)).judgement is Judgement.PASS
-    assert found(window(6), rule=Rule(0.25, 100, 1)).judgement is Judgement.FAIL
+    assert found(window(6)).judgement is Conclusion.PASS
+    assert found(window(6), rule=Rule(0.25, 100, 1)).judgement is Conclusion.FAIL
 
 
 def test_windows_that_are_not_settled_do_not_count():
     """However bad they look."""
-    assert found(window(30), window(30), settled=[]).judgement is Judgement.INCONCLUSIVE
-    assert found(window(30), window(30), settled=[0]).judgement is Judgement.PASS
+    assert found(window(30), window(30), settled=[]).judgement is Conclusion.INCONCLUSIVE
+    assert found(window(30), window(30), settled=[0]).judgement is Conclusion.PASS
 
 
 def test_an_error_that_chance_may_explain_is_inconclusive_and_stands_between_two_failures():
@@ -63,8 +63,8 @@ def test_an_error_that_chance_may_explain_is_inconclusive_and_stands_between_two
     low, high = near.rmse_bounds()
     assert low < 3.75 < math.sqrt(near.square / near.labelled) < high
 
-    assert found(near, near).judgement is Judgement.INCONCLUSIVE
-    assert found(window(6), near, window(6)).judgement is Judgement.FAIL
+    assert found(near, near).judgement is Conclusion.INCONCLUSIVE
+    assert found(window(6), near, window(6)).judgement is Conclusion.FAIL
 
 
 def test_the_version_before_is_the_reference_while_enough_is_known_of_it_else_the_test_error():
@@ -79,7 +79,7 @@ def test_the_version_before_is_the_reference_while_enough_is_known_of_it_else_th
     assert reference(known, None, 2.5, RULE).rmse == 2.5
     assert reference({}, "4", None, RULE) is None
     assert reference({}, "4", math.nan, RULE) is None
-    assert found(window(30), window(30), to=None).judgement is Judgement.INCONCLUSIVE
+    assert found(window(30), window(30), to=None).judgement is Conclusion.INCONCLUSIVE
 
 
 def test_no_false_alarm_in_two_hundred_runs_of_ten_windows_of_an_equal_model():
@@ -95,4 +95,4 @@ def test_no_false_alarm_in_two_hundred_runs_of_ten_windows_of_an_equal_model():
 
     for _ in range(200):
         to = reference({("4", 60 * n): heavy() for n in range(10)}, "4", None, RULE)
-        assert found(*(heavy() for _ in range(10)), to=to).judgement is Judgement.PASS
+        assert found(*(heavy() for _ in range(10)), to=to).judgement is Conclusion.PASS

@@ -36,7 +36,7 @@ Grown = Sequence[tuple[float, int]]  # when (seconds since 1970), and how many w
 
 
 @dataclass(frozen=True)
-class Run:
+class MeasuredRun:
     """What answers met; and with live metrics the way from outcome to figure, and the memory at each sample."""
 
     answers: Latency
@@ -66,7 +66,7 @@ def live_metrics(rate: float, seconds: float, *, as_json: bool) -> None:
     tell({"without": asdict(without), "with": asdict(beside)}, before, [table, remark], as_json=as_json)
 
 
-def _run(rate: float, seconds: float, *, wanted: bool) -> Run:
+def _run(rate: float, seconds: float, *, wanted: bool) -> MeasuredRun:
     told = {**SMALL, LIVE: "on" if wanted else "off"}
     with measured_stack(Mode.EMBEDDED, **told) as stack:
         pipeline = stack.pipeline()
@@ -80,13 +80,13 @@ def _run(rate: float, seconds: float, *, wanted: bool) -> Run:
                 pause(SAMPLE_S)
         verdict = ledger.verdict([])
         answers = latency(wait for wait in verdict.waits if wait.sent_at >= began)
-        run = Run(answers, len(verdict.missing), verdict.answered - verdict.rejected)
+        run = MeasuredRun(answers, len(verdict.missing), verdict.answered - verdict.rejected)
         if not wanted:
             return run
         with step("outcomes joined"):
             rejected = {answer.request_id for answer in ledger.answers() if answer.prediction is None}
             delays, labelled = _delays(pipeline, rejected, run.predicted)
-    return Run(answers, run.missing, run.predicted, labelled, distribution(delays), samples)
+    return MeasuredRun(answers, run.missing, run.predicted, labelled, distribution(delays), samples)
 
 
 def _memory_mib(stack: Stack) -> float:
