@@ -14,7 +14,7 @@ USED_CARS = datasets.get("used_cars")
 RATE = 100
 FIGURES_S = 120
 NOTICED_S = 120
-RATE_OF_EXCHANGE = 3
+RATE_OF_EXCHANGE, MOST = 3, 200_000  # what costs more is not believed
 KNOWN = 0.98  # the test part has a few prices that nobody believes
 GUARDED = {
     "BATON_LIVE_METRICS": "on",
@@ -62,7 +62,7 @@ def test_a_version_that_learned_prices_of_another_currency_is_undone_while_nothi
     place = USED_CARS.column_names.index("price")
     rows = [list(row.values()) for row in USED_CARS.generate(6000, 99, 0.0)]
     for row in rows:
-        row[place] = f"{min(float(row[place]) * RATE_OF_EXCHANGE, USED_CARS.column('price').maximum):.2f}"
+        row[place] = f"{min(float(row[place]) * RATE_OF_EXCHANGE, MOST):.2f}"
     with (file := tmp_path / "pesos.csv").open("w", newline="") as out:
         csv.writer(out).writerows([USED_CARS.column_names, *rows])
 
