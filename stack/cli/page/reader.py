@@ -124,6 +124,6 @@ def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
 
 
 def _since(consumer: Consumer, places: list[TopicPartition], seconds: float) -> list[TopicPartition]:
-    """Each partition at its first record that is not older than so many seconds."""
+    """Each partition at its first record that is not older than so many seconds; of none, the client would fail."""
     at = int((time.time() - seconds) * 1000)
-    return consumer.offsets_for_times([TopicPartition(p.topic, p.partition, at) for p in places], ANSWER_S)
+    return places and consumer.offsets_for_times([TopicPartition(p.topic, p.partition, at) for p in places], ANSWER_S)
