@@ -84,7 +84,8 @@ class Guard:
                 self.log.warning("the champion fails", version=champion.version, reason=reason, kept=kept)
                 self._said = champion.version
             return
-        if registry.champion(mlflow, champion.name) != champion:  # somebody moved it meanwhile; it is looked at anew
+        now = registry.champion(mlflow, champion.name)
+        if now is None or now.run_id != champion.run_id:  # somebody moved it meanwhile; it is looked at anew
             return
         registry.move_champion(mlflow, champion.name, before.version)
         registry.set_version_tag(mlflow, champion, ROLLED_BACK, f"to version {before.version}: {reason}"[:_MOST_TEXT])

@@ -360,7 +360,7 @@ def test_a_training_that_hangs_is_ended_at_its_deadline(context, orchestrator):
     failure = status_of(orchestrator).failure
 
     assert (Outcome.CRASHED, "it must end within 1 s; it did not") == (failure.outcome, failure.reason)
-    assert not first.child.alive()
+    wait_until(lambda: not first.child.alive(), 10, "a killed trainer must be gone")
 
 
 def test_the_trainer_runs_behind_everything_else(context, orchestrator):
