@@ -147,7 +147,7 @@ const BatonCharts = (() => {
     const shown = releases.filter((one, i) => (releases[i + 1] ? releases[i + 1][2] : to) >= from);
     shown.forEach(([release, version, first, last], i) => {
       const next = shown[i + 1], ends = serving && serving.release === release ? to : Math.max(last, next ? next[2] : last);
-      const left = Math.max(0, x(first)), right = Math.min(width, Math.max(x(ends), left + 3));
+      const left = Math.min(width - 3, Math.max(0, x(first))), right = Math.min(width, Math.max(x(ends), left + 3));
       picture.append(svg("rect", { x: left, y: 6, width: right - left, height: 22, rx: 4, fill: ofVersion(version), opacity: 0.28 }));
       picture.append(svg("rect", { x: left, y: 6, width: 3, height: 22, fill: ofVersion(version) }));
       if (right - left > 34) picture.append(svg("text", { x: left + 8, y: 21 }, right - left > 150 ? `version ${version}, release ${release}` : `v${version}`));
