@@ -24,6 +24,32 @@ SETTLE_S = 60
 ANSWERED_BY_S = 60
 
 
+def start_sender(
+    environment: Mapping[str, str], rate: float, seconds: float, journal: Path, log: int
+) -> subprocess.Popen[bytes]:
+    """
+    Start the batch dropper's replay; what it has sent goes to ``journal``, what it says to the file descriptor ``log``.
+
+    It ends when its standard input, a pipe, closes.
+    """
+    told = {
+        "BATON_JOB": "replay",
+        "BATON_RATE": str(rate),
+        "BATON_SECONDS": str(seconds),
+        "BATON_JOURNAL": str(journal),
+        "BATON_ENDS_WITH_STDIN": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "apps.batch_dropper"],
+        cwd=ROOT,
+        env={**environment, **told},
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
 class LiveLedger:
     """What was sent, acknowledged and answered so far, over one or several bouts of traffic."""
 
@@ -92,23 +118,7 @@ class LiveLedger:
         return f"{self._acknowledged:,} acknowledged, {self._acknowledged - unanswered:,} answered"
 
     def _start_sender(self, rate: float, seconds: float, journal: Path, log: int) -> subprocess.Popen[bytes]:
-        environment = {
-            **self.environment,
-            "BATON_JOB": "replay",
-            "BATON_RATE": str(rate),
-            "BATON_SECONDS": str(seconds),
-            "BATON_JOURNAL": str(journal),
-            "BATON_ENDS_WITH_STDIN": "1",
-        }
-        sender = subprocess.Popen(
-            [sys.executable, "-m", "apps.batch_dropper"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        sender = start_sender(self.environment, rate, seconds, journal, log)
 
         def sending() -> bool:
             if sender.poll() is not None:

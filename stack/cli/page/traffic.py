@@ -1,7 +1,6 @@
 """Traffic that the page starts: bounded in rate and time, and never longer than the page itself."""
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from apps.common import starter
 from apps.common.errors import BatonError
-from stack.environment import ROOT
+from loadtest.traffic import start_sender
 
 MOST_PER_S = 200
 MOST_S = 600
@@ -41,18 +40,8 @@ class PageTraffic:
             if self._runs():
                 raise BatonError("one traffic must run at a time; got another one; stop it first")
             folder.mkdir(parents=True, exist_ok=True)
-            told = {"BATON_JOB": "replay", "BATON_RATE": str(rate), "BATON_SECONDS": str(seconds)}
-            told |= {"BATON_JOURNAL": str(folder / "sent-1.jsonl"), "BATON_ENDS_WITH_STDIN": "1"}
             with (folder / "sent-1.log").open("wb") as log:
-                self._sender = subprocess.Popen(
-                    [sys.executable, "-m", "apps.batch_dropper"],
-                    cwd=ROOT,
-                    env={**environment, **told},
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+                self._sender = start_sender(environment, rate, seconds, folder / "sent-1.jsonl", log.fileno())
             self._rate, self._until = rate, time.time() + seconds
 
     def stop(self) -> None:
