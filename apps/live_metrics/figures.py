@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from apps.common.exposition import Figure
-from apps.live_metrics.publish import PREFIX, Publisher
+from apps.live_metrics.publish import Publisher
 from apps.live_metrics.stream import Intake
 
 
@@ -11,7 +11,7 @@ def figures(intake: Intake, publisher: Publisher) -> Iterator[Figure]:
     """Of the last batch that was taken in, and of the newest hour that had answers."""
     for version, told in list(publisher.recent.items()):
         for name, value in told.items():
-            yield Figure("baton_live_figure", value, {"version": version, "figure": name.removeprefix(PREFIX)})
+            yield Figure("baton_live_figure", value, {"version": version, "figure": name})
     unreadable, outcomes = intake.windows.unreadable, intake.windows.outcomes
     yield Figure("baton_live_outcomes_total", outcomes - unreadable, {"readable": "yes"})
     yield Figure("baton_live_outcomes_total", unreadable, {"readable": "no"})

@@ -45,7 +45,7 @@ class Publisher:
         self._told = records
         newest = max((start for _, start in windows.sums), default=0)
         self.recent = {
-            version: {f"{PREFIX}{name}": value for name, value in sums.figures(self.task).items() if value is not None}
+            version: {name: value for name, value in sums.figures(self.task).items() if value is not None}
             for version, sums in windows.since(newest - RECENT_S).items()
         }
 
@@ -60,7 +60,8 @@ class Publisher:
         try:
             for version, told in changed.items():
                 if found := registry.version(mlflow, names.model, version):
-                    registry.log_metrics(mlflow, found.run_id, told, int(time.time()))
+                    named = {f"{PREFIX}{name}": value for name, value in told.items()}
+                    registry.log_metrics(mlflow, found.run_id, named, int(time.time()))
                 self._told_mlflow[version] = told
         except Unavailable as error:
             self.log.warning("MLflow does not take live metrics", reason=str(error))

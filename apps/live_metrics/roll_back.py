@@ -25,13 +25,14 @@ _MOST_TEXT = 1000  # characters of a reason: MLflow takes a tag of some thousand
 
 @dataclass
 class Guard:
-    """Looks at the champion's windows, seldom; it remembers only what it has said, so that it says it once."""
+    """Looks at the champion's windows, seldom; it remembers what it judged and has said, so that it does so once."""
 
     settings: LiveMetricsSettings
     task: str
     log: BoundLogger
     _sums: Mapping[Key, Sums] = field(default_factory=dict)
     _looked_at: float = -LOOK_EVERY_S
+    _judged: tuple[Version, list[int], Mapping[Key, Sums]] | None = None
     _said: str = ""
 
     def see(self, windows: Windows) -> None:
@@ -58,7 +59,8 @@ class Guard:
             if version == champion.version
             and one.settled(start, settings.window_s, settings.outcome_wait_s, time.time())
         ]
-        if not settled:
+        judged = champion, settled, sums
+        if not settled or judged == self._judged:
             return
         rule = Rule(settings.alarm_margin, settings.alarm_outcomes, settings.alarm_failures)
         before = next(reversed(registry.predecessors(settings.mlflow, champion)), None)
@@ -66,6 +68,7 @@ class Guard:
         found = alarm.judge(sums, champion.version, settled, to, rule)
         if found.judgement is Conclusion.FAIL:
             self._fail(champion, before, found.reason[:_MOST_TEXT])
+        self._judged = judged  # only now: what MLflow did not answer is asked again
 
     def _promised(self, version: Version) -> float | None:
         """The RMSE of its test rows; of a binary task that of the probability, the root of the Brier score."""

@@ -51,10 +51,10 @@ class ProgressWatch:
         self.seen: Look | None = None  # the last look; this and the next two are read by other threads
         self.predictions = self.rejections = 0  # of this process, among the answers that were read
         self._was_away = False
+        self._answers_id = ""  # of their topic, at the look before
         # By partition, as the next four: this process' answer to the last request.
         self._highest: dict[int, Answer] = {}
         self._newest: dict[int, TailRecord] = {}  # the last one of this process, with where it stands
-        self._answers_id = ""
         self._answered: dict[int, int] = {}
         self._anybody: dict[int, int] = {}
         self._read: dict[int, int] = {}  # the end of the answers at the look before
