@@ -15,6 +15,7 @@ MISSING_WORDS = (
 )
 """What counts as missing in every column: what pandas' read_csv takes for it."""
 
+MOST = 1e15  # a number without bounds of its own is believed up to here: its fourth power is still a number
 _REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")  # such a pattern may try a text of n characters 2**n times
 
 
@@ -132,6 +133,13 @@ class Dataset:
     quarantine_limit: float = 0.1
     """A batch with a larger share of bad rows is refused."""
     column_names: tuple[str, ...] = field(init=False)
+
+    @property
+    def target_bounds(self) -> tuple[float, float]:
+        """Between them a true value is believed; training rows beyond them are quarantined."""
+        target = self.column(self.target)
+        low, high = (0, 1) if self.task == "binary" else (target.minimum, target.maximum)
+        return -MOST if low is None else low, MOST if high is None else high
 
     def __post_init__(self) -> None:
         """Check the declaration against itself; raise ValueError with every problem."""

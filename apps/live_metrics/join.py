@@ -11,10 +11,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
-from apps.datasets.declaration import Dataset
+from apps.datasets.declaration import MOST, Dataset
 
 EARLY_S = 600  # how long before its answer an outcome may come
-MOST = 1e15  # of a number without bounds of its own: its fourth power is still a number
 CERTAIN = 1e-15  # a probability of exactly 0 or 1 that is wrong would cost an infinite log loss
 
 # What people call the two fields of an outcome: Baton, Arize, SageMaker, NannyML.
@@ -40,7 +39,7 @@ def rows(
     0 or 1 each); latency_ms (long); SUMS (double).
     """
     horizon = f"{wait_s + EARLY_S} seconds"
-    read = _read_outcomes(outcomes, *bounds(dataset))
+    read = _read_outcomes(outcomes, *dataset.target_bounds)
     first = (
         _read_answers(answers, model)
         .withColumn("window", F.floor(F.unix_millis("answered_at") / (1000 * window_s)) * window_s)
@@ -68,13 +67,6 @@ def rows(
         ),
     ]
     return reduce(DataFrame.unionByName, counted)
-
-
-def bounds(dataset: Dataset) -> tuple[float, float]:
-    """Between them a true value is believed, as the trainer believes it: it quarantines rows that are beyond."""
-    target = dataset.column(dataset.target)
-    low, high = (0, 1) if dataset.task == "binary" else (target.minimum, target.maximum)
-    return -MOST if low is None else low, MOST if high is None else high
 
 
 def _read_answers(records: DataFrame, model: str) -> DataFrame:

@@ -1,6 +1,7 @@
 """``bench live-metrics``: how soon an outcome is in a figure, what joining costs those who wait, and its memory."""
 
 import json
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import psutil
 from confluent_kafka import Message
 from rich.table import Table
 
+from apps import datasets
 from apps.common.errors import DeadlineMissed
 from apps.common.settings import kafka_access
 from apps.common.waiting import pause, wait_until
@@ -85,7 +87,7 @@ def _run(rate: float, seconds: float, *, wanted: bool) -> MeasuredRun:
             return run
         with step("outcomes joined"):
             rejected = {answer.request_id for answer in ledger.answers() if answer.prediction is None}
-            delays, labelled = _delays(pipeline, rejected, run.predicted)
+            delays, labelled = _delays(pipeline, rejected)
     return MeasuredRun(answers, run.missing, run.predicted, labelled, distribution(delays), samples)
 
 
@@ -95,21 +97,22 @@ def _memory_mib(stack: Stack) -> float:
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / MIB
 
 
-def _delays(pipeline: Pipeline, rejected: set[str], predicted: int) -> tuple[list[float], int]:
-    """Wait until every prediction has its outcome, and not for ever; milliseconds of each, and how many have."""
+def _delays(pipeline: Pipeline, rejected: set[str]) -> tuple[list[float], int]:
+    """Wait until every outcome is in a figure, and not for ever; milliseconds of each, and how many are."""
+    low, high = datasets.get(pipeline.dataset).target_bounds
+    came = sorted(
+        one.timestamp()[1] / 1000
+        for one in _records(pipeline, pipeline.names.outcomes)
+        if (one.key() or b"").decode() not in rejected and low <= json.loads(one.value() or b"")["outcome"] <= high
+    )
     found: list[tuple[float, int]] = []
 
     def complete() -> bool:
         found[:] = growth(_records(pipeline, pipeline.names.live_metrics))
-        return bool(found) and found[-1][1] >= predicted
+        return bool(found) and found[-1][1] >= len(came)
 
     with suppress(DeadlineMissed):
         wait_until(complete, JOINED_S, "some outcomes are in no figure", every=2)
-    came = sorted(
-        one.timestamp()[1] / 1000
-        for one in _records(pipeline, pipeline.names.outcomes)
-        if (one.key() or b"").decode() not in rejected
-    )
     return delays(came, found), found[-1][1] if found else 0
 
 
@@ -117,8 +120,14 @@ def _records(pipeline: Pipeline, topic: str) -> Iterator[Message]:
     """All that stand in a topic now."""
     consumer = positioned(kafka_access(pipeline.environment), "bench", [topic], from_beginning=True)
     try:
-        while some := list(sound(arriving(consumer))):
-            yield from (message for message, _ in some)
+        marks = {place.partition: consumer.get_watermark_offsets(place) for place in consumer.assignment()}
+        ends = {partition: high for partition, (low, high) in marks.items() if high > low}
+        while ends:
+            for message, _ in sound(arriving(consumer)):
+                yield message
+                partition = message.partition() or 0
+                if (message.offset() or 0) + 1 >= ends.get(partition, math.inf):
+                    del ends[partition]
     finally:
         consumer.close()
 
