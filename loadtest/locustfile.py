@@ -10,6 +10,7 @@ them. So locust's number of users is the rate, its workers share it, and its sha
 
 import json
 import logging
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
@@ -141,6 +142,7 @@ def _variable(flag: str) -> str:
 def begin(environment: Environment, **_: Any) -> None:
     """Connect where requests are sent from; end the process when there is nothing to connect to."""
     runner = environment.runner
+    gevent.signal_handler(signal.SIGINT, _end, environment)  # a KeyboardInterrupt in a thread of the wire is lost
     try:
         settings = load(LoadSettings)
         if settings.ends_with_stdin and not isinstance(runner, WorkerRunner):  # a worker ends with its master
@@ -165,6 +167,10 @@ def _end_with_stdin(environment: Environment) -> None:
     """As ``apps.common.starter``, whose thread would be a greenlet here, and hold up all others."""
     while tp_read(0, 1):
         pass
+    _end(environment)
+
+
+def _end(environment: Environment) -> None:
     environment.runner.quit()
     if environment.web_ui:
         environment.web_ui.stop()
