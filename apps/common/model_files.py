@@ -9,3 +9,5 @@ LOCAL = (
 MANIFEST = f"{BATON}/manifest.json"  # path -> sha256 of every other file
 CONTRACT = f"{BATON}/contract.json"  # what the model reads, and what it was trained on
 GOLDEN = f"{BATON}/golden.jsonl"  # a JSON object a line: fields, and the prediction or rejection that they must get
+# What requests and predictions are later compared with, for a drift: for live metrics and people, no server reads them.
+REQUESTS_BASELINE, PREDICTIONS_BASELINE = "baseline/requests.json", "baseline/predictions.json"

@@ -20,11 +20,14 @@ from apps.common.exposition import Exposition
 from apps.common.files import empty_folder
 from apps.common.hdfs import Hdfs
 from apps.common.ready_file import ReadyFile, beating, heartbeat
-from apps.live_metrics import session, stream
+from apps.live_metrics import drift_stream, session, stream
+from apps.live_metrics.drift_windows import DriftWindows
 from apps.live_metrics.figures import figures
+from apps.live_metrics.kept import Kept
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.roll_back import Guard
 from apps.live_metrics.settings import LiveMetricsSettings
+from apps.live_metrics.windows import Windows
 
 WATCH_S = 1
 GONE = "KAFKA_DATA_LOSS"  # the class of Spark's error
@@ -41,7 +44,8 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
     """Start where the process before left off; end only by raising."""
     dataset, names = datasets.get(settings.dataset), settings.names
     empty_folder(settings.scratch)
-    kept = stream.Kept(Hdfs(settings.hdfs), names)
+    hdfs = Hdfs(settings.hdfs)
+    kept, drifts = Kept(hdfs, names, "live-metrics", Windows), Kept(hdfs, names, "drift", DriftWindows)
     with beating(settings.ready_file):
         topics.make_for_live_metrics(settings.kafka_access, names)
         ids = topics.ids(settings.kafka_access, (names.answers, names.outcomes))
@@ -49,26 +53,34 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
         spark = session.start(settings)
         publisher, guard = Publisher(settings, dataset.task, log), Guard(settings, dataset.task, log)
         intake = stream.Intake(settings, kept, windows, publisher, guard)
-        query = stream.start(spark, settings, dataset, intake)
+        queries = [stream.start(spark, settings, dataset, intake)]
+        if settings.drift_sample:
+            asked = topics.ids(settings.kafka_access, names.pair)
+            sample = drifts.open(asked, settings.drift_window_s, log)
+            counted = drift_stream.DriftIntake(spark, settings, drifts, sample, publisher, log)
+            queries.append(drift_stream.start(spark, settings, counted))
         Exposition(lambda: figures(intake, publisher)).start(settings, log)
     ReadyFile(0, "", "watching").write(settings.ready_file)
     log.info("watching", topic=names.answers, batch=windows.batch)
     try:
-        _watch(query, settings, publisher, guard)
+        _watch(queries, settings, publisher, guard)
     except StreamingQueryException as error:
         if GONE not in str(error):
             raise
         kept.forget()
+        drifts.forget()
         rule = "Kafka must still have what was not read; it has removed some of it"
         raise Unavailable(f"{rule}; live metrics begin anew with what is there") from error
 
 
-def _watch(query: StreamingQuery, settings: LiveMetricsSettings, publisher: Publisher, guard: Guard) -> NoReturn:
-    while not query.awaitTermination(WATCH_S):
+def _watch(
+    queries: list[StreamingQuery], settings: LiveMetricsSettings, publisher: Publisher, guard: Guard
+) -> NoReturn:
+    while not any(query.awaitTermination(WATCH_S / len(queries)) for query in queries):
         heartbeat(settings.ready_file).touch()
         publisher.tell_mlflow()
         guard.look()
-    raise BatonError("the query must run for ever; it ended by itself; see the log")
+    raise BatonError("the queries must run for ever; one ended by itself; see the log")
 
 
 if __name__ == "__main__":

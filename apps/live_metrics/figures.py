@@ -9,7 +9,7 @@ from apps.live_metrics.stream import Intake
 
 def figures(intake: Intake, publisher: Publisher) -> Iterator[Figure]:
     """Of the last batch that was taken in, and of the newest hour that had answers."""
-    for version, told in list(publisher.recent.items()):
+    for version, told in publisher.recent.items():
         for name, value in told.items():
             yield Figure("baton_live_figure", value, {"version": version, "figure": name})
     unreadable, outcomes = intake.windows.unreadable, intake.windows.outcomes

@@ -41,7 +41,7 @@ def rows(
     horizon = f"{wait_s + EARLY_S} seconds"
     read = _read_outcomes(outcomes, *dataset.target_bounds)
     first = (
-        _read_answers(answers, model)
+        read_answers(answers, model)
         .withColumn("window", F.floor(F.unix_millis("answered_at") / (1000 * window_s)) * window_s)
         .withWatermark("answered_at", horizon)
         .dropDuplicatesWithinWatermark(["in_partition", "in_offset", "in_timestamp"])
@@ -69,7 +69,7 @@ def rows(
     return reduce(DataFrame.unionByName, counted)
 
 
-def _read_answers(records: DataFrame, model: str) -> DataFrame:
+def read_answers(records: DataFrame, model: str) -> DataFrame:
     """Those that this model's servers wrote; a record of somebody else's has not our headers."""
 
     def header(name: str) -> Column:

@@ -3,12 +3,14 @@
 import json
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from structlog.stdlib import BoundLogger
 
 from apps.common import registry
 from apps.common.errors import Unavailable
 from apps.common.request_sender import connect
+from apps.live_metrics.drift_windows import Baselines, DriftWindows
 from apps.live_metrics.settings import LiveMetricsSettings
 from apps.live_metrics.windows import Windows
 
@@ -25,29 +27,51 @@ class Publisher:
     settings: LiveMetricsSettings
     task: str
     log: BoundLogger
-    recent: dict[str, dict[str, float]] = field(default_factory=dict)  # version -> figure -> value; never changed
+    _sums: dict[str, dict[str, float]] = field(default_factory=dict)  # version -> figure -> value; never changed
+    _drifts: dict[str, dict[str, float]] = field(default_factory=dict)  # the same of each version's newest sample
     _told: dict[str, bytes] = field(default_factory=dict)
+    _told_drift: dict[str, bytes] = field(default_factory=dict)
     _told_mlflow: dict[str, dict[str, float]] = field(default_factory=dict)
     _tried_at: float = -MLFLOW_EVERY_S
 
     def __post_init__(self) -> None:
         self._producer = connect(self.settings.kafka_access, linger_ms=5)
 
+    @property
+    def recent(self) -> dict[str, dict[str, float]]:
+        """Version -> figure -> value, of the newest hour that had answers."""
+        sums, drifts = self._sums, self._drifts
+        return {version: {**sums.get(version, {}), **drifts.get(version, {})} for version in (*sums, *drifts)}
+
     def publish(self, windows: Windows) -> None:
         """Return when Kafka has taken what has changed."""
         records = self._records(windows)
-        changed = {key: value for key, value in records.items() if self._told.get(key) != value}
+        self._produce(records, self._told)
+        self._told = records
+        newest = max((start for _, start in windows.sums), default=0)
+        self._sums = {
+            version: {name: value for name, value in sums.figures(self.task).items() if value is not None}
+            for version, sums in windows.since(newest - RECENT_S).items()
+        }
+
+    def publish_drift(self, windows: DriftWindows, baselines: Baselines) -> None:
+        """The same for drift, whose records have keys of their own; called from another thread."""
+        model, records = self.settings.names.model, dict(windows.records(baselines))
+        written = {
+            f"drift/{version}@{start}": json.dumps({"model": model, **record}, allow_nan=False).encode()
+            for (version, start), record in records.items()
+        }
+        self._produce(written, self._told_drift)
+        self._told_drift = written
+        self._drifts = {version: _in_short(record) for (version, _), record in sorted(records.items())}
+
+    def _produce(self, records: dict[str, bytes], told: dict[str, bytes]) -> None:
+        changed = {key: value for key, value in records.items() if told.get(key) != value}
         for key, value in changed.items():
             self._producer.produce(self.settings.names.live_metrics, value, key)
             self._producer.poll(0)
         if left := self._producer.flush(FLUSH_S):
             raise Unavailable(f"Kafka must take {len(changed)} figures within {FLUSH_S} s; got {left} left; is it up?")
-        self._told = records
-        newest = max((start for _, start in windows.sums), default=0)
-        self.recent = {
-            version: {name: value for name, value in sums.figures(self.task).items() if value is not None}
-            for version, sums in windows.since(newest - RECENT_S).items()
-        }
 
     def tell_mlflow(self) -> None:
         """Tell it what was published since, seldom; while it does not answer, that is said and nothing waits for it."""
@@ -80,3 +104,12 @@ class Publisher:
             }
             told[f"{version}@{start}"] = json.dumps(value, allow_nan=False).encode()
         return told
+
+
+def _in_short(record: dict[str, Any]) -> dict[str, float]:
+    """How many features drift, and by how much the one that does so most."""
+    return {
+        "drift_rows": record["rows"],
+        "drift_large": len(record["large"]),
+        "drift_largest": max((one["baseline"] for one in record["features"].values()), default=0.0),
+    }

@@ -24,6 +24,15 @@ class LiveMetricsSettings(ExpositionSettings):
     metrics_period_s: Annotated[float, Unit("seconds")] = Field(
         default=5, gt=0, le=DAY_S, description="How often new answers and outcomes are taken in."
     )
+    drift_sample: Annotated[float, Unit("share")] = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="The share of requests and answers that are held against what a version learned from; 0 for none.",
+    )
+    drift_window_s: Annotated[int, Unit("seconds")] = Field(
+        default=3600, ge=1, le=7 * DAY_S, description="How much time a figure of drift is of, by the broker's clock."
+    )
     alarm: Literal["off", "dry-run", "act"] = Field(
         default="dry-run",
         description="Whether a champion whose live error is too large is told of (dry-run), or undone too (act): the "

@@ -1,8 +1,7 @@
 """
 The streaming query, and what each of its batches does: add up, keep, tell.
 
-The checkpoint says which rows were read, the file of windows which batches were added; both lie in one folder of HDFS,
-so that they are of the same rows. A batch that is run again, after a kill, brings the same rows and is not added again.
+A batch that is run again, after a kill, brings the same rows and is not added again.
 """
 
 import time
@@ -11,58 +10,14 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 from pyspark.sql.streaming import StreamingQuery
-from structlog.stdlib import BoundLogger
 
-from apps.common.hdfs import Hdfs
-from apps.common.names import StackNames
 from apps.datasets.declaration import Dataset
 from apps.live_metrics import join
+from apps.live_metrics.kept import Kept
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.roll_back import Guard
 from apps.live_metrics.settings import LiveMetricsSettings
 from apps.live_metrics.windows import Windows
-
-FOLDER = "live-metrics"
-
-
-@dataclass
-class Kept:
-    """The folder in HDFS with the checkpoint and the windows."""
-
-    files: Hdfs
-    names: StackNames
-
-    @property
-    def folder(self) -> str:
-        """Its path."""
-        return f"{self.names.hdfs_root}/{FOLDER}"
-
-    @property
-    def checkpoint(self) -> str:
-        """The URL that Spark is told."""
-        return f"{self.files.url}{self.folder}/checkpoint"
-
-    def open(self, topics: list[str], window_s: int, log: BoundLogger) -> Windows:
-        """The windows of ``topics``, by their ids; those of topics that are gone, or as long as others, are void."""
-        path = f"{self.folder}/windows.json"
-        if self.files.exists(path):
-            windows = Windows.from_json(self.files.read(path))
-            if (windows.topics, windows.window_s) == (topics, window_s):
-                return windows
-            log.warning("topics or window_s are others; what was added up before is thrown away, and begun anew")
-        self.forget()
-        windows = Windows(topics, window_s)
-        self.files.make_folder(self.folder)
-        self.keep(windows)
-        return windows
-
-    def keep(self, windows: Windows) -> None:
-        """Write them in one step."""
-        self.files.write(f"{self.folder}/windows.json", windows.to_json())
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.files.delete(self.folder)
 
 
 @dataclass
@@ -70,7 +25,7 @@ class Intake:
     """What happens to each batch of rows."""
 
     settings: LiveMetricsSettings
-    kept: Kept
+    kept: Kept[Windows]
     windows: Windows
     publisher: Publisher
     guard: Guard

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -17,11 +18,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from apps.common import registry
 from apps.common.batches import Batch
+from apps.common.drift import Drift
 from apps.common.model_files import MODEL
 from apps.common.names import StackNames
 from apps.common.registry import CHAMPION, CHAMPION_BEFORE, GATE, MANIFEST_SHA256, PROMOTED, PROMOTION, Version
 from apps.common.waiting import wait_until
-from apps.trainer.drift import Drift
 from apps.trainer.ensemble import LearnerResult
 
 CARD, DRIFT, PICTURE, TIME_LINE = "card.md", "drift.json", "test-rows.png", "time-line.png"
@@ -109,6 +110,10 @@ class MlflowRun:
         if drifts:
             self.client.log_dict(run_id, {one.feature: asdict(one) for one in drifts}, DRIFT)
             self.log(run_id, {"drift_largest": drifts[0].index, "drift_large": sum(one.large for one in drifts)}, {})
+
+    def log_json(self, run_id: str, name: str, value: dict[str, Any]) -> None:
+        """Leave a value in a run, in a file called ``name``."""
+        self.client.log_dict(run_id, value, name)
 
     def log_picture(self, run_id: str, name: str, figure: Figure) -> None:
         """Leave a picture in a run, in a file called ``name``."""

@@ -3,13 +3,13 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+from apps.common.drift import Baseline, Drift
 from apps.common.files import sha256
-from apps.common.model_files import MANIFEST, MODEL
+from apps.common.model_files import MANIFEST, MODEL, PREDICTIONS_BASELINE, REQUESTS_BASELINE
 from apps.common.registry import Version
 from apps.datasets.declaration import Dataset
 from apps.trainer import artifacts, drift
 from apps.trainer.cleaning import input_columns
-from apps.trainer.drift import Drift
 from apps.trainer.ensemble import Ensemble
 from apps.trainer.found_batch import FoundBatch, TrainingContext
 from apps.trainer.gate import judge
@@ -32,6 +32,7 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         saved = pool.submit(artifacts.save_model, folder, pipeline, saving)
         golden_rows = pool.submit(golden, context.session.result(), context.dataset, train_set.rows, pipeline)
         drifts = pool.submit(_drifts, context, train_set)
+        baseline = pool.submit(drift.baseline, context.dataset, train_set.rows)
         for result in ensemble.learners:
             run.log_learner(run_id, result)
         counted = _counted(train_set.checked, train_set.rows.count())
@@ -44,6 +45,7 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
         artifacts.write(folder, contract, golden_rows.result())
     run.upload(run_id, folder)
     run.describe(run_id, card(context.dataset, train_set.checked.order, counted, ensemble), drifts.result())
+    run.log_json(run_id, REQUESTS_BASELINE, baseline.result())
     return sha256(folder / MANIFEST)
 
 
@@ -104,6 +106,7 @@ def promote(context: TrainingContext, run: MlflowRun, version: Version) -> None:
             labels, predictions, _ = judgement.rows
             picture = draw(context.dataset.task, context.dataset.target, labels, predictions)
             run.log_picture(version.run_id, PICTURE, picture)
+            run.log_json(version.run_id, PREDICTIONS_BASELINE, Baseline.of_numbers(predictions).to_dict())
         return judgement.reason
 
     if reason := run.promote(version, objection):

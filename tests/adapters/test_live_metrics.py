@@ -19,7 +19,7 @@ from apps.common.names import StackNames
 from apps.common.registry import metrics
 from apps.common.topics import wait_until_made
 from apps.common.waiting import wait_until
-from apps.live_metrics.stream import Kept
+from apps.live_metrics.kept import Kept
 from apps.live_metrics.windows import Sums, Windows
 from stack import services
 from stack.embedded.services.kafka import topic_settings
@@ -251,7 +251,10 @@ def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_me
 
 def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdfs):
     """A window that became longer would be given its neighbours' sums; a topic made anew has none of the old rows."""
-    kept, log = Kept(Hdfs(hdfs), StackNames("begun-anew", "boston_housing")), structlog.testing.CapturingLogger()
+    kept, log = (
+        Kept(Hdfs(hdfs), StackNames("begun-anew", "boston_housing"), "live-metrics", Windows),
+        structlog.testing.CapturingLogger(),
+    )
     windows = kept.open(["a", "o"], 60, log)
     windows.add(3, [{**asdict(Sums(answers=5)), "version": "1", "window": 60, "outcomes": 0, "unreadable": 0}])
     kept.keep(windows)

@@ -14,10 +14,11 @@ from mlflow import MlflowClient
 from apps import datasets
 from apps.common import registry
 from apps.common.batches import BatchStore, Manifest, describe_part, schema_hash
+from apps.common.drift import LARGE, Baseline
 from apps.common.exit_codes import REFUSED
+from apps.common.model_files import PREDICTIONS_BASELINE, REQUESTS_BASELINE
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
-from apps.trainer.drift import LARGE
 from apps.trainer.mlflow_run import CARD, DRIFT, PICTURE, TIME_LINE
 from stack.environment import ROOT, inherited
 
@@ -149,12 +150,18 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     manifest = json.loads((folder / "baton/manifest.json").read_text())
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     for_people = [there.pop(name) for name in (CARD, DRIFT, PICTURE, TIME_LINE)]
+    requests, predictions = (
+        json.loads(there.pop(name).read_text()) for name in (REQUESTS_BASELINE, PREDICTIONS_BASELINE)
+    )
     manifest_file = there.pop("baton/manifest.json")
     assert version.tags[registry.MANIFEST_SHA256] == hashlib.sha256(manifest_file.read_bytes()).hexdigest()
     assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == manifest
     text, drifts, *pictures = (path.read_bytes() for path in for_people)
     assert b"400 rows of 2 batches" in text
     assert json.loads(drifts).keys() == set(BOSTON.numeric) | {*BOSTON.one_hot, *BOSTON.target_encoded}
+    assert requests["features"].keys() == json.loads(drifts).keys()
+    assert {400} == {sum(one["counts"]) for one in requests["features"].values()}
+    assert 10 < Baseline.from_dict(predictions).counts.sum() < 400  # of test rows, as nothing else says what is usual
     assert [True, True] == [picture.startswith(b"\x89PNG") for picture in pictures]
     assert "the batch differs from those before it" in trainers.log(f"{NAME}-0002")  # towns stand one after the other
     metrics = registry.metrics(trainers.mlflow, version.run_id)

@@ -137,7 +137,7 @@ def growth(records: Iterator[Message]) -> list[tuple[float, int]]:
     labelled: dict[bytes, int] = {}
     grown: list[tuple[float, int]] = []
     for one in sorted(records, key=lambda record: record.timestamp()[1]):
-        labelled[one.key() or b""] = json.loads(one.value() or b"{}")["labelled"]
+        labelled[one.key() or b""] = json.loads(one.value() or b"{}").get("labelled", 0)  # drift's have none
         grown.append((one.timestamp()[1] / 1000, sum(labelled.values())))
     return grown
 

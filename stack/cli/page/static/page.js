@@ -173,7 +173,7 @@
   // ---- lists, when they have changed
 
   function errors(metrics, prefix) {
-    const found = Object.entries(metrics).filter(([name]) => name.startsWith(prefix) && name !== "live_labelled");
+    const found = Object.entries(metrics).filter(([name]) => name.startsWith(prefix) && !["live_labelled", "live_drift_large"].includes(name));
     return found.map(([name, value]) => `${NAMES[name.slice(prefix.length)] || name} ${figure(value)}`).join(", ");
   }
 
@@ -189,7 +189,7 @@
       const outcomes = one.metrics.live_labelled, live = errors(one.metrics, "live_");
       const serves = state.serving && state.serving.version === one.version;
       const wanted = state.wanted && !serves && state.wanted.version === one.version ? `release ${state.wanted.release}: ${state.wanted.state}` : "";
-      const words = [wanted, serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : "", one.alarm];
+      const words = [wanted, serves ? `serves, release ${state.serving.release}` : "", one.version === state.champion ? "champion" : "", one.withheld ? `withheld: ${one.withheld}` : "", one.alarm, one.metrics.live_drift_large ? `drift in ${count(one.metrics.live_drift_large, "feature")}` : ""];
       return row(head, one.batch, errors(one.metrics, "test_") || "–", live ? `${live}, of ${count(outcomes || 0, "outcome")}` : "no outcomes yet", words.filter(Boolean).join("; "));
     }));
     const more = (total, shown) => (total > shown ? `the newest ${shown} of ${plain(total, 0)}` : total ? "" : "none yet");

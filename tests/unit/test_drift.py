@@ -1,11 +1,11 @@
-"""Drift of a batch: what is large, and what chance explains."""
+"""Drift : what is large, and what chance explains."""
 
 import math
 
 import numpy as np
 import pytest
 
-from apps.trainer.drift import CHANCE, LARGE, of_numbers, of_words
+from apps.common.drift import CHANCE, LARGE, of_numbers, of_words
 
 
 def test_a_shift_of_numbers_is_the_index_by_hand():

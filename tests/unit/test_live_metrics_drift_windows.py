@@ -1,0 +1,85 @@
+"""Drift of requests and predictions by version and window: what is kept, what is told, and what is added once."""
+
+import numpy as np
+import pytest
+
+from apps.common.drift import Baseline
+from apps.live_metrics.drift_windows import DriftWindows
+
+DRAW = np.random.default_rng(4)
+USUAL, HOUR = DRAW.normal(size=4000), 3600
+BASELINES = {"1": {"size": Baseline.of_numbers(USUAL), "make": Baseline.of_words(["Ford"] * 50 + ["Kia"] * 50)}}
+
+
+def counts(shift=0.0, make="Ford", rows=1000):
+    """What so many requests add."""
+    size, make_ = (BASELINES["1"][name].bins for name in ("size", "make"))
+    return {"size": size.count(DRAW.normal(size=rows) + shift), "make": make_.count(["Kia", make] * (rows // 2))}
+
+
+@pytest.fixture
+def windows():
+    return DriftWindows(["r", "a"], HOUR, version="1")
+
+
+def test_a_window_is_held_against_the_baseline_and_against_the_window_before(windows):
+    """The first hour is as usual; in the second one feature moves, and half of a category is a new word."""
+    windows.add(0, {("1", 0): counts()})
+    windows.add(1, {("1", HOUR): counts(shift=1.0, make="Lada")})
+
+    usual, moved = (dict(windows.records(BASELINES))["1", start] for start in (0, HOUR))
+    assert ([], 1000) == (usual["large"], usual["rows"])
+    assert "consecutive" not in usual["features"]["size"]
+    assert {"size", "make"} == set(moved["large"])
+    size = moved["features"]["size"]
+    assert size["baseline"] == pytest.approx(size["consecutive"], rel=0.3)
+    assert min(size["baseline"], size["consecutive"]) > 0.5
+    assert size["consecutive_chance"] > size["baseline_chance"]
+    assert ("1", HOUR) == windows.newest
+
+
+def test_a_batch_that_comes_again_is_not_added_and_what_is_kept_is_read_again(windows):
+    """As after a kill."""
+    for batch in (0, 1, 1, 0):
+        windows.add(batch, {("1", 0): counts()})
+    again = DriftWindows.from_json(windows.to_json())
+
+    assert [2000, 2000] == [int(one.sum()) for one in again.counts["1", 0].values()]
+    assert (again.batch, again.topics, again.window_s, again.version) == (1, ["r", "a"], HOUR, "1")
+    assert list(again.records(BASELINES)) == list(windows.records(BASELINES))
+
+
+def test_of_each_version_the_newest_window_and_the_one_before_are_kept(windows):
+    """However long it runs."""
+    for hour in range(50):
+        windows.add(hour, {(version, hour * HOUR): counts(rows=10) for version in ("1", "2")})
+
+    assert {(version, hour * HOUR) for version in ("1", "2") for hour in (48, 49)} == windows.counts.keys()
+    assert {"1"} == {version for version, _ in dict(windows.records(BASELINES))}  # of 2 nothing else is known
+
+
+def test_counts_by_other_bins_are_not_added_to_those_of_before(windows):
+    """A model that was begun anew has a version of the same number."""
+    windows.add(0, {("1", 0): {"size": np.ones(3, dtype=np.intp)}})
+    windows.add(1, {("1", 0): counts()})
+
+    assert 1000 == windows.counts["1", 0]["size"].sum()
+    windows.add(2, {("1", HOUR): {"size": np.ones(3, dtype=np.intp)}})
+    assert {} == dict(windows.records(BASELINES))["1", HOUR]["features"]
+
+
+@pytest.mark.parametrize(
+    "raw", [{}, {"edges": [1.0]}, {"edges": [1.0], "counts": [1]}, {"words": ["a"], "counts": [1, 2, 3]}]
+)
+def test_a_baseline_that_is_none_is_not_believed(raw):
+    """It is a file that anybody may have written."""
+    with pytest.raises((KeyError, ValueError)):
+        Baseline.from_dict(raw)
+
+
+def test_a_baseline_is_read_as_it_was_written():
+    """Both kinds."""
+    for baseline in BASELINES["1"].values():
+        again = Baseline.from_dict(baseline.to_dict())
+        assert again.bins == baseline.bins
+        assert (again.counts == baseline.counts).all()
