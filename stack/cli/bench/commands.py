@@ -34,13 +34,19 @@ def bench_up(as_json: JsonOption = False, write: WriteOption = False, mode: OwnM
         up.up(as_json=as_json)
 
 
-@app.command("serve", epilog=examples("./baton bench serve --rate 100,1000", "./baton bench serve --max"))
+@app.command(
+    "serve",
+    epilog=examples(
+        "./baton bench serve --rate 100,1000", "./baton bench serve --max", "./baton bench serve --set trees=60"
+    ),
+)
 def bench_serve(
     rate: RatesOption = "100,1000",
     seconds: SecondsOption = 30,
     highest: Annotated[
         bool, typer.Option("--max", help="Look for the most that is sustained instead; --rate and --seconds are idle.")
     ] = False,
+    set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """
@@ -56,12 +62,13 @@ def bench_serve(
     """
     from stack.cli.bench.most import serve_most
     from stack.cli.bench.serve import serve
+    from stack.cli.settings import parse
 
-    wanted = rates(rate)
+    wanted, settings = rates(rate), parse(set_ or [])
     if highest:
-        serve_most(as_json=as_json)
+        serve_most(settings, as_json=as_json)
     else:
-        serve(wanted, seconds, as_json=as_json)
+        serve(wanted, seconds, settings, as_json=as_json)
 
 
 @app.command("peers")

@@ -1,6 +1,6 @@
 """``bench serve --max``: the most requests a second that are answered in time for as long as one likes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.table import Table
 
@@ -9,6 +9,7 @@ from stack.cli.bench.machine import machine, quantiles, tell
 from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.demo import Chronicle
 from stack.cli.options import HIGHEST_RATE
+from stack.cli.stack import Mode
 
 IN_TIME_MS = 100.0
 FIRST, RISE, HALVINGS = 400.0, 1.25, 3
@@ -46,10 +47,10 @@ def shortfall(bout: Bout) -> str:
     return ""
 
 
-def serve_most(*, as_json: bool) -> None:
+def serve_most(settings: Mapping[str, str], *, as_json: bool) -> None:
     """Train on one batch, then look for the most that its version sustains."""
     before, bouts = machine(), list[Bout]()
-    with measured_stack() as stack:
+    with measured_stack(Mode.EMBEDDED, **settings) as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         measure(

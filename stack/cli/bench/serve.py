@@ -1,6 +1,6 @@
 """``bench serve``: the latency of the whole stacked model at each rate, beside what the instrument costs by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -10,12 +10,13 @@ from stack.cli.bench.machine import machine, ms, quantiles, tell
 from stack.cli.bench.measured_stack import measured_stack
 from stack.cli.bench.peers import beside
 from stack.cli.demo import Chronicle
+from stack.cli.stack import Mode
 
 
-def serve(rates: Sequence[float], seconds: float, *, as_json: bool) -> None:
+def serve(rates: Sequence[float], seconds: float, settings: Mapping[str, str], *, as_json: bool) -> None:
     """Train on one batch, then measure a pass-through and the version at each rate."""
     before, bouts = machine(), list[Bout]()
-    with measured_stack() as stack:
+    with measured_stack(Mode.EMBEDDED, **settings) as stack:
         pipeline = stack.pipeline()
         Chronicle(pipeline).cycle()
         for rate in rates:

@@ -15,6 +15,7 @@ from apps.common.exit_codes import Outcome
 from apps.common.waiting import pause, wait_until
 from apps.orchestrator.port import ReleaseState
 from apps.prediction_server.progress_rules import BEGIN_S
+from apps.trainer.found_batch import UNNAMED
 from loadtest.traffic import LiveLedger
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Mode
@@ -234,6 +235,16 @@ def a_batch_is_trained_on_and_rolled_out(ground: Ground) -> None:
     """A training takes what it gets of the machine, under full traffic."""
     version = ground.pipeline.wait_for_version_trained_on(ground.pipeline.drop_batch())
     ground.served_by(version)
+
+
+@scenario(15)
+def hdfs_is_killed_while_a_training_writes_its_rows(ground: Ground) -> None:
+    """It is delayed, and loses no row."""
+    batch, store = ground.pipeline.drop_batch(), ground.pipeline.store
+    rows = store.folder("train-sets", f"{UNNAMED}{batch.content_hash}")
+    wait_until(lambda: store.exists(rows), SETTLES_S, "no training writes the rows of the batch", every=0.1)
+    ground.kill("datanode", "namenode")
+    ground.served_by(ground.pipeline.wait_for_version_trained_on(batch))
 
 
 def _refused(ground: Ground, harm: Callable[[Path], None], reason: str) -> None:
