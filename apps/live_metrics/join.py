@@ -4,6 +4,7 @@ Answers and outcomes as Kafka has them -> one row for each answer, and one for e
 Of a request the first answer counts, and of its outcomes the first. Both topics carry the broker's clock.
 """
 
+import math
 from collections.abc import Sequence
 from functools import reduce
 
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
 from apps.datasets.declaration import MOST, Dataset
+from apps.live_metrics.windows import BINS, SMALLEST, STEP
 
 EARLY_S = 600  # how long before its answer an outcome may come
 CERTAIN = 1e-15  # a probability of exactly 0 or 1 that is wrong would cost an infinite log loss
@@ -36,7 +38,8 @@ def rows(
     ``answers`` and ``outcomes`` (key, value, headers, timestamp of a topic) -> what is to be summed up.
 
     Columns: version; window (long: seconds since 1970 at which it begins, by when the answer was written); COUNTS (int:
-    0 or 1 each); latency_ms (long); SUMS (double).
+    0 or 1 each); latency_ms (long); SUMS (double); bucket (int: where a known error, or the class and the probability,
+    falls).
     """
     horizon = f"{wait_s + EARLY_S} seconds"
     read = _read_outcomes(outcomes, *dataset.target_bounds)
@@ -121,9 +124,9 @@ def _counts(**counted: Column) -> list[Column]:
 
 
 def _sums(task: str = "") -> list[Column]:
-    """What an answer and its outcome add to each of SUMS; nothing without an outcome."""
+    """What an answer and its outcome add to each of SUMS, and their bucket; nothing without an outcome."""
     if not task:
-        return [F.lit(0.0).alias(name) for name in SUMS]
+        return [*(F.lit(0.0).alias(name) for name in SUMS), F.lit(None).cast("int").alias("bucket")]
     error, actual = F.col("prediction") - F.col("outcome"), F.col("outcome")
     sure = F.greatest(F.least(F.col("prediction"), F.lit(1 - CERTAIN)), F.lit(CERTAIN))
     binary = task == "binary"
@@ -137,4 +140,9 @@ def _sums(task: str = "") -> list[Column]:
         "log_loss": F.when(actual == 1, -F.log(sure)).otherwise(-F.log(1 - sure)) if binary else F.lit(0.0),
         "hit": ((F.col("prediction") >= 0.5) == (actual == 1)).cast("double") if binary else F.lit(0.0),  # noqa: PLR2004 - as likely as not
     }
-    return [added[name].alias(name) for name in SUMS]
+    if binary:
+        probability = F.greatest(F.least(F.col("prediction"), F.lit(1.0)), F.lit(0.0))
+        bucket = F.floor(probability * BINS) + F.when(actual == 1, BINS + 1).otherwise(0)
+    else:
+        bucket = F.ceil(F.log(F.greatest(F.abs(error), F.lit(SMALLEST))) / math.log(STEP))
+    return [*(added[name].alias(name) for name in SUMS), bucket.cast("int").alias("bucket")]

@@ -35,7 +35,7 @@ class Intake:
     def take(self, rows: DataFrame, batch: int) -> None:
         """Add them up, once; keep that; tell what has changed."""
         began = time.monotonic()
-        summed = rows.groupBy("version", "window").agg(
+        summed = rows.groupBy("version", "window", "bucket").agg(
             *(F.sum(name).alias(name) for name in (*join.COUNTS, *join.SUMS)),
             F.coalesce(F.sum("latency_ms"), F.lit(0)).alias("latency_ms"),
             F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),

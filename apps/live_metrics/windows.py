@@ -6,18 +6,22 @@ Everything here is plain Python: a batch of rows has become a few sums by the ti
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 SETTLED = 0.99  # share of a window's predictions whose outcome is known: what is still to come changes little
+STEP = 1.1  # from one bucket of the absolute error to the next: a quantile is 5 % off at the most
+SMALLEST = 1e-9  # an error that is smaller is one of this
+BINS = 200  # buckets of a probability for each class; within one the order of two predictions is not known
 CHANCE = 1.96  # standard errors on each side within which 95 of 100 lie
 Key = tuple[str, int]  # version, and when the window begins, in seconds since 1970
 
 
 @dataclass
 class Sums:
-    """What the answers of one version, written in one window, add up to."""
+    """What the answers of one version, written in one window, add up to; ``buckets``: how many labelled fell where."""
 
     answers: int = 0
     rejections: int = 0
@@ -32,12 +36,13 @@ class Sums:
     positive: float = 0.0
     log_loss: float = 0.0
     hit: float = 0.0
+    buckets: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Sums") -> None:
         """Add another's; of the worst latencies the worse is kept."""
         worst = max(self.worst_latency_ms, other.worst_latency_ms)
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.worst_latency_ms = worst
 
     def figures(self, task: str) -> dict[str, float | int | None]:
@@ -85,7 +90,17 @@ class Sums:
             "mae": self._mean(self.absolute),
             "mape": self.relative / self.positive if self.positive else None,
             "bias": self._mean(self.error),
+            **{f"absolute_error_p{percent}": self._quantile(percent / 100) for percent in (50, 90, 99)},
         }
+
+    def _quantile(self, share: float) -> float | None:
+        """The middle of the bucket of absolute errors that has it."""
+        wanted, found = share * self.buckets.total(), 0
+        for bucket in sorted(self.buckets):
+            found += self.buckets[bucket]
+            if found >= wanted:
+                return float(STEP ** (bucket - 0.5))
+        return None
 
     def _binary(self) -> dict[str, float | None]:
         return {
@@ -93,7 +108,19 @@ class Sums:
             "accuracy": self._mean(self.hit),
             "brier": self._mean(self.square),
             "bias": self._mean(self.error),
+            "auc": self._auc(),
         }
+
+    def _auc(self) -> float | None:
+        """The share of pairs of both classes whose order is right, and half of those alike: the Mann-Whitney count."""
+        no, yes = ([self.buckets[offset + place] for place in range(BINS + 1)] for offset in (0, BINS + 1))
+        if not sum(no) or not sum(yes):
+            return None
+        below, right = 0, 0.0
+        for negatives, positives in zip(no, yes, strict=True):
+            right += positives * (below + negatives / 2)
+            below += negatives
+        return right / (sum(no) * sum(yes))
 
     def _mean(self, total: float, *, root: bool = False) -> float | None:
         if not self.labelled:
@@ -127,7 +154,9 @@ class Windows:
             self.outcomes += row["outcomes"]
             self.unreadable += row["unreadable"]
             if row["version"]:
-                added = Sums(**{one.name: row[one.name] for one in fields(Sums)})
+                numbers = {name: row[name] for name in vars(Sums()) if name != "buckets"}
+                buckets = {} if row["bucket"] is None else {row["bucket"]: row["labelled"]}
+                added = Sums(**numbers, buckets=Counter(buckets))
                 self.sums.setdefault((row["version"], row["window"]), Sums()).add(added)
         return True
 
@@ -145,11 +174,16 @@ class Windows:
 
     def to_json(self) -> bytes:
         """All of it, to be read by ``from_json``."""
-        kept = [[*key, asdict(sums)] for key, sums in self.sums.items()]
+        kept = [[*key, vars(sums)] for key, sums in self.sums.items()]
         return json.dumps({**vars(self), "sums": kept}).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "Windows":
         """Read it again."""
         raw = json.loads(text)
-        return cls(**{**raw, "sums": {(version, window): Sums(**sums) for version, window, sums in raw["sums"]}})
+        return cls(**{**raw, "sums": {(version, window): _sums(sums) for version, window, sums in raw["sums"]}})
+
+
+def _sums(raw: dict[str, Any]) -> Sums:
+    buckets = {int(bucket): count for bucket, count in raw.get("buckets", {}).items()}
+    return Sums(**{**raw, "buckets": Counter(buckets)})

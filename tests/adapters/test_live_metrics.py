@@ -6,7 +6,9 @@ import random
 import signal
 from collections import defaultdict
 from dataclasses import asdict
+from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -30,6 +32,7 @@ NAMES = StackNames("live", "boston_housing")
 PARTITIONS = 2
 LOW, HIGH = 1, 50  # of Boston's target
 FIGURES_S = 120
+SUMMED = ("answers", "rejections", "labelled", "error", "square", "absolute", "relative")
 UNKNOWN = {
     "no-json": b"{broken",
     "no-number": b'{"request_id": "1-0", "outcome": "cheap"}',
@@ -110,7 +113,8 @@ class Traffic:
 
     def expected(self):
         """Version -> its sums, out of what is in the topics, by Python alone."""
-        first, outcomes, sums = {}, {}, defaultdict(lambda: defaultdict(float))
+        first, outcomes = {}, {}
+        sums: dict[str, Any] = defaultdict(lambda: {**dict.fromkeys(SUMMED, 0.0), "errors": []})
         for one in records(self.kafka, NAMES.answers):
             headers = dict(one.headers)
             if headers.get("model") == NAMES.model.encode():
@@ -134,6 +138,7 @@ class Traffic:
                 total["error"] += error
                 total["square"] += error**2
                 total["absolute"] += abs(error)
+                total["errors"].append(abs(error))
                 total["relative"] += abs(error) / outcomes[key]
         return sums
 
@@ -243,6 +248,9 @@ def test_every_figure_is_the_one_computed_from_the_topics_whatever_was_killed_me
     assert metrics(mlflow, run)["live_coverage"] == pytest.approx(
         sums["labelled"] / (sums["answers"] - sums["rejections"])
     )
+    for percent in (50, 99):
+        exact = np.quantile(sums["errors"], percent / 100)
+        assert metrics(mlflow, run)[f"live_absolute_error_p{percent}"] == pytest.approx(exact, rel=0.06)
     told = scraped(door)
     assert told['baton_live_figure{figure="rmse",version="1"}'] == pytest.approx(expected)
     assert told['baton_live_outcomes_total{readable="no"}'] > 0
@@ -256,7 +264,8 @@ def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdf
         structlog.testing.CapturingLogger(),
     )
     windows = kept.open(["a", "o"], 60, log)
-    windows.add(3, [{**asdict(Sums(answers=5)), "version": "1", "window": 60, "outcomes": 0, "unreadable": 0}])
+    row = {"version": "1", "window": 60, "bucket": 7, "outcomes": 0, "unreadable": 0}
+    windows.add(3, [{**asdict(Sums(answers=5, labelled=2)), **row}])
     kept.keep(windows)
 
     assert windows == kept.open(["a", "o"], 60, log)
