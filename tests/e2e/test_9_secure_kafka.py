@@ -46,15 +46,13 @@ def fresh():
 
 @pytest.fixture
 def stack(fresh, broker):
-    """A running stack on that broker; the one of the other tests is down meanwhile, since the ports are the same."""
+    """A running stack on that broker; that of the tests before is down from here on: the ports are the same."""
     other = Stack(NAME)
-    if ran := other.running():
+    if other.running():
         other.down()
     fresh.up("used_cars", None, **SMALL, **broker.settings, BATON_STACK=CARS)
     yield fresh
     fresh.down()
-    if ran:
-        other.up()
 
 
 def test_a_wrong_password_is_refused_before_anything_is_started(fresh, broker, tmp_path):
