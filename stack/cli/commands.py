@@ -356,6 +356,45 @@ def traffic(
 
 @app.command(
     rich_help_panel=WORK,
+    epilog=examples(
+        "./baton ask --row 17",
+        """./baton ask '{"make_name": "Ford", "year": 2017, "mileage": 41000}'""",
+        "./baton ask --json - < request.json",
+    )
+    + "\n\nExit code: 0 for a prediction, 1 for a rejection.",
+)
+def ask(
+    fields: Annotated[
+        str, typer.Argument(help="A JSON object of raw fields; - reads it from stdin.", show_default=False)
+    ] = "",
+    row: Annotated[
+        int | None, typer.Option(min=1, help="A row of the test part instead, the first is 1.", show_default=False)
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the answer.")] = 30,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """
+    Ask one question, and explain the answer.
+
+    Through Kafka, as any client would: the prediction or the rejection, version, release, latency, which fields were
+    not given and which nobody knows.
+    """
+    if bool(fields) == (row is not None):
+        raise BatonError("either a JSON object or --row must be given, and not both; see ./baton ask --help")
+    from stack.cli import ask as asking
+    from stack.cli import replayed
+
+    pipeline = Stack(mode=mode).pipeline()
+    if row is not None:
+        value = asking.row_of(replayed.requests(pipeline), row)
+    else:
+        value = sys.stdin.buffer.read() if fields == "-" else fields.encode()
+    sys.exit(asking.ask(pipeline, value, wait, as_json=as_json))
+
+
+@app.command(
+    rich_help_panel=WORK,
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )

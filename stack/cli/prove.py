@@ -9,14 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
-from apps import datasets
-from apps.batch_dropper.settings import DropperSettings
-from apps.batch_dropper.slice_store import SliceStore
 from apps.common.errors import BatonError
 from apps.common.settings import PREFIX
 from loadtest.prover import cli
+from stack.cli import replayed
 from stack.cli.console import err
 from stack.cli.pipeline import Pipeline
 from stack.cli.stack import Stack
@@ -69,11 +65,7 @@ def _asked(pipeline: Pipeline) -> list[str]:
 def _payloads(pipeline: Pipeline) -> Iterator[Path]:
     """A file with the requests that ``./baton traffic`` would send."""
     pipeline.require_served()
-    dataset = datasets.get(pipeline.dataset)
-    told = {name: pipeline.environment.get(f"{PREFIX}{name.upper()}") for name in DropperSettings.model_fields}
-    settings = DropperSettings.model_validate({**{k: v for k, v in told.items() if v}, "job": "replay"})
-    requests = SliceStore(settings, dataset, structlog.get_logger()).requests()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requests.jsonl"
-        file.write_bytes(b"\n".join(request.value for request in requests))
+        file.write_bytes(b"\n".join(replayed.requests(pipeline)))
         yield file
