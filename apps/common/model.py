@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -92,11 +93,12 @@ class Model:
 
     def require_computing(self, spark: Any) -> None:
         """Raise ModelRefused when a statement in it does more than compute; ``spark`` is the session that reads it."""
+        read = cache(partial(statement_problems, spark))  # both formats have the same, and each takes a second to read
         if problems := [
             f"{path}: its statement {problem}"
             for pipeline in self.pipelines
             for path, statement in statements(pipeline).items()
-            for problem in statement_problems(spark, statement)
+            for problem in read(statement)
         ]:
             raise ModelRefused(f"version {self.version} must only compute; {'; '.join(problems)}; train it again")
 

@@ -21,6 +21,10 @@ MEANING = {
     "spark.sql.variable.substitute": "false",
 }
 
+# PySpark tells the JVM of each call of its functions where in the program it stands: six questions and answers, and
+# with them half of the time that a plan of a hundred columns takes.
+QUICK_TO_PLAN = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
+
 # How a number is written. The quantifiers are possessive: no text is tried a second time, however long it is.
 DECIMAL = "^[+-]?([0-9]++([.][0-9]*+)?|[.][0-9]++)([eE][+-]?[0-9]{1,3})?$"
 BACKTRACKING_DECIMAL = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"  # the same, in earlier versions

@@ -4,7 +4,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from apps.common.spark import MEANING, WHOLE
+from apps.common.spark import MEANING, QUICK_TO_PLAN, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.live_metrics.settings import LiveMetricsSettings
 
@@ -30,6 +30,7 @@ def start(settings: LiveMetricsSettings) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **MEANING,
+        **QUICK_TO_PLAN,
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",

@@ -21,7 +21,7 @@ from apps.common.errors import SettingsError
 from apps.common.local_pipeline import AnyPipeline, LocalPipeline
 from apps.common.model import Model
 from apps.common.model_files import PIPELINE
-from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, WHOLE
+from apps.common.spark import BACKTRACKING_DECIMAL, DECIMAL, MEANING, QUICK_TO_PLAN, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.prediction_server import class_archive
 from apps.prediction_server.settings import SparkSettings
@@ -66,9 +66,11 @@ def start(settings: SparkSettings, name: str) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **MEANING,
+        **QUICK_TO_PLAN,
         "spark.sql.shuffle.partitions": "1",
-        # HotSpot never compiles a method above this size, and a whole pipeline is one of five times as much.
-        "spark.sql.codegen.hugeMethodLimit": "8000",
+        # HotSpot never compiles a method above 8,000 bytes, and a whole pipeline is one of five times as much: Spark
+        # would write it, compile it, see that, and go back to a method for each operator; a second of every start.
+        "spark.sql.codegen.wholeStage": "false",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.task.maxFailures": "1",
     }

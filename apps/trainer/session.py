@@ -5,7 +5,7 @@ import sys
 from pyspark.sql import SparkSession
 
 from apps.common.errors import Unavailable
-from apps.common.spark import MEANING, WHOLE
+from apps.common.spark import MEANING, QUICK_TO_PLAN, WHOLE
 from apps.common.spark_paths import temporary_folder
 from apps.trainer.settings import TrainerSettings
 
@@ -45,6 +45,7 @@ def _options(settings: TrainerSettings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **MEANING,
+        **QUICK_TO_PLAN,
         # HotSpot never compiles a method above this size, and the features of a wide dataset make one.
         "spark.sql.codegen.hugeMethodLimit": "8000",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
