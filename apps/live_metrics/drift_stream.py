@@ -21,6 +21,7 @@ from apps.common.errors import BatonError, ModelRefused
 from apps.common.model_files import PREDICTIONS_BASELINE, REQUESTS_BASELINE
 from apps.common.registry import Artifacts
 from apps.common.sql_statements import statement_problems
+from apps.common.sql_text import quoted
 from apps.live_metrics import join
 from apps.live_metrics.drift_windows import PREDICTION, DriftWindows, Key
 from apps.live_metrics.kept import Kept
@@ -153,18 +154,14 @@ def _window(moment: str, settings: LiveMetricsSettings) -> Any:
 
 def cells(requests: DataFrame, version: Learned, settings: LiveMetricsSettings) -> DataFrame:
     """The window and the features of each request that is none to be rejected."""
-    read = F.from_json(F.col("value").cast("string"), ", ".join(f"{_quoted(name)} STRING" for name in version.inputs))
+    read = F.from_json(F.col("value").cast("string"), ", ".join(f"{quoted(name)} STRING" for name in version.inputs))
     raw = (
         requests.limit(MOST_ROWS)
         .select(_window("timestamp", settings), read.alias(FIELDS))
         .where(f"{FIELDS} IS NOT NULL")
     )
     rows = SQLTransformer(statement=version.statement).transform(raw.select(WINDOW, f"{FIELDS}.*"))
-    return rows.where("rejection IS NULL").select(WINDOW, *(F.col(_quoted(name)) for name in version.columns.values()))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return rows.where("rejection IS NULL").select(WINDOW, *(F.col(quoted(name)) for name in version.columns.values()))
 
 
 def start(spark: SparkSession, settings: LiveMetricsSettings, intake: DriftIntake) -> StreamingQuery:

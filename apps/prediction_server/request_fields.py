@@ -14,6 +14,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
 from apps.common.model import RequestFields
+from apps.common.sql_text import literal, quoted
 
 OWN = "_k_"  # our columns beside the raw ones, which may have any other name
 MAX_KEY_BYTES = 256
@@ -66,7 +67,7 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
         F.when(single, own("array")[0]).alias(f"{OWN}fields"),
         F.when(single, F.map_keys(own("object")["value"])).alias(f"{OWN}names"),
     )
-    known = F.array(*map(F.lit, fields.declared))
+    known = F.expr(f"array({', '.join(map(literal, fields.declared))})")
     ordinary = read.select("*", _ordinary(fields).alias(f"{OWN}ordinary"))
     strangers = F.when(own("ordinary"), F.array().cast("array<string>")).otherwise(F.array_except(own("names"), known))
     sorted_out = ordinary.select("*", strangers.alias(f"{OWN}strangers"))
@@ -75,7 +76,7 @@ def read_fields(records: DataFrame, fields: RequestFields) -> DataFrame:
         F.greatest(F.size(own("strangers")), F.lit(0)).alias(f"{OWN}undeclared"),
         own("fields").isNotNull().alias(f"{OWN}read"),
         _problems(fields).alias(f"{OWN}problems"),
-        *(F.left(own("fields").getField(name), F.lit(MAX_TEXT + 1)).alias(name) for name in fields.inputs),
+        *(F.expr(f"left({_field(name)}, {MAX_TEXT + 1}) AS {quoted(name)}") for name in fields.inputs),
     )
 
 
@@ -85,14 +86,18 @@ def _ordinary(fields: RequestFields) -> Column:
 
     A declared field that has a value was named at least once. So where as many names are there, none is left over.
     """
-    filled = [own("fields").getField(name).isNotNull().cast("int") for name in _told_apart(fields)]
-    return F.coalesce(F.size(own("names")) == _sum(filled), F.lit(False))
+    filled = _sum([f"int({_field(name)} IS NOT NULL)" for name in _told_apart(fields)])
+    return F.expr(f"coalesce(size({OWN}names) = {filled}, FALSE)")
 
 
-def _sum(terms: Sequence[Column]) -> Column:
+def _sum(terms: Sequence[str]) -> str:
     """By halves: a chain of thousands is deeper than Spark can follow."""
     half = len(terms) // 2
-    return _sum(terms[:half]) + _sum(terms[half:]) if half else terms[0]
+    return f"({_sum(terms[:half])} + {_sum(terms[half:])})" if half else terms[0]
+
+
+def _field(name: str) -> str:
+    return f"{OWN}fields.{quoted(name)}"
 
 
 def _told_apart(fields: RequestFields) -> Collection[str]:
@@ -142,7 +147,7 @@ def _renamed(name: Column, declared: Sequence[str]) -> Column:
     by_fold = {folded(known): known for known in declared}  # a map of Spark takes no key twice
     letters = F.lower(F.regexp_replace(name, r"[^\p{L}\p{N}]", ""))
     return F.concat(
-        F.element_at(F.create_map(*(F.lit(text) for pair in by_fold.items() for text in pair)), letters),
+        F.element_at(F.expr(f"map({', '.join(literal(text) for pair in by_fold.items() for text in pair)})"), letters),
         F.lit(" must be called so; got '"),
         F.left(name, F.lit(SHOWN)),
         F.lit("'"),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from apps.common.errors import SettingsError
 from apps.common.messages import MAX_TEXT
 from apps.common.spark import DECIMAL
+from apps.common.sql_text import literal, quoted
 from apps.datasets.declaration import Column, Dataset
 
 INTERNAL = "_b_"  # every column of the pipeline between the raw ones and the last two
@@ -25,16 +26,6 @@ MAX_WORD = 64  # characters of a number's or a flag's text; a longer one does no
 NAN_OF_JSON = '"NaN"'  # how Spark hands on the bare NaN that Python writes into JSON; in training no harm
 
 _ROW, _TEXT = f"{INTERNAL}row", f"{INTERNAL}t_"
-
-
-def quoted(name: str) -> str:
-    """``name`` as a SQL identifier."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def literal(text: str) -> str:
-    """``text`` as a SQL string."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def double(value: float) -> str:

@@ -7,8 +7,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
 from apps.common.drift import Baseline, Drift, of_numbers, of_words
+from apps.common.sql_text import quoted
 from apps.datasets.declaration import Dataset
-from apps.trainer.cleaning import CATEGORY, NUMBER, categories_of, input_columns, quoted, request_sql
+from apps.trainer.cleaning import CATEGORY, NUMBER, categories_of, input_columns, request_sql
 from apps.trainer.train_set import BATCH
 
 MOST_ROWS = 20_000  # of the batch, and of those before it: more would tell little more

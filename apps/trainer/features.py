@@ -11,8 +11,9 @@ from typing import Any
 from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexer, TargetEncoder, VectorAssembler
 from pyspark.sql import DataFrame
 
+from apps.common.sql_text import quoted
 from apps.datasets.declaration import Dataset
-from apps.trainer.cleaning import CATEGORY, INTERNAL, LARGEST, NUMBER, categories_of, double, quoted
+from apps.trainer.cleaning import CATEGORY, INTERNAL, LARGEST, NUMBER, categories_of, double
 from apps.trainer.settings import TrainerSettings
 
 LEARNED_TARGET = f"{INTERNAL}y"  # what the learners learn: the target, or its logarithm

@@ -22,7 +22,8 @@ from apps.common.errors import ModelRefused
 from apps.common.local_pipeline import AnyPipeline, LocalPipeline
 from apps.common.model import Model
 from apps.common.registry import Version
-from apps.trainer.cleaning import LABEL, input_columns, quoted
+from apps.common.sql_text import quoted
+from apps.trainer.cleaning import LABEL, input_columns
 from apps.trainer.comparison import Comparison, Values, compare
 from apps.trainer.found_batch import TrainingContext
 from apps.trainer.golden import golden_problems

@@ -13,8 +13,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 from apps.common.local_pipeline import AnyPipeline
 from apps.common.messages import MAX_TEXT
 from apps.common.model import same
+from apps.common.sql_text import quoted
 from apps.datasets.declaration import Dataset
-from apps.trainer.cleaning import input_columns, quoted
+from apps.trainer.cleaning import input_columns
 from apps.trainer.train_set import FOLD, TEST_FOLD
 
 _AS_THEY_CAME = 14

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, nnls
 
-from apps.trainer.cleaning import double, quoted
+from apps.common.sql_text import quoted
+from apps.trainer.cleaning import double
 
 Values = npt.NDArray[np.float64]
 _RIDGE = 1e-4  # holds the weights back where the learners separate the two classes

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from apps.common.sql_text import quoted
 from apps.datasets.declaration import Dataset
-from apps.trainer.cleaning import LABEL, double, quoted
+from apps.trainer.cleaning import LABEL, double
 
 AS_IT_IS, EXP = "{}", "exp({})"
 PROBABILITY = "1D / (1D + exp(-{}))"  # of a logarithm of odds

@@ -15,10 +15,11 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
+from apps.common.sql_text import quoted
 from apps.datasets.declaration import Dataset
 from apps.datasets.opening import UTF_8, content_problem, encoding_of
 from apps.datasets.source import separator_problems
-from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, quoted, training_sql
+from apps.trainer.cleaning import CORRUPT, INTERNAL, LABEL, input_columns, training_sql
 
 BATCH = f"{INTERNAL}batch"
 FOLD = f"{INTERNAL}fold"  # the number of a row's fold, or TEST_FOLD

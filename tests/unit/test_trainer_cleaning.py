@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from apps.common.errors import SettingsError
+from apps.common.sql_text import literal, quoted
 from apps.datasets.declaration import Column, Dataset
-from apps.trainer.cleaning import double, input_columns, literal, quoted, request_sql, training_sql
+from apps.trainer.cleaning import double, input_columns, request_sql, training_sql
 
 SHIRTS = Dataset(
     name="shirts",
