@@ -142,7 +142,6 @@ def _variable(flag: str) -> str:
 def begin(environment: Environment, **_: Any) -> None:
     """Connect where requests are sent from; end the process when there is nothing to connect to."""
     runner = environment.runner
-    gevent.signal_handler(signal.SIGINT, _end, environment)  # a KeyboardInterrupt in a thread of the wire is lost
     try:
         settings = load(LoadSettings)
         if settings.ends_with_stdin and not isinstance(runner, WorkerRunner):  # a worker ends with its master
@@ -153,6 +152,7 @@ def begin(environment: Environment, **_: Any) -> None:
             _connect(environment, runner, settings)
     except BatonError as error:
         sys.exit(f"error: {error}")
+    gevent.signal_handler(signal.SIGINT, _end, environment)  # a KeyboardInterrupt in a thread of the wire is lost
 
 
 def _note_tally(course: Course) -> Callable[..., None]:

@@ -103,7 +103,7 @@ FAMILIES = {
         Family(
             "baton_live_figure",
             "gauge",
-            "A live figure of a version, over the last hour that had answers: its error, its latency, what it is of.",
+            "A live figure of a version, over the last hour that had answers, of drift over its newest window.",
             ("version", "figure"),
         ),
         Family(

@@ -7,6 +7,7 @@ A watcher asks one question each few seconds; importing the whole of mlflow for 
 import os
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -202,6 +203,10 @@ def _post(mlflow: str, path: str, body: dict[str, Any], what: str, mend: str = "
         raise Unavailable(f"MLflow must take {what} at {mlflow}; got {_short(error)}; {mend}") from error
 
 
+class NoArtifact(Unavailable):
+    """A run has no such file."""
+
+
 class Artifacts:
     """The files that the run of a version logged, through MLflow's artifact proxy; ``version`` is as registered."""
 
@@ -219,10 +224,12 @@ class Artifacts:
         self._url = f"{mlflow}/api/2.0/mlflow-artifacts/artifacts/{path.strip('/')}"
 
     def read(self, path: str) -> bytes:
-        """The content of one file; raises Unavailable when it cannot be had."""
+        """The content of one file; raises Unavailable when it cannot be had, NoArtifact when there is none."""
         try:
             with _Session() as session:
                 response = session.get(f"{self._url}/{path}", timeout=TIMEOUT_S)
+            if response.status_code == HTTPStatus.NOT_FOUND:
+                raise NoArtifact(f"version {self.version.version} must have {path}; its run has none; train it again")
             response.raise_for_status()
         except requests.RequestException as error:
             message = f"MLflow must serve {path}; got {error}; is the stack up?"

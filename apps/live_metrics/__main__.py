@@ -53,34 +53,41 @@ def work(settings: LiveMetricsSettings, log: BoundLogger) -> NoReturn:
         spark = session.start(settings)
         publisher, guard = Publisher(settings, dataset.task, log), Guard(settings, dataset.task, log)
         intake = stream.Intake(settings, kept, windows, publisher, guard)
-        queries = [stream.start(spark, settings, dataset, intake)]
+        query, drift = stream.start(spark, settings, dataset, intake), None
         if settings.drift_sample:
             asked = topics.ids(settings.kafka_access, names.pair)
             sample = drifts.open(asked, settings.drift_window_s, log)
             counted = drift_stream.DriftIntake(spark, settings, drifts, sample, publisher, log)
-            queries.append(drift_stream.start(spark, settings, counted))
+            drift = drift_stream.start(spark, settings, counted)
         Exposition(lambda: figures(intake, publisher)).start(settings, log)
     ReadyFile(0, "", "watching").write(settings.ready_file)
     log.info("watching", topic=names.answers, batch=windows.batch)
     try:
-        _watch(queries, settings, publisher, guard)
+        _watch(query, drift, settings, publisher, guard, log)
     except StreamingQueryException as error:
         if GONE not in str(error):
             raise
         kept.forget()
-        drifts.forget()
         rule = "Kafka must still have what was not read; it has removed some of it"
         raise Unavailable(f"{rule}; live metrics begin anew with what is there") from error
 
 
 def _watch(
-    queries: list[StreamingQuery], settings: LiveMetricsSettings, publisher: Publisher, guard: Guard
+    query: StreamingQuery,
+    drift: StreamingQuery | None,
+    settings: LiveMetricsSettings,
+    publisher: Publisher,
+    guard: Guard,
+    log: BoundLogger,
 ) -> NoReturn:
-    while not any(query.awaitTermination(WATCH_S / len(queries)) for query in queries):
+    while not query.awaitTermination(WATCH_S):
         heartbeat(settings.ready_file).touch()
         publisher.tell_mlflow()
         guard.look()
-    raise BatonError("the queries must run for ever; one ended by itself; see the log")
+        if drift and not drift.isActive:  # it warns and moves nothing; the alarm goes on without it
+            log.error("drift is told no more, until live metrics are started again", reason=str(drift.exception()))
+            drift = None
+    raise BatonError("the query must run for ever; it ended by itself; see the log")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ the version that answered last; a sample does not say which one answers it.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
@@ -18,8 +18,9 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.drift import Baseline, Counts
 from apps.common.errors import BatonError, ModelRefused
+from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
 from apps.common.model_files import PREDICTIONS_BASELINE, REQUESTS_BASELINE
-from apps.common.registry import Artifacts
+from apps.common.registry import Artifacts, NoArtifact
 from apps.common.sql_statements import statement_problems
 from apps.common.sql_text import quoted
 from apps.live_metrics import join
@@ -30,34 +31,39 @@ from apps.live_metrics.settings import LiveMetricsSettings
 
 EVERY = 6  # batches of the query that joins are one of this
 MOST_ROWS = 5_000  # of a batch's sample: more would tell little more
+MOST_OFFSETS = 200_000  # of a batch, both topics together: what is behind is read bit by bit
+MOST_TEXT = 1000  # characters of a reason
 PARTS = 10_000
+DRIFTS = "what is asked or answered is not what the version learned from"
 WINDOW, FIELDS = "_b_window", "_b_fields"  # columns beside those of the dataset
 
 
 @dataclass(frozen=True)
 class Learned:
     """
-    What a version learned from.
+    What a version learned from, in ``run_id``.
 
     ``statement`` makes of the ``inputs`` a column for each feature; ``columns`` are those by the features' names, and
-    ``features`` is what each was like, the predictions among them.
+    ``features`` is what each was like, the predictions among them where the gate had some.
     """
 
+    run_id: str
     statement: str
     inputs: list[str]
     columns: dict[str, str]
     features: dict[str, Baseline]
 
 
-def learned(spark: SparkSession, settings: LiveMetricsSettings, version: str) -> Learned:
+def learned(spark: SparkSession, files: Artifacts) -> Learned:
     """Fetch it; raises Unavailable where it cannot be had, ModelRefused where it must not be used."""
-    files = Artifacts(settings.mlflow, settings.names.model, version)
-    raw, predictions = (json.loads(files.read(name)) for name in (REQUESTS_BASELINE, PREDICTIONS_BASELINE))
+    raw = json.loads(files.read(REQUESTS_BASELINE))
     if problems := statement_problems(spark, raw["statement"]):
-        raise ModelRefused(f"the statement of version {version} {'; '.join(problems)}")
-    features = {name: Baseline.from_dict(one) for name, one in {**raw["features"], PREDICTION: predictions}.items()}
+        raise ModelRefused(f"the statement of version {files.version.version} {'; '.join(problems)}")
     columns = {name: str(one["column"]) for name, one in raw["features"].items()}
-    return Learned(raw["statement"], list(raw["inputs"]), columns, features)
+    with suppress(NoArtifact):
+        raw["features"][PREDICTION] = json.loads(files.read(PREDICTIONS_BASELINE))
+    features = {name: Baseline.from_dict(one) for name, one in raw["features"].items()}
+    return Learned(files.version.run_id, raw["statement"], list(raw["inputs"]), columns, features)
 
 
 @dataclass
@@ -71,13 +77,16 @@ class DriftIntake:
     publisher: Publisher
     log: BoundLogger
     known: dict[str, Learned] = field(default_factory=dict)
-    said: dict[str, object] = field(default_factory=dict)
+    said: dict[tuple[str, str], object] = field(default_factory=dict)
 
     def take(self, records: DataFrame, batch: int) -> None:
-        """Count them, once; keep that; tell what has changed."""
+        """Count them, once; keep that; tell what has changed. What cannot be counted is said, and passed over."""
         records = records.persist()
         try:
             found = self._found(records)
+        except Exception as error:  # noqa: BLE001 - a baseline or a request that nobody thought of must not end the alarm
+            self._say("", f"{error!r}"[:MOST_TEXT], "a sample cannot be counted")
+            return
         finally:
             records.unpersist()
         if self.windows.add(batch, found):
@@ -89,14 +98,16 @@ class DriftIntake:
         names = self.settings.names
         found: dict[Key, dict[str, Counts]] = {}
         answers = join.read_answers(records.where(F.col("topic") == names.answers), names.model)
-        predicted = answers.where("prediction IS NOT NULL").orderBy(F.desc("answered_at")).limit(MOST_ROWS)
+        once = answers.where("prediction IS NOT NULL").dropDuplicates(["in_partition", "in_offset", "in_timestamp"])
+        predicted = once.orderBy(F.desc("answered_at")).limit(MOST_ROWS)
         predictions = predicted.select("version", _window("answered_at", self.settings), "prediction").collect()
         for version in {row["version"] for row in predictions}:
             of_version = [tuple(row[1:]) for row in predictions if row["version"] == version]
             found |= self._counted(version, of_version, [PREDICTION])
         self.windows.version = version = predictions[0]["version"] if predictions else self.windows.version
         if known := self._known(version):
-            rows = self._cells(records.where(F.col("topic") == names.requests), version, known)
+            requests = records.where(F.col("topic") == names.requests)
+            rows = [tuple(row) for row in cells(requests, known, self.settings).collect()]
             for key, counts in self._counted(version, rows, list(known.columns)).items():
                 found[key] = {**found.get(key, {}), **counts}
         return found
@@ -113,38 +124,38 @@ class DriftIntake:
                 }
         return counted
 
-    def _cells(self, requests: DataFrame, version: str, known: Learned) -> list[tuple[Any, ...]]:
-        """The window and the features of each request; none where Spark cannot compute them, which is said."""
-        try:
-            return list(map(tuple, cells(requests, known, self.settings).collect()))
-        except PySparkException as error:
-            first, *_ = str(error).splitlines() or [repr(error)]
-            self._say(version, first, "the drift of requests cannot be told", first)
-            return []
-
     def _known(self, version: str) -> Learned | None:
-        if version and version not in self.known:
-            try:
-                self.known[version] = learned(self.spark, self.settings, version)
-            except (BatonError, KeyError, TypeError, ValueError) as error:
-                self._say(version, str(error), "the drift of a version cannot be told", str(error))
+        """What a version learned from, as long as the version is of that run; None while it cannot be had."""
+        if not version:
+            return None
+        try:
+            files, known = Artifacts(self.settings.mlflow, self.settings.names.model, version), self.known.get(version)
+            if known is None or known.run_id != files.version.run_id:
+                self.known[version] = known = learned(self.spark, files)
+            self.windows.of_run(version, known.run_id)
+        except (BatonError, KeyError, TypeError, ValueError, OverflowError) as error:
+            self._say(version, str(error)[:MOST_TEXT], "the drift of a version cannot be told")
         return self.known.get(version)
 
     def _tell(self) -> None:
         baselines = {version: one.features for version, one in self.known.items()}
         self.publisher.publish_drift(self.windows, baselines)
-        version, window = self.windows.version, self.windows.newest
-        if window in self.windows.counts and version in baselines:
-            drifts = self.windows.drifts(*window, baselines[version])
-            if large := [drift for drift in drifts if drift.large]:
-                sentence = "what is asked or answered is not what the version learned from"
-                self._say(version, {drift.feature for drift in large}, sentence, [drift.words() for drift in large])
+        version = self.windows.version
+        window = self.windows.told(version)
+        if window and version in baselines:
+            large = [drift for drift in self.windows.drifts(*window, baselines[version]) if drift.large]
+            told = ", ".join(drift.words() for drift in large)
+            self._say(
+                version, told and f"{len(large)} features: {told}"[:MOST_TEXT], DRIFTS, {one.feature for one in large}
+            )
 
-    def _say(self, version: str, what: object, sentence: str, told: object) -> None:
-        """Once, until it is something else."""
-        if self.said.get(version) != what:
-            self.said[version] = what
-            self.log.warning(sentence, version=version, reason=told)
+    def _say(self, version: str, reason: str, sentence: str, what: object = None) -> None:
+        """Once, until it is something else, or nothing."""
+        what = what or reason
+        if self.said.get((version, sentence), "") != what:
+            self.said[version, sentence] = what
+            if reason:
+                self.log.warning(sentence, version=version, reason=reason)
 
 
 def _window(moment: str, settings: LiveMetricsSettings) -> Any:
@@ -153,14 +164,15 @@ def _window(moment: str, settings: LiveMetricsSettings) -> Any:
 
 
 def cells(requests: DataFrame, version: Learned, settings: LiveMetricsSettings) -> DataFrame:
-    """The window and the features of each request that is none to be rejected."""
-    read = F.from_json(F.col("value").cast("string"), ", ".join(f"{quoted(name)} STRING" for name in version.inputs))
-    raw = (
-        requests.limit(MOST_ROWS)
-        .select(_window("timestamp", settings), read.alias(FIELDS))
-        .where(f"{FIELDS} IS NOT NULL")
-    )
-    rows = SQLTransformer(statement=version.statement).transform(raw.select(WINDOW, f"{FIELDS}.*"))
+    """The window and the features of each request, the newest ones, that the server would not reject."""
+    fits = requests.where(F.length("value") <= MAX_VALUE_BYTES).orderBy(F.desc("timestamp")).limit(MOST_ROWS)
+    schema = ", ".join(f"{quoted(name)}: STRING" for name in version.inputs)
+    text = F.concat(F.lit("["), F.col("value").cast("string"), F.lit("]"))  # a value that is no object is no element
+    parsed = fits.select(_window("timestamp", settings), F.from_json(text, f"ARRAY<STRUCT<{schema}>>").alias(FIELDS))
+    inputs = [f"left({FIELDS}[0].{quoted(name)}, {MAX_TEXT + 1}) AS {quoted(name)}" for name in version.inputs]
+    raw = parsed.where(f"size({FIELDS}) = 1").selectExpr(WINDOW, *inputs)
+    given = raw.where(F.coalesce(*(F.col(quoted(name)) for name in version.inputs)).isNotNull())
+    rows = SQLTransformer(statement=version.statement).transform(given)
     return rows.where("rejection IS NULL").select(WINDOW, *(F.col(quoted(name)) for name in version.columns.values()))
 
 
@@ -173,6 +185,7 @@ def start(spark: SparkSession, settings: LiveMetricsSettings, intake: DriftIntak
         "startingOffsets": "latest",
         "includeHeaders": "true",
         "groupIdPrefix": f"{settings.stack}.live-metrics-drift",
+        "maxOffsetsPerTrigger": MOST_OFFSETS,
         "failOnDataLoss": "false",  # a sample loses nothing by it
         "kafka.isolation.level": "read_committed",
     }
@@ -180,4 +193,4 @@ def start(spark: SparkSession, settings: LiveMetricsSettings, intake: DriftIntak
     drawn = F.pmod(F.xxhash64("key"), F.lit(PARTS)) < int(settings.drift_sample * PARTS)
     writer = records.where(drawn).writeStream.foreachBatch(intake.take).queryName("drift").outputMode("append")
     writer = writer.option("checkpointLocation", intake.kept.checkpoint)
-    return writer.trigger(processingTime=f"{EVERY * settings.metrics_period_s} seconds").start()
+    return writer.trigger(processingTime=f"{round(1000 * EVERY * settings.metrics_period_s)} milliseconds").start()

@@ -8,7 +8,7 @@ from apps.live_metrics.stream import Intake
 
 
 def figures(intake: Intake, publisher: Publisher) -> Iterator[Figure]:
-    """Of the last batch that was taken in, and of the newest hour that had answers."""
+    """Of the last batch that was taken in, of the newest hour that had answers, and of the newest sample."""
     for version, told in publisher.recent.items():
         for name, value in told.items():
             yield Figure("baton_live_figure", value, {"version": version, "figure": name})

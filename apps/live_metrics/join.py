@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
 from apps.datasets.declaration import MOST, Dataset
-from apps.live_metrics.windows import BINS, SMALLEST, STEP
+from apps.live_metrics.windows import BINS, ODDS, SMALLEST, STEP
 
 EARLY_S = 600  # how long before its answer an outcome may come
 CERTAIN = 1e-15  # a probability of exactly 0 or 1 that is wrong would cost an infinite log loss
@@ -141,8 +141,8 @@ def _sums(task: str = "") -> list[Column]:
         "hit": ((F.col("prediction") >= 0.5) == (actual == 1)).cast("double") if binary else F.lit(0.0),  # noqa: PLR2004 - as likely as not
     }
     if binary:
-        probability = F.greatest(F.least(F.col("prediction"), F.lit(1.0)), F.lit(0.0))
-        bucket = F.floor(probability * BINS) + F.when(actual == 1, BINS + 1).otherwise(0)
+        odds = F.greatest(F.least(F.log(sure / (1 - sure)), F.lit(ODDS)), F.lit(-ODDS))
+        bucket = F.floor((odds + ODDS) * BINS / (2 * ODDS)) + F.when(actual == 1, BINS + 1).otherwise(0)
     else:
         bucket = F.ceil(F.log(F.greatest(F.abs(error), F.lit(SMALLEST))) / math.log(STEP))
     return [*(added[name].alias(name) for name in SUMS), bucket.cast("int").alias("bucket")]

@@ -39,7 +39,7 @@ class Publisher:
 
     @property
     def recent(self) -> dict[str, dict[str, float]]:
-        """Version -> figure -> value, of the newest hour that had answers."""
+        """Version -> figure -> value, of the newest hour that had answers and of the newest sample."""
         sums, drifts = self._sums, self._drifts
         return {version: {**sums.get(version, {}), **drifts.get(version, {})} for version in (*sums, *drifts)}
 
@@ -63,7 +63,11 @@ class Publisher:
         }
         self._produce(written, self._told_drift)
         self._told_drift = written
-        self._drifts = {version: _in_short(record) for (version, _), record in sorted(records.items())}
+        self._drifts = {
+            version: _in_short(record)
+            for (version, start), record in records.items()
+            if (version, start) == windows.told(version)
+        }
 
     def _produce(self, records: dict[str, bytes], told: dict[str, bytes]) -> None:
         changed = {key: value for key, value in records.items() if told.get(key) != value}

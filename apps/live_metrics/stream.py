@@ -35,11 +35,13 @@ class Intake:
     def take(self, rows: DataFrame, batch: int) -> None:
         """Add them up, once; keep that; tell what has changed."""
         began = time.monotonic()
-        summed = rows.groupBy("version", "window", "bucket").agg(
-            *(F.sum(name).alias(name) for name in (*join.COUNTS, *join.SUMS)),
-            F.coalesce(F.sum("latency_ms"), F.lit(0)).alias("latency_ms"),
-            F.coalesce(F.max("latency_ms"), F.lit(0)).alias("worst_latency_ms"),
+        added = [F.sum(name).alias(name) for name in (*join.COUNTS, *join.SUMS, "latency_ms")]
+        in_buckets = rows.groupBy("version", "window", "bucket").agg(*added, F.max("latency_ms").alias("worst"))
+        filled = F.collect_list(F.when(F.col("bucket").isNotNull(), F.struct("bucket", "labelled")))
+        summed = in_buckets.groupBy("version", "window").agg(
+            *added, F.max("worst").alias("worst_latency_ms"), F.map_from_entries(filled).alias("buckets")
         )
+        summed = summed.fillna(0, ["latency_ms", "worst_latency_ms"])
         sums = [row.asDict() for row in summed.collect()]
         if self.windows.add(batch, sums):
             self.rows += sum(row["answers"] + row["outcomes"] for row in sums)

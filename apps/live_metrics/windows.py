@@ -14,7 +14,7 @@ from typing import Any
 SETTLED = 0.99  # share of a window's predictions whose outcome is known: what is still to come changes little
 STEP = 1.1  # from one bucket of the absolute error to the next: a quantile is 5 % off at the most
 SMALLEST = 1e-9  # an error that is smaller is one of this
-BINS = 200  # buckets of a probability for each class; within one the order of two predictions is not known
+BINS, ODDS = 400, 20.0  # buckets of the log odds for each class, from -ODDS to ODDS: rare events are told apart, too
 CHANCE = 1.96  # standard errors on each side within which 95 of 100 lie
 Key = tuple[str, int]  # version, and when the window begins, in seconds since 1970
 
@@ -154,9 +154,7 @@ class Windows:
             self.outcomes += row["outcomes"]
             self.unreadable += row["unreadable"]
             if row["version"]:
-                numbers = {name: row[name] for name in vars(Sums()) if name != "buckets"}
-                buckets = {} if row["bucket"] is None else {row["bucket"]: row["labelled"]}
-                added = Sums(**numbers, buckets=Counter(buckets))
+                added = Sums(**{**{name: row[name] for name in vars(Sums())}, "buckets": Counter(row["buckets"])})
                 self.sums.setdefault((row["version"], row["window"]), Sums()).add(added)
         return True
 

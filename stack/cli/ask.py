@@ -71,7 +71,7 @@ def _names(value: bytes) -> list[str]:
     """The fields that a request has; none where it is no object, which the answer says."""
     try:
         fields = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return list(fields) if isinstance(fields, dict) else []
 
@@ -94,7 +94,10 @@ def _answered(pipeline: Pipeline, value: bytes, wait_s: float) -> tuple[Answer, 
     with closing(consumer):
         list(arriving(consumer))  # so that what is measured is no connecting
         began = time.monotonic()
-        producer.produce(names.requests, value, key.encode(), on_delivery=note)
+        try:
+            producer.produce(names.requests, value, key.encode(), on_delivery=note)
+        except KafkaException as error:  # larger than any client may send
+            raise BatonError(f"Kafka must take a request of {len(value)} bytes; got {error}; send less") from error
         if producer.flush(START_S):
             raise Unavailable(f"Kafka at {access.brokers} must take the request within {START_S} s; it did not")
         while time.monotonic() < began + wait_s:

@@ -361,7 +361,7 @@ def traffic(
         """./baton ask '{"make_name": "Ford", "year": 2017, "mileage": 41000}'""",
         "./baton ask --json - < request.json",
     )
-    + "\n\nExit code: 0 for a prediction, 1 for a rejection.",
+    + "\n\nExit code: 0 for a prediction, 1 for a rejection, and where nothing was answered.",
 )
 def ask(
     fields: Annotated[

@@ -26,7 +26,13 @@ from stack.runtime import GONE, ServiceStatus, late
 from stack.services import KAFKA
 
 TEST_METRICS = ("test_rmse", "test_mae", "test_r2", "test_auc", "test_accuracy")
-LIVE_METRICS = ("live_rmse", "live_log_loss", "live_accuracy", "live_labelled", "live_drift_large")  # of the last hour
+LIVE_METRICS = (
+    "live_rmse",
+    "live_log_loss",
+    "live_accuracy",
+    "live_labelled",
+    "live_drift_large",
+)  # of the newest hour
 ANSWER_S = 5
 NOT_UP = 3  # the exit code for a stack that is not, or not wholly, up: systemctl's
 

@@ -4,7 +4,7 @@ import json
 import math
 import random
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
@@ -264,8 +264,8 @@ def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdf
         structlog.testing.CapturingLogger(),
     )
     windows = kept.open(["a", "o"], 60, log)
-    row = {"version": "1", "window": 60, "bucket": 7, "outcomes": 0, "unreadable": 0}
-    windows.add(3, [{**asdict(Sums(answers=5, labelled=2)), **row}])
+    row = {"version": "1", "window": 60, "outcomes": 0, "unreadable": 0}
+    windows.add(3, [{**asdict(Sums(answers=5, labelled=2, buckets=Counter({7: 2}))), **row}])
     kept.keep(windows)
 
     assert windows == kept.open(["a", "o"], 60, log)

@@ -16,7 +16,7 @@ from apps.common.model import Model, RequestFields, same
 from apps.common.model_files import LOCAL
 from apps.prediction_server import golden, session
 from apps.prediction_server.answers import answers
-from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON
+from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON, read_fields
 from apps.prediction_server.settings import RescoreSettings
 from stack.java import jars
 from tests.adapters import small_model
@@ -215,6 +215,18 @@ def test_two_declared_fields_may_look_alike(spark, loaded):
 
     assert rejections[:2] == [None, None]
     assert rejections[2] == "AREA must be called so; got 'Area'"
+
+
+def test_a_field_may_have_any_name(spark):
+    """What is no plain word stands in the plan as text, and is read as it was written."""
+    names = ["a.b", "c`d", "e'f", 'g"h', "i\\j", "k l", "${m}", "n\no", "größe"]
+    value = json.dumps({name: name for name in names}).encode()
+    asked = spark.createDataFrame([(bytearray(b"1"), bytearray(value), 1, 0, NOON)], SCHEMA)
+
+    (row,) = read_fields(asked, RequestFields(names, [*names, "p'q"])).collect()
+
+    assert names == [row[name] for name in names]
+    assert (0, "") == (row["_k_undeclared"], row["_k_problems"])
 
 
 @pytest.mark.parametrize("key", [None, b"", b"k" * (MAX_KEY_BYTES + 1), b"\xff\xfe"])

@@ -1,4 +1,4 @@
-"""Drift : what is large, and what chance explains."""
+"""Drift: what is large, and what chance explains."""
 
 import math
 

@@ -35,7 +35,7 @@ def test_a_window_is_held_against_the_baseline_and_against_the_window_before(win
     assert size["baseline"] == pytest.approx(size["consecutive"], rel=0.3)
     assert min(size["baseline"], size["consecutive"]) > 0.5
     assert size["consecutive_chance"] > size["baseline_chance"]
-    assert ("1", HOUR) == windows.newest
+    assert ("1", HOUR) == windows.told("1")
 
 
 def test_a_batch_that_comes_again_is_not_added_and_what_is_kept_is_read_again(windows):
@@ -58,14 +58,25 @@ def test_of_each_version_the_newest_window_and_the_one_before_are_kept(windows):
     assert {"1"} == {version for version, _ in dict(windows.records(BASELINES))}  # of 2 nothing else is known
 
 
-def test_counts_by_other_bins_are_not_added_to_those_of_before(windows):
-    """A model that was begun anew has a version of the same number."""
-    windows.add(0, {("1", 0): {"size": np.ones(3, dtype=np.intp)}})
-    windows.add(1, {("1", 0): counts()})
+def test_a_version_of_another_run_begins_anew(windows):
+    """A model that was begun anew has a version of the same number, and other bins."""
+    windows.of_run("1", "a")
+    windows.add(0, {("1", 0): {"size": np.ones(3, dtype=np.intp)}, ("2", 0): counts()})
+    windows.of_run("1", "a")
+    assert {"1", "2"} == {version for version, _ in windows.counts}
 
-    assert 1000 == windows.counts["1", 0]["size"].sum()
-    windows.add(2, {("1", HOUR): {"size": np.ones(3, dtype=np.intp)}})
-    assert {} == dict(windows.records(BASELINES))["1", HOUR]["features"]
+    windows.of_run("1", "b")
+    assert {"2"} == {version for version, _ in windows.counts}
+
+
+def test_the_window_before_speaks_until_the_newest_has_half_as_many_rows(windows):
+    """An alert that waits for a quarter of an hour would otherwise begin to wait anew with each hour."""
+    assert windows.told("1") is None
+    windows.add(0, {("1", 0): counts()})
+    windows.add(1, {("1", HOUR): counts(rows=100)})
+    assert ("1", 0) == windows.told("1")
+    windows.add(2, {("1", HOUR): counts(rows=400)})
+    assert ("1", HOUR) == windows.told("1")
 
 
 @pytest.mark.parametrize(

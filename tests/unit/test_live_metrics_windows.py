@@ -28,18 +28,8 @@ def of_buckets(buckets):
     """The sums of so many outcomes, by two batches, kept and read again."""
     windows = Windows()
     for number, some in enumerate((buckets[::2], buckets[1::2])):
-        rows = [
-            {
-                **vars(Sums(labelled=count)),
-                "version": "1",
-                "window": 0,
-                "bucket": bucket,
-                "outcomes": 0,
-                "unreadable": 0,
-            }
-            for bucket, count in Counter(some).items()
-        ]
-        windows.add(number, rows)
+        sums = Sums(labelled=len(some), buckets=Counter(some))
+        windows.add(number, [{**vars(sums), "version": "1", "window": 0, "outcomes": 0, "unreadable": 0}])
     again = Windows.from_json(windows.to_json())
     assert again == windows
     return again.sums["1", 0]
@@ -57,7 +47,7 @@ def test_a_quantile_of_the_absolute_error_is_within_a_bucket(scale):
 
 
 def test_the_area_under_the_curve_is_that_of_scikit_learn():
-    """Of probabilities that are no better than their bucket, exactly; of one class it is unknown."""
+    """Of predictions that are no finer than their bucket, exactly; of one class it is unknown."""
     actual = DRAW.integers(0, 2, 5000)
     places = np.clip(np.round((0.35 * actual + 0.3 + 0.2 * DRAW.normal(size=5000)) * BINS), 0, BINS).astype(int)
     sums = of_buckets([int(place + (BINS + 1) * yes) for place, yes in zip(places, actual, strict=True)])
