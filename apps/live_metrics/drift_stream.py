@@ -146,7 +146,10 @@ class DriftIntake:
             large = [drift for drift in self.windows.drifts(*window, baselines[version]) if drift.large]
             told = ", ".join(drift.words() for drift in large)
             self._say(
-                version, told and f"{len(large)} features: {told}"[:MOST_TEXT], DRIFTS, {one.feature for one in large}
+                version,
+                told and f"{len(large)} of {len(baselines[version])} features: {told}"[:MOST_TEXT],
+                DRIFTS,
+                {one.feature for one in large},
             )
 
     def _say(self, version: str, reason: str, sentence: str, what: object = None) -> None:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from apps import datasets
 from apps.common.drift import LARGE, Baseline
+from apps.common.hdfs import Hdfs
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, Writer
 from apps.common.model_files import PREDICTIONS_BASELINE, REQUESTS_BASELINE
@@ -91,6 +92,8 @@ def start(kafka, hdfs, mlflow, tmp_path_factory):
         one = StartedServer(tmp_path_factory.mktemp("drift"), told, "apps.live_metrics")
         started.append(one)
         one.wait_ready()
+        begun = f"{NAMES.hdfs_root}/drift/checkpoint/sources/0/0"  # from where on it reads
+        wait_until(lambda: Hdfs(hdfs).exists(begun), TOLD_S, one.describe)
         return one
 
     yield start
