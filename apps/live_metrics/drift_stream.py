@@ -29,13 +29,13 @@ from apps.live_metrics.kept import Kept
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.settings import LiveMetricsSettings
 
-EVERY = 6  # batches of the query that joins are one of this
+EVERY = 12  # batches of the query that joins are one of this
 MOST_ROWS = 5_000  # of a batch's sample: more would tell little more
 MOST_OFFSETS = 200_000  # of a batch, both topics together: what is behind is read bit by bit
 MOST_TEXT = 1000  # characters of a reason
 PARTS = 10_000
 DRIFTS = "what is asked or answered is not what the version learned from"
-WINDOW, FIELDS = "_b_window", "_b_fields"  # columns beside those of the dataset
+WINDOW, FIELDS, GIVEN = "_b_window", "_b_fields", "_b_given"  # columns beside those of the dataset
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class DriftIntake:
         self.windows.version = version = predictions[0]["version"] if predictions else self.windows.version
         if known := self._known(version):
             requests = records.where(F.col("topic") == names.requests)
-            rows = [tuple(row) for row in cells(requests, known, self.settings).collect()]
+            asked = cells(requests, known, self.settings).collect()
+            rows = [(start, *features) for start, given, *features in asked if given]
             for key, counts in self._counted(version, rows, list(known.columns)).items():
                 found[key] = {**found.get(key, {}), **counts}
         return found
@@ -167,16 +168,21 @@ def _window(moment: str, settings: LiveMetricsSettings) -> Any:
 
 
 def cells(requests: DataFrame, version: Learned, settings: LiveMetricsSettings) -> DataFrame:
-    """The window and the features of each request, the newest ones, that the server would not reject."""
+    """
+    Of the newest requests the window, whether the server would answer by a prediction, and the features.
+
+    No filter stands behind a statement: all that it is made of would be written into the condition, again and again.
+    """
     fits = requests.where(F.length("value") <= MAX_VALUE_BYTES).orderBy(F.desc("timestamp")).limit(MOST_ROWS)
     schema = ", ".join(f"{quoted(name)}: STRING" for name in version.inputs)
     text = F.concat(F.lit("["), F.col("value").cast("string"), F.lit("]"))  # a value that is no object is no element
     parsed = fits.select(_window("timestamp", settings), F.from_json(text, f"ARRAY<STRUCT<{schema}>>").alias(FIELDS))
     inputs = [f"left({FIELDS}[0].{quoted(name)}, {MAX_TEXT + 1}) AS {quoted(name)}" for name in version.inputs]
-    raw = parsed.where(f"size({FIELDS}) = 1").selectExpr(WINDOW, *inputs)
-    given = raw.where(F.coalesce(*(F.col(quoted(name)) for name in version.inputs)).isNotNull())
-    rows = SQLTransformer(statement=version.statement).transform(given)
-    return rows.where("rejection IS NULL").select(WINDOW, *(F.col(quoted(name)) for name in version.columns.values()))
+    given = f"size({FIELDS}) = 1 AND coalesce({', '.join(f'{FIELDS}[0].{quoted(name)}' for name in version.inputs)})"
+    raw = parsed.selectExpr(WINDOW, f"{given} IS NOT NULL AS {GIVEN}", *inputs)
+    rows = SQLTransformer(statement=version.statement).transform(raw)
+    features = (F.col(quoted(name)) for name in version.columns.values())
+    return rows.select(WINDOW, (F.col(GIVEN) & F.col("rejection").isNull()).alias(GIVEN), *features)
 
 
 def start(spark: SparkSession, settings: LiveMetricsSettings, intake: DriftIntake) -> StreamingQuery:

@@ -5,7 +5,6 @@ import math
 import random
 import signal
 from collections import Counter, defaultdict
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -265,7 +264,7 @@ def test_what_was_added_up_by_other_windows_or_of_other_topics_is_begun_anew(hdf
     )
     windows = kept.open(["a", "o"], 60, log)
     row = {"version": "1", "window": 60, "outcomes": 0, "unreadable": 0}
-    windows.add(3, [{**asdict(Sums(answers=5, labelled=2, buckets=Counter({7: 2}))), **row}])
+    windows.add(3, [{**vars(Sums(answers=5, labelled=2, buckets=Counter({7: 2}))), **row}])
     kept.keep(windows)
 
     assert windows == kept.open(["a", "o"], 60, log)
