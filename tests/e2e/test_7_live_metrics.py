@@ -44,7 +44,7 @@ def test_the_live_error_of_a_version_stands_beside_its_test_error(guarded, pipel
 
     For the same reason nothing that is asked or answered drifts.
     """
-    with ledger.traffic(rate=RATE, seconds=30):
+    with ledger.traffic(rate=RATE):
         pause(30)
     predictions = sum(answer.rejection is None for answer in ledger.answers())
     serving = next(one for one in pipeline.versions() if one.version == pipeline.served_version())
