@@ -27,7 +27,7 @@ from tests.adapters.test_live_metrics import records
 
 NAMES = StackNames("drifting", "boston_housing")
 BOSTON = datasets.get("boston_housing")
-TOLD_S = 90
+TOLD_S = 180
 ROWS = list(BOSTON.load())
 MOVED = {"rm": "8.7", "lstat": "2.5"}  # large flats among people of means
 
