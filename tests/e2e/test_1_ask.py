@@ -12,6 +12,7 @@ from stack.cli.ask import ask, row_of
 WAIT_S = 30
 
 
+@pytest.mark.once
 def test_a_question_is_answered_and_explained(pipeline, first_version, capsys):
     """
     By the version that serves; the fields that were not given, and those that nobody knows, are named.
@@ -31,6 +32,7 @@ def test_a_question_is_answered_and_explained(pipeline, first_version, capsys):
     assert not set(told["not_given"]) & fields.keys()
 
 
+@pytest.mark.once
 def test_what_is_wrong_with_a_question_is_said(pipeline, first_version, capsys):
     """
     A rejection is an answer, and not the one that was asked for; a row that is not there is none.
