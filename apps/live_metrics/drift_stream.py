@@ -24,7 +24,7 @@ from apps.common.registry import Artifacts, NoArtifact
 from apps.common.sql_statements import statement_problems
 from apps.common.sql_text import quoted
 from apps.live_metrics import join
-from apps.live_metrics.drift_windows import PREDICTION, DriftWindows, Key
+from apps.live_metrics.drift_windows import PREDICTION, DriftWindows, Key, counted
 from apps.live_metrics.kept import Kept
 from apps.live_metrics.publish import Publisher
 from apps.live_metrics.settings import LiveMetricsSettings
@@ -101,29 +101,19 @@ class DriftIntake:
         once = answers.where("prediction IS NOT NULL").dropDuplicates(["in_partition", "in_offset", "in_timestamp"])
         predicted = once.orderBy(F.desc("answered_at")).limit(MOST_ROWS)
         predictions = predicted.select("version", _window("answered_at", self.settings), "prediction").collect()
-        for version in {row["version"] for row in predictions}:
-            of_version = [tuple(row[1:]) for row in predictions if row["version"] == version]
-            found |= self._counted(version, of_version, [PREDICTION])
-        self.windows.version = version = predictions[0]["version"] if predictions else self.windows.version
-        if known := self._known(version):
-            requests = records.where(F.col("topic") == names.requests)
-            asked = cells(requests, known, self.settings).collect()
-            rows = [(start, *features) for start, given, *features in asked if given]
-            for key, counts in self._counted(version, rows, list(known.columns)).items():
-                found[key] = {**found.get(key, {}), **counts}
+        last = predictions[0]["version"] if predictions else self.windows.version
+        self.windows.version = last
+        for version in {last, *(row["version"] for row in predictions)}:
+            if known := self._known(version):
+                sampled = [([PREDICTION], [tuple(row[1:]) for row in predictions if row["version"] == version])]
+                if version == last:
+                    asked = cells(records.where(F.col("topic") == names.requests), known, self.settings).collect()
+                    fit = [(start, *features) for start, given, *features in asked if given]
+                    sampled.append((list(known.columns), fit))
+                for features, rows in sampled:
+                    for start, counts in counted(known.features, features, rows).items():
+                        found.setdefault((version, start), {}).update(counts)
         return found
-
-    def _counted(self, version: str, rows: list[tuple[Any, ...]], features: list[str]) -> dict[Key, dict[str, Counts]]:
-        """The counts of rows, each with its window first and then the ``features``, by version and window."""
-        counted: dict[Key, dict[str, Counts]] = {}
-        if known := self._known(version):
-            for start in {row[0] for row in rows}:
-                _, *columns = zip(*(row for row in rows if row[0] == start), strict=True)
-                counted[version, start] = {
-                    name: known.features[name].bins.count(values)
-                    for name, values in zip(features, columns, strict=True)
-                }
-        return counted
 
     def _known(self, version: str) -> Learned | None:
         """What a version learned from, as long as the version is of that run; None while it cannot be had."""

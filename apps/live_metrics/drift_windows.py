@@ -5,7 +5,7 @@ Plain Python, as ``windows``: a batch of the sample has become a count for each 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,21 @@ class DriftWindows:
             for version, start, window in raw["counts"]
         }
         return cls(**{**raw, "counts": counts})
+
+
+def counted(
+    baselines: Mapping[str, Baseline], features: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> dict[int, dict[str, Counts]]:
+    """The counts of rows, each with its window first and then the ``features``; one without a baseline has none."""
+    found: dict[int, dict[str, Counts]] = {}
+    for start in {row[0] for row in rows}:
+        _, *columns = zip(*(row for row in rows if row[0] == start), strict=True)
+        found[start] = {
+            name: baselines[name].bins.count(values)
+            for name, values in zip(features, columns, strict=True)
+            if name in baselines
+        }
+    return found
 
 
 def _named(kind: str, drift: Drift | None) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -59,6 +60,24 @@ class StartedServer:
     def describe(self):
         """The end of its log."""
         return f"the server says:\n{self.log.read_text()[-3000:]}"
+
+
+@contextmanager
+def live_metrics(kafka, hdfs, mlflow, names, folders, **more):
+    """What starts live metrics, each in a folder of its own; all of them are ended behind the block."""
+    told = {"BATON_KAFKA": kafka, "BATON_HDFS": hdfs, "BATON_MLFLOW": mlflow, "BATON_METRICS_PERIOD_S": "1"}
+    told |= {"BATON_STACK": names.stack, "BATON_DATASET": names.dataset, **more}
+    started = []
+
+    def start():
+        started.append(StartedServer(folders.mktemp("live"), told, "apps.live_metrics"))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.child.kill()
 
 
 def scraped(port):

@@ -25,7 +25,7 @@ from apps.live_metrics.windows import Sums, Windows
 from stack import services
 from stack.embedded.services.kafka import topic_settings
 from tests.adapters.conftest import free_port
-from tests.adapters.started_server import StartedServer, scraped
+from tests.adapters.started_server import live_metrics, scraped
 
 NAMES = StackNames("live", "boston_housing")
 PARTITIONS = 2
@@ -171,26 +171,9 @@ def door():
 @pytest.fixture
 def start(kafka, hdfs, mlflow, door, tmp_path_factory):
     """Start live metrics; whatever was started is ended."""
-    started = []
-
-    def start():
-        told = {
-            "BATON_KAFKA": kafka,
-            "BATON_HDFS": hdfs,
-            "BATON_MLFLOW": mlflow,
-            "BATON_STACK": NAMES.stack,
-            "BATON_DATASET": NAMES.dataset,
-            "BATON_METRICS_PERIOD_S": "1",
-            "BATON_WINDOW_S": "20",
-            "BATON_METRICS_PORT": str(door),
-        }
-        one = StartedServer(tmp_path_factory.mktemp("live"), told, "apps.live_metrics")
-        started.append(one)
-        return one
-
-    yield start
-    for one in started:
-        one.child.kill()
+    more = {"BATON_WINDOW_S": "20", "BATON_METRICS_PORT": str(door)}
+    with live_metrics(kafka, hdfs, mlflow, NAMES, tmp_path_factory, **more) as start:
+        yield start
 
 
 def figures(kafka):

@@ -22,7 +22,7 @@ from apps.trainer import drift, session
 from apps.trainer.settings import TrainerSettings
 from stack import services
 from stack.embedded.services.kafka import topic_settings
-from tests.adapters.started_server import StartedServer
+from tests.adapters.started_server import live_metrics
 from tests.adapters.test_live_metrics import records
 
 NAMES = StackNames("drifting", "boston_housing")
@@ -75,30 +75,18 @@ def send(kafka):
 
 @pytest.fixture
 def start(kafka, hdfs, mlflow, tmp_path_factory):
-    """Start live metrics; whatever was started is ended."""
-    started = []
+    """Start live metrics, and wait until they read; whatever was started is ended."""
+    more = {"BATON_DRIFT_SAMPLE": "1", "BATON_DRIFT_WINDOW_S": "86400"}
+    begun = f"{NAMES.hdfs_root}/drift/checkpoint/sources/0/0"  # from where on it reads
+    with live_metrics(kafka, hdfs, mlflow, NAMES, tmp_path_factory, **more) as begin:
 
-    def start():
-        told = {
-            "BATON_KAFKA": kafka,
-            "BATON_HDFS": hdfs,
-            "BATON_MLFLOW": mlflow,
-            "BATON_STACK": NAMES.stack,
-            "BATON_DATASET": NAMES.dataset,
-            "BATON_METRICS_PERIOD_S": "1",
-            "BATON_DRIFT_SAMPLE": "1",
-            "BATON_DRIFT_WINDOW_S": "86400",
-        }
-        one = StartedServer(tmp_path_factory.mktemp("drift"), told, "apps.live_metrics")
-        started.append(one)
-        one.wait_ready()
-        begun = f"{NAMES.hdfs_root}/drift/checkpoint/sources/0/0"  # from where on it reads
-        wait_until(lambda: Hdfs(hdfs).exists(begun), TOLD_S, one.describe)
-        return one
+        def start():
+            one = begin()
+            one.wait_ready()
+            wait_until(lambda: Hdfs(hdfs).exists(begun), TOLD_S, one.describe)
+            return one
 
-    yield start
-    for one in started:
-        one.child.kill()
+        yield start
 
 
 def told(kafka):

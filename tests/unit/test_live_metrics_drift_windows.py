@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.common.drift import Baseline
-from apps.live_metrics.drift_windows import DriftWindows
+from apps.live_metrics.drift_windows import DriftWindows, counted
 
 DRAW = np.random.default_rng(4)
 USUAL, HOUR = DRAW.normal(size=4000), 3600
@@ -56,6 +56,17 @@ def test_of_each_version_the_newest_window_and_the_one_before_are_kept(windows):
 
     assert {(version, hour * HOUR) for version in ("1", "2") for hour in (48, 49)} == windows.counts.keys()
     assert {"1"} == {version for version, _ in dict(windows.records(BASELINES))}  # of 2 nothing else is known
+
+
+def test_rows_are_counted_by_window_and_a_feature_without_a_baseline_is_passed_over():
+    """A version that a person made champion may have no baseline of its predictions."""
+    rows = [(0, 0.0, "Ford", 7.0), (0, None, "Lada", 8.0), (HOUR, 0.0, None, 9.0)]
+    found = counted(BASELINES["1"], ["size", "make", "prediction"], rows)
+
+    assert {0: 2, HOUR: 1} == {start: int(one["size"].sum()) for start, one in found.items()}
+    assert [1, 0, 1] == found[0]["make"].tolist()
+    assert {"size", "make"} == found[0].keys()
+    assert {0: {}} == counted({}, ["prediction"], [(0, 7.0)])
 
 
 def test_a_version_of_another_run_begins_anew(windows):
