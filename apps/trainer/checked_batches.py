@@ -5,14 +5,14 @@ A folder is named by the batch's content and by all that decides what is made of
 date. Its counts are written last, in one step: a folder without them, or without a file that they name, is not there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
-from apps.common.batches import BatchStore, Manifest
+from apps.common.batches import BatchStore, Manifest, schema_hash
 from apps.datasets.declaration import Dataset
 from apps.trainer import train_set
 from apps.trainer.found_batch import TrainingContext
@@ -50,12 +50,24 @@ def ensure(context: TrainingContext, csv: str, manifest: Manifest) -> Counts:
         return kept.counts
     paths = [store.url(f"{csv}/{part.name}") for part in manifest.parts]
     spark = context.session.result()
-    checked = train_set.check(dataset, train_set.read(spark, paths, dataset))
+    checked = train_set.check(dataset, train_set.read(spark, paths, dataset, _columns(context, csv, manifest)))
     checked.write.mode("overwrite").parquet(store.url(target))  # which first removes whatever is there, as a whole
     counts = train_set.count(spark.read.schema(checked.schema).parquet(store.url(target)))
     store.write(f"{target}/{COUNTS}", _ADAPTER.dump_json(_Kept(counts, _files(store, target))))
     context.log.info("parsed the CSV", csv=csv, rows=counts.rows)
     return counts
+
+
+def _columns(context: TrainingContext, csv: str, manifest: Manifest) -> Sequence[str]:
+    """The columns of a batch's parts: those that are declared now, or others, if it was used under other ones."""
+    declared = context.dataset.column_names
+    if manifest.schema_hash == schema_hash(declared):
+        return declared
+    beginning = next(context.store.files.chunks(f"{csv}/{manifest.parts[0].name}"), b"")
+    columns = train_set.header(beginning)
+    missing = [name for name in declared if name not in columns]
+    context.log.warning("a batch was used under other columns; they are taken by name", csv=csv, missing=missing)
+    return columns
 
 
 def _whole(store: BatchStore, target: str) -> _Kept | None:

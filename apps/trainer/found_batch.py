@@ -53,13 +53,29 @@ def find(context: TrainingContext) -> FoundBatch:
     manifest = context.store.manifest(place, name)
     batch = Batch(name, manifest.rows, manifest.content_hash)
     run = MlflowRun(context.settings.mlflow, context.settings.names, batch)
-    version = run.version()
+    version = _version(context, run)
     left = run.close_leftovers(version.run_id if version else None)
     context.log.info("found the batch", place=place, version=version and version.version, left=left)
     trained_on = version.tags.get("batch") if version else None
     is_used = place == "landing" and context.store.exists(context.store.folder("used", name))
     refuse_if(repeat_problems(name, is_used=is_used, twin=None if trained_on == name else trained_on))
     return FoundBatch(batch, place, manifest, run, version)
+
+
+def _version(context: TrainingContext, run: MlflowRun) -> Version | None:
+    """
+    The newest version of this content that counts, whichever trainer made it.
+
+    Its batch is still used, or it is this one and its training was cut off. One whose batch was taken out of used/
+    counts no more: no train set has its rows.
+    """
+
+    def counts(version: Version) -> bool:
+        batch = version.tags.get("batch", "")
+        cut_off = batch == run.batch.name and not run.is_finished(version.run_id)
+        return cut_off or context.store.exists(context.store.folder("used", batch))
+
+    return max(filter(counts, run.versions()), key=lambda version: int(version.version), default=None)
 
 
 def _place(context: TrainingContext) -> str:

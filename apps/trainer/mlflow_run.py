@@ -62,11 +62,10 @@ class MlflowRun:
         """The tags of the runs and of the version."""
         return {"dataset": self.names.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
 
-    def version(self) -> Version | None:
-        """The version that this content already has, whichever trainer made it."""
+    def versions(self) -> list[Version]:
+        """Those that this content already has, whichever trainer made them."""
         versions = registry.versions(self.mlflow, self.names.model)
-        same_content = (version for version in versions if version.tags.get("content_hash") == self.batch.content_hash)
-        return next(same_content, None)
+        return [version for version in versions if version.tags.get("content_hash") == self.batch.content_hash]
 
     def close_leftovers(self, keep: str | None) -> int:
         """Mark the runs that killed trainers left behind; the run of a version that exists is ``keep``."""

@@ -48,10 +48,10 @@ def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list
         return [f"{part} {problem}"]
     if (encoding := encoding_of(beginning)) != UTF_8:
         return [f"{part} must be text in UTF-8; got {encoding.upper()}; write it as UTF-8"]
-    lines = beginning[:_HEADER_BYTES].decode(UTF_8, errors="replace").splitlines(keepends=True)
+    lines = _lines(beginning)
     if problems := separator_problems(lines[0] if lines else "", columns):
         return [f"{part}: {problem}" for problem in problems]
-    found = next(csv.reader(lines), [])
+    found = header(beginning)
     if not found:
         return [f"{part} must begin with a header; got an empty file"]
     problems = []
@@ -66,10 +66,25 @@ def header_problems(part: str, beginning: bytes, columns: Sequence[str]) -> list
     return problems
 
 
-def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFrame:
-    """Every row of the CSV files at ``paths`` as text, with what broke it."""
-    schema = ", ".join(f"{quoted(name)} STRING" for name in (*dataset.column_names, CORRUPT))
-    return spark.read.csv(
+def header(beginning: bytes) -> list[str]:
+    """The columns of a CSV part, given its first bytes."""
+    return next(csv.reader(_lines(beginning)), [])
+
+
+def _lines(beginning: bytes) -> list[str]:
+    return beginning[:_HEADER_BYTES].decode(UTF_8, errors="replace").splitlines(keepends=True)
+
+
+def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset, columns: Sequence[str] = ()) -> DataFrame:
+    """
+    Every row of the CSV files at ``paths`` as text, with what broke it.
+
+    The files have ``columns``, by default the declared: Spark takes them by their places. A declared one that the files
+    have not is missing in each row.
+    """
+    columns = columns or dataset.column_names
+    schema = ", ".join(f"{quoted(name)} STRING" for name in (*columns, CORRUPT))
+    rows = spark.read.csv(
         list(paths),
         schema=schema,
         header=True,
@@ -78,6 +93,10 @@ def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset) -> DataFra
         mode="PERMISSIVE",
         columnNameOfCorruptRecord=CORRUPT,
     )
+    if list(columns) == list(dataset.column_names):
+        return rows
+    cells = (F.col(quoted(name)) if name in columns else F.lit(None).cast("string") for name in dataset.column_names)
+    return rows.select(*(cell.alias(name) for cell, name in zip(cells, dataset.column_names, strict=True)), CORRUPT)
 
 
 def check(dataset: Dataset, raw: DataFrame) -> DataFrame:

@@ -61,6 +61,24 @@ def test_a_batch_is_taken_by_its_name_and_its_content(scene):
     assert content_hash == find(scene.context()).batch.content_hash
 
 
+def test_a_batch_that_was_taken_out_of_used_is_trained_on_again(scene):
+    """Under its own name or another one; while it is used the same content is refused."""
+    scene.put("1")
+    found = find(scene.context())
+    found.run.finish(made := found.run.begin())
+    found.run.register(made, "")
+    scene.store.use(NAME)
+    assert find(scene.context()).version
+    scene.put("1", "b-0002")
+    with pytest.raises(BatchRefused, match="same content"):
+        find(scene.context(batch="b-0002"))
+
+    scene.store.files.delete(scene.store.folder("used", NAME))
+    scene.put("1")
+
+    assert [None, None] == [find(scene.context(batch=name)).version for name in (NAME, "b-0002")]
+
+
 def test_another_batch_of_that_name_is_neither_trained_on_nor_refused(scene):
     """The wish is stale: nothing is done, and that is held against no batch."""
     scene.put("1")

@@ -109,7 +109,8 @@ class SuccessiveTrainings:
             with part.open("w", newline="") as file:
                 csv.writer(file).writerows([TOYS.column_names, *rows[number::2]])
         described = tuple(map(describe_part, parts))
-        made = Manifest(self.store.dataset, len(rows), "", "2026-01-01", described, number=len(self.manifests) + 1)
+        hashed = schema_hash(TOYS.column_names)
+        made = Manifest(self.store.dataset, len(rows), hashed, "2026-01-01", described, number=len(self.manifests) + 1)
         self.store.put(name, parts, made)
         self.manifests[name] = made
 
@@ -201,6 +202,11 @@ def test_a_training_is_given_no_more_rows_than_are_allowed(trainings):
     assert counts == of_all
 
 
+def by_key(rows):
+    """Each row's cells by their names."""
+    return {row["id"]: row.asDict() for row in rows}
+
+
 def without_counts(files, kept):
     """As a trainer leaves it that was killed before its last step."""
     files.delete(f"{kept}/{checked_batches.COUNTS}")
@@ -230,6 +236,21 @@ def test_rows_that_are_not_whole_are_made_again_from_the_csv(trainings, spoil):
 
     assert ["b-3"] == trainings.parsed
     assert before == rows
+
+
+def test_used_batches_are_read_by_the_names_of_their_columns(trainings):
+    """
+    In a declaration with the columns in another order, and one more, no cell moves; the new one is missing everywhere.
+    """
+    before, _ = trainings.train("b-1")
+    moved = (TOYS.columns[-1], Column("colour", "category"), *TOYS.columns[:-1])
+    other = replace(TOYS, columns=moved, one_hot=(*TOYS.one_hot, "colour"))
+
+    rows, counts = trainings.train("b-1", other)
+
+    assert {None} == {row["colour"] for row in rows}
+    assert {key: {**cells, "colour": None} for key, cells in by_key(before).items()} == by_key(rows)
+    assert {(215, 10)} == {(one.rows, one.quarantined) for one in counts.values()}
 
 
 def test_rows_of_another_declaration_are_not_read(trainings):
