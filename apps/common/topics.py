@@ -24,6 +24,7 @@ from apps.common.names import StackNames
 from apps.common.settings import DELIVERY, SetBy, Settings, Unit
 
 HOUR_MS = 3_600_000
+MOST_PARTITIONS = 64  # a server holds a slot of its JVM for each
 ANSWER_MS = 3000
 RELIED_ON = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
 FOR_EVER = -1  # as a retention in milliseconds
@@ -35,7 +36,7 @@ class TopicSettings(Settings):
     """How many partitions each topic has, and how long and how large a record may be; stack.yaml explains each."""
 
     partitions: Annotated[int, Unit("partitions"), DELIVERY] = Field(
-        ge=1, description="Partitions of each topic; more may be asked for later, fewer never."
+        ge=1, le=MOST_PARTITIONS, description="Partitions of each topic; more may be asked for later, fewer never."
     )
     request_retention_hours: Annotated[int, Unit("hours"), DELIVERY] = Field(
         ge=1, description="How long an unanswered request may wait for a server."

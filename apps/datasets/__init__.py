@@ -19,7 +19,7 @@ def names() -> list[str]:
 def get(name: str) -> Dataset:
     """Return the dataset declared in ``apps/datasets/<name>.py`` as ``DATASET``."""
     if name not in names():
-        message = f"BATON_DATASET must be one of {', '.join(names())}; got {name!r}; see docs/add-a-dataset.md"
-        raise SettingsError(message)
+        known = f"the dataset must be one of {', '.join(names())}; got {name!r}"
+        raise SettingsError(f"{known}; make one of your file: ./baton datasets new FILE.csv --target COLUMN")
     dataset: Dataset = importlib.import_module(f"{__name__}.{name}").DATASET
     return dataset

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -69,6 +69,8 @@ class AnswersTail:
         """
         The answer of ours that the broker took last; None when there is none among the last of each partition.
 
+        Where two releases answered the same request, as they do in a roll-out, it is that of the higher one.
+
         Raises KafkaError or OSError when the broker does not say, SettingsError as ``resume_points`` does.
         """
         consumer, until = committed_reader(self.access), time.monotonic() + READ_S
@@ -86,7 +88,9 @@ class AnswersTail:
             consumer.close()
         last_first = sorted(records, key=lambda record: record.timestamp, reverse=True)
         decoded = (decode_answer(record.key, record.value, record.headers, 0.0) for record in last_first)
-        return next((answer for answer in decoded if answer), None)
+        found = [answer for answer in decoded if answer]
+        same = (answer for answer in found if answer.position == found[0].position)
+        return max(same, key=lambda answer: answer.release, default=None)
 
     def _in_time(self, ask: Callable[[float], T], deadline: float, waits: Callable[[], object]) -> T:
         """What ``ask`` returns once Kafka answers; it is told until when (``time.monotonic``) it may take."""
@@ -204,15 +208,24 @@ def records_between(consumer: KafkaConsumer, place: TopicPartition, first: int, 
 
     Raises KafkaError when it takes until after ``until`` (``time.monotonic``, seconds).
     """
+    return list(_read_between(consumer, place, first, end, until))
+
+
+def any_between(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> bool:
+    """Whether there is any; raises as ``records_between`` does, and reads no more than it must."""
+    return any(True for _ in _read_between(consumer, place, first, end, until))
+
+
+def _read_between(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int, until: float) -> Iterator[Any]:
     consumer.assign([place])
     consumer.seek(place, first)
-    records: list[Any] = []
     while consumer.position(place) < end:
         if time.monotonic() > until:
             got = consumer.position(place)
             raise KafkaError(f"{place.topic}-{place.partition} could not be read to offset {end}; got to {got}")
-        records += consumer.poll(timeout_ms=POLL_MS).get(place, [])
-    return [record for record in records if first <= record.offset < end]
+        for record in consumer.poll(timeout_ms=POLL_MS).get(place, []):
+            if first <= record.offset < end:
+                yield record
 
 
 def _tail_answer(record: Any, partition: int) -> TailAnswer | None:

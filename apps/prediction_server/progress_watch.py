@@ -11,7 +11,7 @@ from structlog.stdlib import BoundLogger
 from apps.common.messages import Answer, Writer, decode_answer
 from apps.common.ready_file import BEAT_S, heartbeat
 from apps.common.waiting import pause
-from apps.prediction_server.answers_tail import committed_reader, records_between
+from apps.prediction_server.answers_tail import any_between, committed_reader, records_between
 from apps.prediction_server.progress_rules import Look, ProgressRules
 from apps.prediction_server.settings import ServerSettings
 
@@ -203,9 +203,8 @@ class ProgressWatch:
         return known[partition]
 
     def _owed(self, partition: int, first: int, end: int) -> bool:
-        consumer, until = self._reader(), time.monotonic() + DEADLINE_S
-        last = min(end, first + TAIL)
-        return bool(records_between(consumer, TopicPartition(self.names.requests, partition), first, last, until))
+        place, until = TopicPartition(self.names.requests, partition), time.monotonic() + DEADLINE_S
+        return any_between(self._reader(), place, first, end, until)
 
     def _reader(self) -> KafkaConsumer:
         if self._consumer is None:

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
+from kafka.errors import KafkaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
@@ -152,14 +153,19 @@ def say_what_is_unfit(settings: ServerSettings, log: BoundLogger) -> None:
 def prove_through_kafka(
     settings: ServerSettings, model: Model, writer: Writer, offsets: Offsets, query: StreamingQuery, log: BoundLogger
 ) -> None:
-    """Send a request through each partition and wait for the answers, until they come as they should."""
+    """
+    Send a request through each partition and wait for the answers, until they come as they should.
+
+    Raises Unavailable where Kafka does not take them: no fault of the version.
+    """
 
     def failure() -> str | None:
         return None if query.isActive else str(query.exception())
 
-    probe = Probe(
-        settings.kafka_access, settings.names, sorted(offsets), model, writer, settings.probe_deadline_s, failure, log
-    )
-    with closing(probe):
-        probe.ask()
-        wait_until_level(probe.ask, log)
+    access, names, places = settings.kafka_access, settings.names, sorted(offsets)
+    try:
+        with closing(Probe(access, names, places, model, writer, settings.probe_deadline_s, failure, log)) as probe:
+            probe.ask()
+            wait_until_level(probe.ask, log)
+    except KafkaError as error:
+        raise Unavailable(f"Kafka must take a server's probes; got {error}; is it up?") from error

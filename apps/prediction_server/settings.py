@@ -10,6 +10,7 @@ from apps.common.exposition import ExpositionSettings
 from apps.common.settings import DAY_S, DELIVERY, MEMORY, STACK, SetBy, Unit
 from apps.common.spark import SPARK_MASTER, ExecutorSettings
 from apps.common.target import Target
+from apps.common.topics import MOST_PARTITIONS
 
 ROLL_OUT = SetBy("whoever rolls a release out")
 PROOF = SetBy("./baton demo")
@@ -25,9 +26,9 @@ class SparkSettings(ExecutorSettings):
         description="The file with Java's archive of Spark's classes, which makes a start seconds shorter.",
     )
     spark_master: str = Field(
-        default="local[4]",
+        default=f"local[{MOST_PARTITIONS}]",
         pattern=SPARK_MASTER,
-        description="Where Spark runs; local[4] has four slots. A partition holds one for as long as the server lives.",
+        description="Where Spark runs, and its slots, which cost nothing: each partition holds one.",
     )
     driver_host: Annotated[str, STACK] = Field(
         default="127.0.0.1", description="The address that Spark's driver listens on."

@@ -19,12 +19,26 @@ class StandbyRules(ProgressRules):
 
     answering: bool = False
     _first: dict[str, float] = field(default_factory=dict)  # process -> when it was first seen to answer
+    _last: tuple[int, float] | None = None  # another release that answered last, and since when it is known
 
     def superseded(self, look: Look) -> str | None:
         """Why to begin anew: the server is back, or another release serves, be its number higher or lower."""
+        return self._back(look) if self.answering else self._followed(look)
+
+    def _back(self, look: Look) -> str | None:
         for process, release in look.others.items():
-            if self.answering or release != self.release:
-                since = look.at - self._first.setdefault(process, look.at)
-                if since >= FENCE_S:
-                    return f"release {release} answers for {since:.0f} s"
+            since = look.at - self._first.setdefault(process, look.at)
+            if since >= FENCE_S:
+                return f"release {release} answers for {since:.0f} s"
+        return None
+
+    def _followed(self, look: Look) -> str | None:
+        """In a topic where nobody asks, what a roll-out leaves are the answers to its last probe, and no more."""
+        others = set(look.others.values()) - {self.release}
+        if others:
+            self._last = self._last or (max(others), look.at)
+        elif look.others:
+            self._last = None
+        if self._last and look.at - self._last[1] >= FENCE_S:
+            return f"release {self._last[0]} answered last"
         return None

@@ -29,10 +29,9 @@ def requests(spark: SparkSession, settings: ServerSettings, partitions: Collecti
     """The stream of requests of these partitions; a gap fails the query instead of being passed over."""
     slots = spark.sparkContext.defaultParallelism
     if slots < len(partitions):
-        master = option("spark_master", f"local[{len(partitions)}]")
         raise SettingsError(
-            f"BATON_SPARK_MASTER must have a slot for each of the {len(partitions)} partitions; got {slots}; "
-            f"run ./baton down, then ./baton up as before with {master}"
+            f"Spark must have a slot for each of the {len(partitions)} partitions; got {slots}; "
+            f"give it more executors, or leave {option('spark_master', 'local[...]')} away"
         )
     options = {
         **settings.kafka_access.spark(),

@@ -68,6 +68,23 @@ def topics(kafka, tmp_path):
     made.producer.close()
 
 
+def test_a_request_behind_many_that_were_taken_back_is_owed_an_answer(topics, kafka):
+    """What an aborted transaction leaves is no request, however much of it there is."""
+    client = KafkaProducer(bootstrap_servers=kafka, transactional_id=str(uuid.uuid4()))
+    client.init_transactions()
+    client.begin_transaction()
+    for _ in range(2 * TAIL):
+        client.send(topics.names.requests, b"{}", partition=0)
+    client.flush()
+    client.abort_transaction()
+    client.close()
+    assert not topics.watch.rules.owed(0, 0, 2 * TAIL)
+
+    topics.ask(1)
+
+    assert topics.watch.rules.owed(0, 0, topics.watch.look().ends[0])
+
+
 def test_an_old_answer_of_a_newer_release_is_nobody_who_lives(topics):
     """A newer release that answered its probe and died stands in the tail for as long as nothing else is asked."""
     topics.ask(3)

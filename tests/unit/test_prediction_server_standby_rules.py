@@ -37,7 +37,25 @@ def test_one_that_looks_on_leaves_for_another_release_alone():
     Its own is what it stands by for.
     """
     assert [None, None] == reasons(rules(), (10, {"p": OWN}), (99, {"p": OWN}))
-    assert [None, "release 2 answers for 89 s"] == reasons(rules(), (10, {"p": OWN - 1}), (99, {"p": OWN - 1}))
+    assert [None, "release 2 answered last"] == reasons(rules(), (10, {"p": OWN - 1}), (99, {"p": OWN - 1}))
+
+
+def test_one_that_looks_on_follows_a_roll_out_after_which_nobody_asks():
+    """
+    Both releases answered the last probe; then there is silence, in which the standby must not stay what it was.
+    """
+    both = {"old": OWN, "new": OWN + 1}
+
+    assert [None, None, "release 4 answered last"] == reasons(rules(), (10, both), (11, {}), (10 + FENCE_S, {}))
+
+
+def test_one_that_looks_on_stays_where_the_other_release_did_not():
+    """
+    It answered its probes and died: the server that serves answered since.
+    """
+    looks = (10, {"old": OWN, "new": OWN + 1}), (12, {"old": OWN}), (10 + FENCE_S, {}), (99, {})
+
+    assert [None] * 4 == reasons(rules(), *looks)
 
 
 def test_processes_that_die_soon_are_no_reason():
