@@ -15,7 +15,7 @@ class Limits:
     fail_ratio: float = 0
 
 
-HOLDS, BROKEN, INTERRUPTED = 0, 1, 2  # exit codes
+HOLDS, BROKEN, INTERRUPTED = 0, 1, 130  # exit codes
 
 
 @dataclass(frozen=True)

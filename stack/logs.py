@@ -90,8 +90,10 @@ def read(folder: Path, service: str, lines: int, *, follow: bool) -> Iterator[tu
     known_files = sorted(folder.glob("*.log"))
     files = [file for file in known_files if service in ("", file.stem)]
     if not files:
-        known = ", ".join(file.stem for file in known_files) or "none yet; ./baton up starts the stack"
-        raise BatonError(f"service must be one with a log; got {service or 'none'!r}; there are: {known}")
+        if not known_files:
+            raise BatonError("there must be logs; got none yet; ./baton up starts the stack")
+        known = ", ".join(file.stem for file in known_files)
+        raise BatonError(f"service must be one with a log; got {service!r}; there are: {known}")
     return _read(files, lines, follow=follow)
 
 

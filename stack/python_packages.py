@@ -100,3 +100,5 @@ if __name__ == "__main__":
         install(Path(sys.argv[1]), Path(sys.argv[2]))
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
+    except KeyboardInterrupt:  # ./baton says so
+        sys.exit(130)

@@ -32,7 +32,7 @@ from stack.cli.options import (
     UpDatasetOption,
     WaitOption,
 )
-from stack.cli.pipeline import Pipeline
+from stack.cli.pipeline import TRAINING_S, Pipeline
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
 from stack.services import KAFKA
@@ -146,7 +146,7 @@ def up(
 
 @app.command(rich_help_panel=RUN)
 def down(mode: ModeOption = Mode.EMBEDDED) -> None:
-    """End everything that up started, or a demo left behind; data stays."""
+    """End what up started, or a demo left behind; data stays."""
     Stack(mode=mode).down()
     for stack in named(mode):
         if stack.running():
@@ -282,6 +282,7 @@ def drop(
         typer.Argument(help="Your own CSV file as one batch; otherwise the next slice.", show_default=False),
     ] = None,
     wait: WaitOption = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most for the training.")] = TRAINING_S,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
@@ -293,7 +294,7 @@ def drop(
     version = None
     if wait:
         with step("trained") as trained:
-            version = pipeline.wait_for_version_trained_on(batch, progress=trained.update)
+            version = pipeline.wait_for_version_trained_on(batch, timeout, trained.update)
         with step(f"version {version} serves"):
             pipeline.wait_until_served(version)
     if as_json:
@@ -381,7 +382,7 @@ def ask(
     not given and which nobody knows.
     """
     if bool(fields) == (row is not None):
-        raise BatonError("either a JSON object or --row must be given, and not both; see ./baton ask --help")
+        raise typer.BadParameter("either a JSON object or --row must be given, and not both")
     from stack.cli import ask as asking
     from stack.cli import replayed
 
@@ -414,7 +415,7 @@ def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mo
         "./baton load --pass-through --rate 100",
         "./baton load --web",
     )
-    + "\n\nExit code: 0 when every limit holds, 1 when one does not, 2 when it was interrupted.",
+    + "\n\nExit code: 0 when every limit holds, 1 when one does not, 130 when it was interrupted.",
 )
 def load_command(
     rate: Annotated[int, typer.Option(min=1, max=HIGHEST_RATE, help="Requests per second at the most.")] = 100,

@@ -4,6 +4,7 @@
 Batch, training, version, serving; then, under traffic, the next batch, its version and the hand-over; then the proof.
 """
 
+import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -51,8 +52,13 @@ def stack_of_its_own(
     Topics in a Kafka that is not the stack's own stay, and begin with ``name`` and ``dataset``.
     """
     stack = Stack(name, mode)
+    with _alone(stack):
+        yield from _stack_of_its_own(stack, dataset, source, **settings)
+
+
+def _stack_of_its_own(stack: Stack, dataset: str, source: Path | None, **settings: str) -> Iterator[Stack]:
     if KAFKA in settings:  # where the person's own stack, of the name that all have by default, may be at work
-        settings = {"BATON_STACK": f"{name}-{dataset}".replace("_", "-"), **settings}
+        settings = {"BATON_STACK": f"{stack.name}-{dataset}".replace("_", "-"), **settings}
     require_free_ports(stack)
     stack.runtime.wipe()
     remove_folder(stack.state)
@@ -72,6 +78,20 @@ def stack_of_its_own(
             else:
                 stack.runtime.wipe()
                 remove_folder(stack.state)
+
+
+@contextmanager
+def _alone(stack: Stack) -> Iterator[None]:
+    """Raise BatonError where another process of this checkout is at work on a stack of the same name and mode."""
+    file = stack.state.with_name(f".{stack.state.name}.lock")
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it however this process ends
+        except BlockingIOError as error:
+            rule = f"./baton {stack.name} must be the only one in this checkout"
+            raise BatonError(f"{rule}; got another that runs; wait for its end, or end it by Ctrl-C") from error
+        yield
 
 
 def require_free_ports(wanted: Stack) -> None:

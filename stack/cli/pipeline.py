@@ -132,7 +132,8 @@ class Pipeline:
         def describe() -> str:
             status = self.training(batch.content_hash)
             why = f" ({status.failure.outcome}: {status.failure.reason})" if status.failure else ""
-            return f"the training of {batch.name} is {status.state}{why} after {status.attempts} attempts; see its log"
+            tried = f"after {status.attempts} attempts; see ./baton logs trainer"
+            return f"the training of {batch.name} is {status.state}{why} {tried}"
 
         return wait_until(trained, deadline, describe, every=0.5)
 

@@ -9,7 +9,10 @@ How to reach it stands in a kubeconfig of its own in ``.baton/``: what the perso
 the current one there, is never changed.
 """
 
+import io
 import os
+import shlex
+import tarfile
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -120,7 +123,7 @@ class Node:
         """Note that the cluster was made to its end."""
         self._export_access()
         self._await_answer()
-        self.execute("touch", MARK)
+        self.execute("sh", "-c", f"echo {shlex.quote(str(ROOT))} > {MARK}")
 
     def _discard(self) -> None:
         """Remove what a failed creation left: it would hold the ports."""
@@ -162,6 +165,11 @@ class Node:
         return container is not None and container.exec_run(["test", "-f", MARK]).exit_code == 0
 
     def _require_ours(self, container: Container) -> None:
+        if (owner := _owner(container)) not in ("", str(ROOT)):
+            raise SettingsError(
+                f"the cluster {self.name} must be of this checkout; got that of {owner}; see to it there, or, if "
+                f"nobody needs it: kind delete cluster --name {self.name}"
+            )
         bound: dict[str, list[dict[str, str]] | None] = container.attrs["HostConfig"]["PortBindings"] or {}
         found = {(one["HostIp"], int(one["HostPort"])) for ports in bound.values() for one in ports or []}
         if missing := kind_config.ports() - found:
@@ -218,3 +226,14 @@ class Node:
     def core(self) -> kubernetes.CoreV1Api:
         """Pods, events and the like."""
         return kubernetes.CoreV1Api(self.api())
+
+
+def _owner(container: Container) -> str:
+    """The checkout that made a cluster, which need not run; empty where it was never finished, or does not say."""
+    try:
+        stream, _ = container.get_archive(MARK)
+    except NotFound:
+        return ""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        file = archive.extractfile(archive.getmembers()[0])
+        return file.read().decode().strip() if file else ""

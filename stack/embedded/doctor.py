@@ -11,9 +11,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -166,7 +167,7 @@ def _disk(state: Path, need_gib: int) -> Check:
 
 
 def _ports(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Iterator[Check]:
-    holders = _holders({port for service in wanted for port in service.ports.values()})
+    holders = _holders({port for service in wanted for port in service.ports.values()}, own)
     for service in wanted:
         for name, port in service.ports.items():
             holder = holders.get(port)
@@ -178,13 +179,25 @@ def _ports(wanted: Sequence[Service], own: dict[int, psutil.Process]) -> Iterato
             yield Check(f"port {port} ({service.name} {name}) must be free", ours or holder is None, got, remedy)
 
 
-def _holders(ports: set[int]) -> dict[int, int]:
+def _holders(ports: set[int], own: Mapping[int, psutil.Process]) -> dict[int, int]:
     """Who listens on each taken port, by process number; 0 when that may not be known."""
     try:
-        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr]
-    except psutil.AccessDenied:  # macOS tells only root who listens
-        return {port: 0 for port in ports if answers(port)}
-    return {one.laddr.port: one.pid or 0 for one in listening if one.laddr and one.laddr.port in ports}
+        return {port: pid or 0 for port, pid in _listening(psutil.net_connections("tcp")) if port in ports}
+    except psutil.AccessDenied:  # macOS tells only root who listens, and everybody of their own processes
+        ours: dict[int, int] = {}
+        for pid, process in own.items():
+            with suppress(psutil.Error):
+                ours |= {port: pid for port, _ in _listening(process.net_connections("tcp"))}
+        return {port: ours.get(port, 0) for port in ports if answers(port)}
+
+
+def _listening(connections: Iterable[Any]) -> list[tuple[int, int | None]]:
+    """Of connections those that listen: the port, and the process where it is told."""
+    return [
+        (one.laddr.port, getattr(one, "pid", None))
+        for one in connections
+        if one.status == psutil.CONN_LISTEN and one.laddr
+    ]
 
 
 def _describe(pid: int) -> tuple[str, str]:

@@ -120,8 +120,9 @@ class EmbeddedRuntime:
         remove_folder(self.state)
 
     def check(self) -> list[Check]:
-        """What this machine must have."""
-        return doctor.check(self.state, self._own.services, self.settings)
+        """What this machine must have for what runs here by the settings of the last up."""
+        on = [service.name for service in self._own.services if self.settings.get(service.switch) == "on"]
+        return doctor.check(self.state, self._own.running(on), self.settings)
 
     def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
         """The newest lines of a service's log, or of all."""

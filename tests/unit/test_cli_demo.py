@@ -75,6 +75,17 @@ def test_on_a_persons_kafka_a_demo_has_a_name_of_its_own(tmp_path, monkeypatch, 
         assert [name] == given
 
 
+def test_a_second_demo_is_refused_and_harms_nothing(demo, tmp_path, monkeypatch):
+    """The data that it would wipe is that of the first, which runs."""
+    demo()
+    monkeypatch.setattr("stack.cli.stack.ROOT", tmp_path)
+
+    with pytest.raises(BatonError, match="must be the only one in this checkout"):
+        demo_module.stack_of_its_own("demo", "used_cars", None).__enter__()
+
+    assert not (tmp_path / "ended").exists()
+
+
 @pytest.fixture
 def demo(tmp_path):
     """A demo in a process of its own, whose stack is a file ``up`` and, when it was ended, a file ``ended``."""
