@@ -35,6 +35,7 @@ from stack.cli.options import (
 from stack.cli.pipeline import TRAINING_S, Pipeline
 from stack.cli.stack import Mode, Stack, named
 from stack.cli.wait import Condition, wait_for
+from stack.cli.watch import SightKind
 from stack.services import KAFKA
 
 app = typer.Typer(
@@ -392,6 +393,25 @@ def ask(
     else:
         value = sys.stdin.buffer.read() if fields == "-" else fields.encode()
     sys.exit(asking.ask(pipeline, value, wait, as_json=as_json))
+
+
+@app.command(
+    "watch",
+    rich_help_panel=WORK,
+    epilog=examples("./baton watch", "./baton watch --only rejection", "./baton watch --field year --match demo-1"),
+)
+def watch_command(
+    field: Annotated[list[str] | None, typer.Option(help="Show this field of a request; may be repeated.")] = None,
+    only: Annotated[SightKind | None, typer.Option(help="Nothing else.", show_default=False)] = None,
+    match: Annotated[str, typer.Option(help="Only lines with this text in them.", show_default=False)] = "",
+    rate: Annotated[int, typer.Option(min=0, help="Lines per second at the most; 0 for all.")] = 20,
+    as_json: JsonOption = False,
+    mode: ModeOption = Mode.EMBEDDED,
+) -> None:
+    """Show answers as they come, and their outcomes."""
+    from stack.cli import watch
+
+    watch.watch(Stack(mode=mode).pipeline(), field or [], only, match, rate, as_json=as_json)
 
 
 @app.command(

@@ -1,6 +1,7 @@
 """One question by hand: the answer of the version that serves, and what was right or wrong with the question."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +9,7 @@ from apps import datasets
 from apps.common.errors import BatonError
 from stack.cli import replayed
 from stack.cli.ask import ask, row_of
+from stack.cli.watch import SightKind, sightings
 
 WAIT_S = 30
 
@@ -43,3 +45,19 @@ def test_what_is_wrong_with_a_question_is_said(pipeline, first_version, capsys):
     assert 1 == ask(pipeline, b"{broken", WAIT_S, as_json=False)
     with pytest.raises(BatonError, match="--row must be from 1 to"):
         row_of([b"{}"], 2)
+
+
+@pytest.mark.once
+def test_answers_are_watched_as_they_come(pipeline, first_version, ledger):
+    """
+    Each with fields of its request, and the version that serves.
+    """
+    watched = sightings(pipeline, ["year"])
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, watched)
+        with ledger.traffic(20):
+            one = first.result(WAIT_S)
+
+    assert (pipeline.served_version(), SightKind.PREDICTION) == (one.version, one.kind)
+    assert one.fields["year"].isdigit()
+    assert one.request_id in {send.request_id for send in ledger.sends()}
