@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
 from apps.common.messages import Answer, decode_answer
+from apps.common.waiting import pause
 
 IDLE_S = 0.2
 ANSWER_S = 10
@@ -28,6 +29,7 @@ READING = {
     "reconnect.backoff.max.ms": 500,
 }
 FOR_GOOD = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)  # what no waiting mends
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED  # the client asks after its group, of which nothing here has need
 
 
@@ -81,10 +83,22 @@ def positioned(
     consumer = Consumer({**access.librdkafka(), **READING, **level, "group.id": group})
     places = [place for topic in topics for place in _places(consumer, topic)]
     for place in places:
-        earliest, latest = consumer.get_watermark_offsets(place, ANSWER_S)
+        earliest, latest = _watermarks(consumer, place)
         place.offset = earliest if from_beginning else latest
     consumer.assign(places)
     return consumer
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """The first and the next offset of a partition; a topic that was just made has no leader for a moment."""
+    until = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, ANSWER_S)
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
+                raise
+            pause(IDLE_S)
 
 
 def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:

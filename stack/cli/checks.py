@@ -22,7 +22,7 @@ CHECKS = {
     "lint": [*MODULE, "ruff", "check", "."],
     "types": [*MODULE, "mypy"],
     "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
-    "unit tests": [*MODULE, "pytest", "tests/unit"],
+    "unit tests": [*MODULE, "pytest", "tests/unit", "-n", "auto", "--dist", "loadfile"],
 }
 SLOWEST = ["--durations=15", "--durations-min=30"]  # where a suite's minutes go
 PLATFORM = "tests/adapters/test_runtime.py"  # on the ports of stack.yaml, as the end-to-end stack is

@@ -16,6 +16,7 @@ SMALL = {
     "BATON_SLICE_ROWS": "3000",
     "BATON_TEST_ROWS": "1000",
     "BATON_BATCH_GRACE_S": "20",
+    "BATON_TREES": "60",  # a training and a start of a server take a fraction of what all 240 do
     "BATON_STANDBY": "off",  # but for its own tests: what is proven of a server is proven of it alone
 }
 

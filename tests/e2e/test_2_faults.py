@@ -12,7 +12,7 @@ KEPT_S = 120
 START_S = 150  # in a cluster the watcher's next look, and then the trainer's pod
 
 
-@pytest.mark.once
+@pytest.mark.faults  # what a trainer and a watcher make good alone is shown in each run by their own suites
 def test_a_batch_becomes_a_version_whatever_was_killed_meanwhile(faults, pipeline, first_version, ledger):
     """
     Kill -9 of the NameNode, both watchers and what keeps everything running, at once, during a training, is made good.

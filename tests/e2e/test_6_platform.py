@@ -151,7 +151,7 @@ def test_a_deleted_experiment_delays_nothing(pipeline, mlflow, serves_all_the_wh
     assert "active" == mlflow.get_experiment(experiment.experiment_id).lifecycle_stage
 
 
-@pytest.mark.once
+@pytest.mark.faults
 def test_a_registered_model_begun_again_is_another_model(pipeline, mlflow, first_version, ledger):
     """
     The registered model deleted: the next batch becomes a version 1 again, and it is rolled out, since it is another.

@@ -125,7 +125,7 @@ def port_check(tmp_path, monkeypatch):
 
     def look(pid=None):
         port = load().service("kafka").ports["broker"]
-        monkeypatch.setattr(doctor, "_holders", lambda _: {port: os.getpid() if pid is None else pid})
+        monkeypatch.setattr(doctor, "_holders", lambda *_: {port: os.getpid() if pid is None else pid})
         return outcome(tmp_path, f"port {port} ")
 
     return look

@@ -36,7 +36,7 @@ def test_any_other_header_is_named(header, said):
     ("beginning", "said"),
     [
         (b"vin;make;price\nA;B;1\n", "part-0.csv: cells must be separated by commas; got semicolons"),
-        (gzip.compress(b"vin,make,price\n"), "part-0.csv must be CSV; got a gzip archive; unpack it"),
+        (gzip.compress(b"vin,make,price\n", mtime=0), "part-0.csv must be CSV; got a gzip archive; unpack it"),
         ("vin,make,price\n".encode("utf-16"), "part-0.csv must be text in UTF-8; got UTF-16; write it as UTF-8"),
         (b"PAR1" + bytes(9), "part-0.csv must be CSV; got a Parquet file"),
     ],
