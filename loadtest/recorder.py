@@ -14,20 +14,13 @@ from typing import Any, TextIO
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from apps.common.errors import Unavailable
-from apps.common.kafka_access import KafkaAccess
+from apps.common.kafka_access import READING, KafkaAccess
 from apps.common.messages import Answer, decode_answer
 from apps.common.waiting import pause
 
 IDLE_S = 0.2
 ANSWER_S = 10
 AT_ONCE = 500  # records before the journal is written
-READING = {
-    "enable.auto.commit": False,
-    "auto.offset.reset": "error",
-    "isolation.level": "read_uncommitted",
-    "fetch.error.backoff.ms": 50,
-    "reconnect.backoff.max.ms": 500,
-}
 FOR_GOOD = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)  # what no waiting mends
 LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED  # the client asks after its group, of which nothing here has need

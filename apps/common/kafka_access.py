@@ -10,6 +10,13 @@ from pathlib import Path
 from apps.common.errors import SettingsError
 
 SASL = "SASL_"
+READING = {  # librdkafka's, of whoever follows a topic as it grows and commits nothing
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_uncommitted",
+    "fetch.error.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 500,
+}
 LOGIN = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",

@@ -27,6 +27,7 @@ UNDECLARED = "undeclared"  # how many fields of a request the dataset does not h
 UNNAMED = "unnamed"  # the version of an answer by a server that writes no headers of ours
 
 PROBE_PREFIX = "baton-probe-"  # the key of a request that a starting server sends to itself
+MAX_KEY_BYTES = 256  # of a request's id, in UTF-8
 MAX_VALUE_BYTES = 64 * 1024  # a longer request is rejected, so that an answer is always small
 MAX_TEXT = 4096  # characters of a field; a longer one is rejected, and quarantines the row of a batch
 

@@ -12,12 +12,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
-from apps.common.messages import MAX_TEXT, MAX_VALUE_BYTES
+from apps.common.messages import MAX_KEY_BYTES, MAX_TEXT, MAX_VALUE_BYTES
 from apps.common.model import RequestFields
 from apps.common.sql_text import literal, quoted
 
 OWN = "_k_"  # our columns beside the raw ones, which may have any other name
-MAX_KEY_BYTES = 256
 SHOWN = 40  # characters of a field's name in a rejection
 NOT_JSON = "value must be one JSON object of raw fields in UTF-8; got something else"
 

@@ -11,12 +11,12 @@ from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows i
 
 from apps.common import spark_paths
 from apps.common.errors import ModelRefused
-from apps.common.messages import MAX_VALUE_BYTES, UNDECLARED, Writer, decode_answer
+from apps.common.messages import MAX_KEY_BYTES, MAX_VALUE_BYTES, UNDECLARED, Writer, decode_answer
 from apps.common.model import Model, RequestFields, same
 from apps.common.model_files import LOCAL
 from apps.prediction_server import golden, session
 from apps.prediction_server.answers import answers
-from apps.prediction_server.request_fields import MAX_KEY_BYTES, NOT_JSON, read_fields
+from apps.prediction_server.request_fields import NOT_JSON, read_fields
 from apps.prediction_server.settings import RescoreSettings
 from stack.java import jars
 from tests.adapters import small_model

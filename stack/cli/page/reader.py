@@ -13,10 +13,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from apps.common.errors import BatonError, Unavailable
-from apps.common.kafka_access import KafkaAccess
+from apps.common.kafka_access import READING, KafkaAccess
 from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL_VERSION, RELEASE
 from apps.common.names import StackNames
-from loadtest.recorder import AT_ONCE, READING, arriving, sound
+from loadtest.recorder import AT_ONCE, arriving, sound
 from stack.cli.page.flow import KEPT_S, Flow
 from stack.cli.page.live_error import LiveError
 
