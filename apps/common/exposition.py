@@ -25,7 +25,7 @@ class Family:
     """A metric as it is declared to Prometheus; a counter only grows for as long as a process lives."""
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
 
@@ -114,6 +114,21 @@ FAMILIES = {
         ),
         Family("baton_live_rows_total", "counter", "Answers and outcomes that this process has taken in."),
         Family("baton_live_batch_seconds", "gauge", "How long the last batch of answers and outcomes took."),
+        Family(
+            "baton_gateway_requests_total",
+            "counter",
+            "Requests by HTTP that are over, by their door and the status of the response.",
+            ("door", "code"),
+        ),
+        Family("baton_gateway_seconds", "histogram", "How long requests by HTTP took, by their door.", ("door",)),
+        Family("baton_gateway_rows_in_flight", "gauge", "Rows for whose answers a client waits now."),
+        Family(
+            "baton_gateway_behind_seconds",
+            "gauge",
+            "Seconds since the oldest request was sent, by anybody, that waits for its answer; 0 when none waits.",
+        ),
+        Family("baton_gateway_remembered", "gauge", "Requests whose ids and answers are remembered."),
+        Family("baton_gateway_ready", "gauge", "1 while an infer that is sent now would be answered, else 0."),
     )
 }
 
@@ -131,11 +146,16 @@ class ExpositionSettings(Settings):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a family, with a text for each of its labels."""
+    """
+    One number of a family, with a text for each of its labels.
+
+    Of a histogram it is the sum, and ``buckets`` are how many were at most each bound, the last of which is +Inf.
+    """
 
     family: str
     value: float
     labels: dict[str, str] = field(default_factory=dict)
+    buckets: tuple[tuple[str, int], ...] = ()
 
 
 NOTHING: tuple[Figure, ...] = ()  # to tell yet

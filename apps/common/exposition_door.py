@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.common.exposition import FAMILIES, Figure
 
-KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
+KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,16 @@ class ToldFigures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The figures of now; raises KeyError for one that was not declared, and the scrape fails then."""
-        found: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        found: dict[str, CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily] = {}
         for figure in self.told():
             family = FAMILIES[figure.family]
             if family.name not in found:
                 found[family.name] = KINDS[family.kind](family.name, family.meaning, labels=family.labels)
-            found[family.name].add_metric([figure.labels[name] for name in family.labels], figure.value)
+            metric, labels = found[family.name], [figure.labels[name] for name in family.labels]
+            if isinstance(metric, HistogramMetricFamily):
+                metric.add_metric(labels, figure.buckets, figure.value)
+            else:
+                metric.add_metric(labels, figure.value)
         yield from found.values()
 
     def describe(self) -> list[Metric]:
