@@ -1,0 +1,1 @@
+"""An HTTP door beside Kafka: a request in, its Kafka request out, its answer back."""

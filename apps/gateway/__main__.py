@@ -1,0 +1,144 @@
+"""
+``python -m apps.gateway``: answers HTTP until it is told to end; then it takes nothing new, and leaves once what is in
+flight is answered or ``drain_s`` seconds are over.
+
+It keeps nothing of its own. A kill at any moment costs the connections of those who waited: their requests stand in
+Kafka and are answered, and the next gateway, or another one, reads what was asked and answered from the topics.
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from contextlib import closing
+
+import uvicorn
+from confluent_kafka import KafkaException
+from structlog.stdlib import BoundLogger
+
+from apps import datasets
+from apps.common import entry
+from apps.common.crash import crash
+from apps.common.errors import Unavailable
+from apps.common.exit_codes import DONE
+from apps.common.exposition import Exposition
+from apps.common.ready_file import BEAT_S, ReadyFile, beating, heartbeat
+from apps.common.settings import option
+from apps.gateway.app import application
+from apps.gateway.asking import Asking
+from apps.gateway.counts import figures
+from apps.gateway.doors import Doors
+from apps.gateway.reader import LogReader, unreadable
+from apps.gateway.sender import RecordSender
+from apps.gateway.settings import GatewaySettings
+
+LOOK_S = 2  # at whether Kafka answers, and how many partitions there are
+
+
+def main() -> None:
+    """Answer until the process is ended."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn takes them over while it serves, and gives them back
+        signal.signal(number, lambda *_: crash(DONE))
+    crash(entry.run("gateway", GatewaySettings, work, failed="the gateway ends"))
+
+
+def work(settings: GatewaySettings, log: BoundLogger) -> int:
+    """Serve; returns only by a signal, or raises when the topics cannot be followed any more."""
+    with closing(_bound(settings)) as listening:
+        asyncio.run(_Gateway(settings, log).serve(listening))
+    return DONE
+
+
+def _bound(settings: GatewaySettings) -> socket.socket:
+    """The socket, on which nothing is accepted yet; raises Unavailable when the port is taken."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.gateway_host, settings.gateway_port))
+    except OSError as error:
+        listening.close()
+        place = f"{settings.gateway_host}:{settings.gateway_port}"
+        message = f"{place} must be free; got {error.strerror}; end what has it, or {option('gateway', 'off')}"
+        raise Unavailable(message) from error
+    return listening
+
+
+class _Gateway:
+    """One process' loop: the doors, what was read, and what is told of both."""
+
+    def __init__(self, settings: GatewaySettings, log: BoundLogger) -> None:
+        self.settings = settings
+        self.log = log
+        self.failure: Exception | None = None
+
+    async def serve(self, listening: socket.socket) -> None:
+        settings, names = self.settings, self.settings.names
+        loop = asyncio.get_running_loop()
+        with beating(settings.ready_file):
+            self.sender = RecordSender(settings.kafka_access, names, loop)
+            reader = LogReader(settings.kafka_access, names, self.log)
+            self.asking = Asking(settings, self.sender.request, reader.begin(settings.remember_s))
+            self.partitions = self.sender.partitions()
+            doors = Doors(settings, names, datasets.get(settings.dataset), self.asking, self.sender)
+            app = application(doors, self.log)
+        told = Exposition(list).start(settings, self.log)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=settings.drain_s,
+        )
+        self.server = uvicorn.Server(config)
+        reader.start(loop, self.asking.take, self._fail)
+        beat = asyncio.create_task(self._beat(told, doors))
+        look = asyncio.create_task(self._look())
+        await self.server.serve([listening])
+        beat.cancel()
+        look.cancel()
+        if self.failure:
+            raise unreadable(self.failure)
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing more can be read: end, and begin anew; what is in flight has no way to its answer."""
+        self.failure = self.failure or error
+        self.server.should_exit = True
+
+    async def _beat(self, told: Exposition, doors: Doors) -> None:
+        """Each second: the sign of life, the figures, and a line in the log when something changed."""
+        asking, ready, probed, following = self.asking, False, False, False
+        while True:
+            heartbeat(self.settings.ready_file).touch()
+            snapshot = figures(doors.counts, asking)
+            told.told = lambda snapshot=snapshot: snapshot  # type: ignore[misc]
+            if not following and not asking.unread:
+                following = True
+                ReadyFile(0, "", "watching").write(self.settings.ready_file)
+                self.log.info("watching", address=f"{self.settings.gateway_host}:{self.settings.gateway_port}")
+            progress, reason = asking.progress, asking.waits_for()
+            if following and not probed and progress.serving() is None and progress.waiting_since() is None:
+                probed = True
+                asking.probe()
+            if following and ready == bool(reason):
+                ready = not reason
+                self.log.info("ready") if ready else self.log.warning("not ready", reason=reason)
+            await asyncio.sleep(BEAT_S)
+
+    async def _look(self) -> None:
+        """Whether Kafka answers; partitions that nobody reads end the process, and the next one reads them."""
+        while True:
+            try:
+                found = await asyncio.to_thread(self.sender.partitions)
+            except (KafkaException, KeyError) as error:
+                self.log.warning("Kafka does not answer", reason=str(error))
+            else:
+                self.asking.heard_at = time.monotonic()
+                if found > self.partitions:
+                    rule = f"all partitions must be read; got {found} instead of {self.partitions}"
+                    self._fail(Unavailable(f"{rule}; the gateway begins anew with all"))
+            await asyncio.sleep(LOOK_S)
+
+
+if __name__ == "__main__":
+    main()

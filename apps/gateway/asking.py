@@ -1,0 +1,255 @@
+"""
+``ask``: rows of one client out as Kafka requests, their answers back. One event loop calls everything here.
+
+The log is the state. What was asked and answered is what was read back from the topics, whoever wrote it, so that a
+gateway that was killed, or another one, knows it too: the same id with the same body gets the answer that the log has,
+or waits for it, and sends nothing; with another body it is a conflict (409). Where two gateways send the same id at
+once, both requests stand in the log and are answered; the first of them counts for both.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, Position
+from apps.gateway.progress import Progress, waits_for
+from apps.gateway.remembered import Remembered, Reply, digest
+from apps.gateway.settings import GatewaySettings
+from apps.gateway.turned_away import TurnedAway, malformed
+
+RETRY = {"Retry-After": "1"}
+
+Failed = Callable[[str], None]  # told why a record did not get into the log, on the loop
+Send = Callable[[str, bytes, bytes, Failed], None]  # id, value, rows
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A record of the requests topic."""
+
+    request_id: str
+    digest: bytes
+    position: Position
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAnswer:
+    """A record of the answers topic, and when the broker took it."""
+
+    answer: Answer
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRow:
+    """One row's id and answer."""
+
+    request_id: str
+    reply: Reply
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A request that clients of this gateway wait for."""
+
+    digest: bytes
+    future: asyncio.Future[Reply]
+    waiters: int = 0
+
+
+@dataclass
+class Asking:
+    """
+    What of the log is known, and who waits for what of it.
+
+    ``unread`` are the places, as (topic, partition), that were not read to their end yet.
+    """
+
+    settings: GatewaySettings
+    send: Send
+    unread: set[tuple[str, int]]
+    progress: Progress = field(default_factory=Progress)
+    rows: int = 0  # in flight
+    heard_at: float = field(default_factory=time.monotonic)  # of Kafka
+    _awaited: dict[str, Awaited] = field(default_factory=dict)
+    _sent: dict[str, bytes] = field(default_factory=dict)  # handed over and not read back yet
+
+    def __post_init__(self) -> None:
+        self.remembered = Remembered(self.settings.remember_s, self.settings.remembered)
+
+    # What the reader tells.
+
+    def take(self, records: Sequence[SeenRequest | SeenAnswer], ends: Sequence[tuple[str, int]]) -> None:
+        """Take in what was read; ``ends`` are places of which the end was reached."""
+        self.heard_at = time.monotonic()
+        for record in records:
+            if isinstance(record, SeenRequest):
+                self._take_request(record)
+            else:
+                self._take_answer(record)
+        self.unread.difference_update(ends)
+        self.remembered.forget(time.time() * 1000, self._awaited)
+
+    def _take_request(self, seen: SeenRequest) -> None:
+        partition, offset = seen.position
+        self.progress.asked(partition, offset, seen.timestamp)
+        counts = self.remembered.asked(seen.request_id, seen.digest, seen.position, seen.timestamp)
+        self._sent.pop(seen.request_id, None)
+        awaited = self._awaited.get(seen.request_id)
+        if awaited is None or awaited.future.done():
+            return
+        if awaited.digest != counts.digest:
+            awaited.future.set_exception(_conflict(seen.request_id))
+        elif counts.reply:
+            awaited.future.set_result(counts.reply)
+
+    def _take_answer(self, seen: SeenAnswer) -> None:
+        self.progress.answered(seen.answer, seen.timestamp)
+        found = self.remembered.answered(seen.answer)
+        awaited = self._awaited.get(found[0]) if found else None
+        if found and awaited and not awaited.future.done():
+            awaited.future.set_result(found[1])
+
+    # What clients ask.
+
+    def waits_for(self) -> str:
+        """What a client is told that this gateway waits for; "" when an infer would be answered."""
+        silent = time.monotonic() - self.heard_at
+        topics = (topic for topic, _ in self.unread)
+        return waits_for(self.progress, topics, silent, time.time() * 1000, self.settings.timeout_s)
+
+    def state(self, request_id: str) -> Reply | None:
+        """The answer to a request, None while it waits; raises TurnedAway when it is not known."""
+        if known := self.remembered.find(request_id):
+            return known.reply
+        if request_id in self._sent:
+            return None
+        window = f"{self.settings.remember_s} s, or longer ago than {self.settings.remembered} others"
+        raise TurnedAway(404, f"id must be of a request of the last {window}; got {request_id!r}", id=request_id)
+
+    async def ask(self, request_id: str, values: Sequence[bytes]) -> list[AnsweredRow]:
+        """
+        The answers to the rows of one client, in their order; raises TurnedAway.
+
+        The id of a single row is ``request_id``, that of row i of several ``request_id/i``.
+        """
+        asked = self._asked(request_id, values)
+        if known := self._known(asked):
+            return known
+        self._require_room(len(asked))
+        self.rows += len(asked)
+        try:
+            awaited = {one: self._await(one, *what) for one, what in asked.items()}
+            try:
+                return await self._answers(awaited)
+            finally:
+                self._leave(awaited)
+        finally:
+            self.rows -= len(asked)
+
+    def _asked(self, request_id: str, values: Sequence[bytes]) -> dict[str, tuple[bytes, bytes, bytes]]:
+        """Each row's id, with its value, its digest and the number of rows; raises TurnedAway for a conflict."""
+        rows = str(len(values)).encode()
+        single = len(values) == 1
+        ids = [request_id] if single else [f"{request_id}/{number}" for number in range(len(values))]
+        asked = {one: (value, digest(value, rows), rows) for one, value in zip(ids, values, strict=True)}
+        other = f"{request_id}/0" if single else request_id
+        if self._digest(other) or any(self._digest(one) not in (None, what) for one, (_, what, _) in asked.items()):
+            raise _conflict(request_id)
+        return asked
+
+    def _known(self, asked: Iterable[str]) -> list[AnsweredRow]:
+        """The answers to rows that all have theirs; none otherwise. They are told whether or not a server is there."""
+        found = [(one, known.reply if (known := self.remembered.find(one)) else None) for one in asked]
+        answered = [AnsweredRow(one, reply) for one, reply in found if reply]
+        return answered if len(answered) == len(found) else []
+
+    def _digest(self, request_id: str) -> bytes | None:
+        known = self.remembered.find(request_id)
+        return known.digest if known else self._sent.get(request_id)
+
+    def _require_room(self, rows: int) -> None:
+        most = self.settings.in_flight
+        if rows > most:
+            raise TurnedAway(413, f"a request must have at most {most} rows; got {rows}; send several")
+        if reason := self.waits_for():
+            raise TurnedAway(503, reason, RETRY, ready=False)
+        if self.rows + rows > most:
+            raise TurnedAway(429, f"at most {most} rows must wait at a time; got {rows} more than {self.rows}", RETRY)
+
+    def _await(self, request_id: str, value: bytes, what: bytes, rows: bytes) -> Awaited:
+        """Wait for a request, which is sent unless it was."""
+        if (awaited := self._awaited.get(request_id)) is None or awaited.future.done():
+            awaited = self._awaited[request_id] = Awaited(what, asyncio.get_running_loop().create_future())
+        awaited.waiters += 1
+        known = self.remembered.find(request_id)
+        if known and known.reply and not awaited.future.done():
+            awaited.future.set_result(known.reply)
+        elif not known and request_id not in self._sent:
+            self._sent[request_id] = what
+            self.send(request_id, value, rows, lambda reason: self._failed(request_id, reason))
+        return awaited
+
+    def _failed(self, request_id: str, reason: str) -> None:
+        """A request never reached the log."""
+        self._sent.pop(request_id, None)
+        if (awaited := self._awaited.get(request_id)) and not awaited.future.done():
+            awaited.future.set_exception(TurnedAway(503, f"Kafka must take the request; got {reason}", RETRY))
+
+    async def _answers(self, awaited: Mapping[str, Awaited]) -> list[AnsweredRow]:
+        futures = {one.future for one in awaited.values()}
+        _, late = await asyncio.wait(futures, timeout=self.settings.timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+        for one in awaited.values():  # a failure tells more than that others are late
+            if one.future.done() and (error := one.future.exception()):
+                raise error
+        if late:
+            raise self._late([request_id for request_id, one in awaited.items() if not one.future.done()])
+        return [AnsweredRow(request_id, one.future.result()) for request_id, one in awaited.items()]
+
+    def _late(self, ids: Sequence[str]) -> TurnedAway:
+        handed = [request_id for request_id in ids if request_id in self._sent]
+        stands = (
+            "Kafka has not acknowledged all of them yet, and what it has is"
+            if handed
+            else "they stand in Kafka and are"
+        )
+        return TurnedAway(
+            504,
+            f"answers must come within {self.settings.timeout_s:g} s; {len(ids)} did not; {stands} answered once a "
+            "server is there: GET /v1/answers/ID, or send the same again with the same id, which asks nothing twice",
+            ids=list(ids),
+        )
+
+    def _leave(self, awaited: Mapping[str, Awaited]) -> None:
+        for request_id, one in awaited.items():
+            one.waiters -= 1
+            if not one.waiters and self._awaited.get(request_id) is one:
+                del self._awaited[request_id]
+
+    def probe(self, value: bytes = b"{}") -> None:
+        """Ask for the sake of an answer, whatever it says: nobody has ever answered, as far as is known."""
+        self.send(f"{PROBE_PREFIX}gateway-{secrets.token_hex(4)}", value, b"1", lambda _: None)
+
+
+def request_id_of(*given: str | None) -> str:
+    """The first of the ids that a client gave, or a random one; raises TurnedAway for one that no key may be."""
+    request_id = next(filter(None, given), "")
+    try:
+        size = len(request_id.encode())
+    except UnicodeEncodeError:
+        size = MAX_KEY_BYTES + 1
+    if size > MAX_KEY_BYTES - len("/1000000") or request_id.startswith(PROBE_PREFIX):
+        rule = f"id must be at most {MAX_KEY_BYTES - len('/1000000')} bytes of UTF-8, and not begin with {PROBE_PREFIX}"
+        raise malformed(rule, request_id)
+    return request_id or secrets.token_hex(16)
+
+
+def _conflict(request_id: str) -> TurnedAway:
+    return TurnedAway(
+        409,
+        f"an id must be of one request; got {request_id!r} with another body than before; send it with another id",
+        id=request_id,
+    )

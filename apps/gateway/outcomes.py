@@ -1,0 +1,63 @@
+"""What ``POST /v1/outcomes`` takes: the true values of requests, one or many, every problem told at once."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from apps.common.messages import MAX_KEY_BYTES
+from apps.gateway.bodies import parsed
+from apps.gateway.turned_away import TurnedAway
+
+TOLD = 20  # problems
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the true value of a request turned out to be."""
+
+    request_id: str
+    outcome: float | int
+
+
+def decode(body: bytes) -> list[Outcome]:
+    """The outcomes of a body, an object or a list of them; raises TurnedAway with all problems."""
+    raw = parsed(body)
+    found, problems = [], []
+    for number, one in enumerate(raw if isinstance(raw, list) else [raw]):
+        fields = one if isinstance(one, dict) else {}
+        request_id, outcome = fields.get("request_id"), _number(fields.get("outcome"))
+        if not _is_id(request_id):
+            rule = f"outcome {number}: request_id must be a text of 1-{MAX_KEY_BYTES} bytes"
+            problems.append(f"{rule}; got {request_id!r:.60}")
+        if outcome is None:
+            problems.append(f"outcome {number}: outcome must be a finite number; got {fields.get('outcome')!r:.60}")
+        if outcome is not None and isinstance(request_id, str):
+            found.append(Outcome(request_id, outcome))
+    if raw == []:
+        problems.append("outcomes must be one or more; got none")
+    if problems:
+        more = f"; and {len(problems) - TOLD} more" if len(problems) > TOLD else ""
+        raise TurnedAway(422, "; ".join(problems[:TOLD]) + more, problems=problems[:TOLD])
+    return found
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _number(value: Any) -> float | int | None:
+    """The number in a cell, true is 1; None when there is none."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    try:
+        return value if isinstance(value, int | float) and math.isfinite(value) else None
+    except OverflowError:  # an integer beyond any float
+        return None
