@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, Position
-from apps.gateway.progress import Progress, waits_for
+from apps.gateway.progress import AnswerProgress, waits_for
 from apps.gateway.remembered import Remembered, Reply, digest
 from apps.gateway.settings import GatewaySettings
 from apps.gateway.turned_away import TurnedAway, malformed
@@ -71,7 +71,7 @@ class Asking:
     settings: GatewaySettings
     send: Send
     unread: set[tuple[str, int]]
-    progress: Progress = field(default_factory=Progress)
+    progress: AnswerProgress = field(default_factory=AnswerProgress)
     rows: int = 0  # in flight
     heard_at: float = field(default_factory=time.monotonic)  # of Kafka
     _awaited: dict[str, Awaited] = field(default_factory=dict)

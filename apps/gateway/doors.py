@@ -20,7 +20,7 @@ from apps.gateway import bodies, examples, mlflow_scoring, open_inference, outco
 from apps.gateway.asking import RETRY, Asking, request_id_of
 from apps.gateway.counts import DoorCounts
 from apps.gateway.open_inference import JSON_LENGTH, OUTPUTS
-from apps.gateway.outcomes import Outcome
+from apps.gateway.outcomes import KnownOutcome
 from apps.gateway.settings import GatewaySettings
 from apps.gateway.turned_away import TurnedAway
 
@@ -33,7 +33,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class OutcomeSender(Protocol):
     """Where outcomes go."""
 
-    async def outcomes(self, outcomes: list[Outcome], timeout_s: float) -> None:
+    async def outcomes(self, outcomes: list[KnownOutcome], timeout_s: float) -> None:
         """Return when they are kept; raises TurnedAway."""
 
 

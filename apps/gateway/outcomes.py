@@ -12,14 +12,14 @@ TOLD = 20  # problems
 
 
 @dataclass(frozen=True)
-class Outcome:
+class KnownOutcome:
     """What the true value of a request turned out to be."""
 
     request_id: str
     outcome: float | int
 
 
-def decode(body: bytes) -> list[Outcome]:
+def decode(body: bytes) -> list[KnownOutcome]:
     """The outcomes of a body, an object or a list of them; raises TurnedAway with all problems."""
     raw = parsed(body)
     found, problems = [], []
@@ -32,7 +32,7 @@ def decode(body: bytes) -> list[Outcome]:
         if outcome is None:
             problems.append(f"outcome {number}: outcome must be a finite number; got {fields.get('outcome')!r:.60}")
         if outcome is not None and isinstance(request_id, str):
-            found.append(Outcome(request_id, outcome))
+            found.append(KnownOutcome(request_id, outcome))
     if raw == []:
         problems.append("outcomes must be one or more; got none")
     if problems:

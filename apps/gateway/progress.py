@@ -30,7 +30,7 @@ KAFKA_S = 6  # without a word of Kafka before it counts as away
 
 
 @dataclass(slots=True)
-class Mark:
+class WaitingMark:
     """Some requests of one partition that wait: when the first was sent, and where the last stands."""
 
     since: int
@@ -45,13 +45,13 @@ class Serving:
     release: int
 
 
-class Progress:
+class AnswerProgress:
     """How far the requests of each partition are answered, and by whom."""
 
     def __init__(self) -> None:
         """Nothing was read yet."""
         self._done: dict[int, Place] = {}
-        self._waiting: dict[int, deque[Mark]] = {}
+        self._waiting: dict[int, deque[WaitingMark]] = {}
         self._releases: dict[int, tuple[int, str]] = {}  # release -> when its newest answer came, and its version
 
     def asked(self, partition: int, offset: int, timestamp: int) -> None:
@@ -62,7 +62,7 @@ class Progress:
         if marks and timestamp - marks[-1].since < MARK_MS:
             marks[-1].last = (timestamp, offset)
         else:
-            marks.append(Mark(timestamp, (timestamp, offset)))
+            marks.append(WaitingMark(timestamp, (timestamp, offset)))
 
     def answered(self, answer: Answer, at_ms: int) -> None:
         """An answer was read, which the broker took at ``at_ms``."""
@@ -95,7 +95,9 @@ class Progress:
         return Serving(self._releases[release][1], release)
 
 
-def waits_for(progress: Progress, unread: Iterable[str], kafka_silent_s: float, now_ms: float, timeout_s: float) -> str:
+def waits_for(
+    progress: AnswerProgress, unread: Iterable[str], kafka_silent_s: float, now_ms: float, timeout_s: float
+) -> str:
     """What the gateway waits for before it takes an infer; "" when it is ready. ``unread`` are topics."""
     if topics := sorted(set(unread)):
         return f"{' and '.join(topics)} must be read to the end first; they are being read; wait"

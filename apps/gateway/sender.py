@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException, Message, Producer
 from apps.common.kafka_access import KafkaAccess
 from apps.common.names import StackNames
 from apps.common.request_sender import connect, require_topics
-from apps.gateway.outcomes import Outcome
+from apps.gateway.outcomes import KnownOutcome
 from apps.gateway.remembered import ROWS
 from apps.gateway.turned_away import TurnedAway
 
@@ -53,7 +53,7 @@ class RecordSender:
         except (KafkaException, BufferError) as error:
             self._loop.call_soon(failed, str(error))
 
-    async def outcomes(self, outcomes: Sequence[Outcome], timeout_s: float) -> None:
+    async def outcomes(self, outcomes: Sequence[KnownOutcome], timeout_s: float) -> None:
         """Put outcomes into their topic, and return when Kafka has them; raises TurnedAway."""
         future: asyncio.Future[str] = self._loop.create_future()
         left, problem = len(outcomes), ""

@@ -30,6 +30,7 @@ class Address:
 def addresses(stack: Stack) -> list[Address]:
     """What a person connects to; it need not run."""
     runtime, http = stack.runtime, services.load().service("namenode").ports["http"]
+    asked = stack.settings.get(services.load().service("gateway").switch) == "on" and stack.mode is Mode.EMBEDDED
     scraped = stack.settings.get(services.load().service("prometheus").switch) == "on"
     return [
         Address("MLflow", runtime.address("mlflow"), "mlflow"),
@@ -38,6 +39,7 @@ def addresses(stack: Stack) -> list[Address]:
         Address("HDFS", runtime.address("namenode")),
         Address("Kafka, bootstrap", runtime.address("kafka")),
         Address("Postgres", runtime.address("postgres")),
+        *([Address("Gateway, its doors at /docs", runtime.address("gateway"))] if asked else []),
         *([Address("Prometheus", runtime.address("prometheus"))] if scraped else []),
     ]
 

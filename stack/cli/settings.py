@@ -52,6 +52,7 @@ def models() -> dict[str, type[Settings]]:
     """The settings of each app, in the order of the flow, then those of the commands that the stack runs itself."""
     from apps.batch_dropper.settings import DropperSettings  # noqa: PLC0415 - a second to import, for a few commands
     from apps.common.topics import TopicSettings  # noqa: PLC0415
+    from apps.gateway.settings import GatewaySettings  # noqa: PLC0415
     from apps.live_metrics.settings import LiveMetricsSettings  # noqa: PLC0415
     from apps.new_data_watcher.settings import NewDataWatcherSettings  # noqa: PLC0415
     from apps.orchestrator.factory import WatcherSettings  # noqa: PLC0415
@@ -67,6 +68,7 @@ def models() -> dict[str, type[Settings]]:
         "prediction-server": ServerSettings,
         "standby": StandbySettings,
         "live-metrics": LiveMetricsSettings,
+        "gateway": GatewaySettings,
         "prometheus": PrometheusSettings,
         "rescore": RescoreSettings,
         "topics": TopicSettings,

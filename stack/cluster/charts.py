@@ -26,6 +26,7 @@ VALUES = {
     "BATON_DATASET": "dataset",
     "BATON_STANDBY": "standby",
     "BATON_LIVE_METRICS": "liveMetrics",
+    "BATON_GATEWAY": "gateway",
 }
 ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"

@@ -13,7 +13,9 @@ EXECUTORS = ("trainer.executors=2", "server.executors=1")
 DEVELOPMENT = ("development=true",)
 ALONE = ("standby=off",)
 LIVE_METRICS = ("liveMetrics=on",)
-SCRAPED = ("liveMetrics=on", "scrape.from[0].namespaceSelector.matchLabels.team=watching")
+GATEWAY = ("gateway=on", "gatewayServer.from[0].podSelector.matchLabels.app=shop")
+ALL_APPS = (*LIVE_METRICS, *GATEWAY[:1])
+SCRAPED = (*ALL_APPS, "scrape.from[0].namespaceSelector.matchLabels.team=watching")
 SECURED = (
     "kafka.protocol=SASL_SSL",
     "kafka.user=cars",
@@ -41,6 +43,8 @@ VARIANTS = [
     ("pipeline", (*EXECUTORS, *SECURED)),
     ("pipeline", EXECUTORS),
     ("pipeline", LIVE_METRICS),
+    ("pipeline", GATEWAY),
+    ("pipeline", (*GATEWAY, *SECURED)),
     ("pipeline", SCRAPED),
     ("pipeline", (*SCRAPED, *EXECUTORS)),
     ("pipeline", ("trainer.executors=1",)),

@@ -17,7 +17,18 @@ from stack import services
 from stack.cli.settings import catalogue
 from stack.cluster.charts import ON_THIS_MACHINE
 from stack.embedded.services import hdfs, kafka, mlflow, postgres
-from tests.charts.rendered import CHARTS, FOLDER, HOST_PORTS, LIVE_METRICS, config, environment, of_kind, pods
+from tests.charts.rendered import (
+    ALL_APPS,
+    CHARTS,
+    FOLDER,
+    GATEWAY,
+    HOST_PORTS,
+    LIVE_METRICS,
+    config,
+    environment,
+    of_kind,
+    pods,
+)
 
 STACK = services.load()
 SITE = SimpleNamespace(service=STACK.service, stack=STACK, state=FOLDER, folder=lambda name: FOLDER / name)
@@ -243,7 +254,7 @@ def test_every_app_that_tells_figures_says_where_by_its_annotations_and_is_told_
     The ports are stack.yaml's; whoever scrapes finds each app at its pod's own address, and no other pod is one.
     """
     wanted = {one.name: str(one.ports["metrics"]) for one in STACK.services if "metrics" in one.ports}
-    found = pods(render("pipeline", *LIVE_METRICS))
+    found = pods(render("pipeline", *ALL_APPS))
     marks = {name: pod["metadata"].get("annotations", {}) for name, pod in found.items()}
 
     assert wanted == {name: one["prometheus.io/port"] for name, one in marks.items() if "prometheus.io/port" in one}
@@ -265,3 +276,34 @@ def test_a_server_is_alive_while_it_touches_its_heartbeat(render, app):
 
     assert f"%Y {heartbeat(Path(ready))})" in container["livenessProbe"]["exec"]["command"][-1]
     assert ready in container["readinessProbe"]["exec"]["command"]
+
+
+def test_a_gateway_is_made_before_the_old_one_breaks_and_stays_as_long_as_it_may_take(render):
+    """
+    Its port is stack.yaml's; a roll-out takes no pod away before the next one has read the topics, and Kubernetes waits
+    for its goodbye and what a person gives it for what is in flight.
+    """
+    for values, grace in (((), 20), (("settings.BATON_DRAIN_S=60",), 70)):
+        objects = render("pipeline", *GATEWAY, *values)
+        spec = of_kind(objects, "Deployment")["gateway"]["spec"]
+        (container,) = spec["template"]["spec"]["containers"]
+        port = STACK.service("gateway").ports["http"]
+        assert {"maxSurge": 1, "maxUnavailable": 0} == spec["strategy"]["rollingUpdate"]
+        assert grace == spec["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert str(port) == environment(container)["BATON_GATEWAY_PORT"]
+        assert [port] == [one["port"] for one in of_kind(objects, "Service")["gateway"]["spec"]["ports"]]
+
+
+def test_nobody_may_ask_a_gateway_unless_it_is_said_who(render):
+    """
+    By default no pod may come in; gatewayServer.from opens the one port to those whom it names.
+    """
+    port = STACK.service("gateway").ports["http"]
+    closed, opened = (
+        of_kind(render("pipeline", *values), "NetworkPolicy")["gateway"]["spec"] for values in (GATEWAY[:1], GATEWAY)
+    )
+
+    assert "ingress" not in closed
+    assert [{"from": [{"podSelector": {"matchLabels": {"app": "shop"}}}], "ports": [{"port": port}]}] == opened[
+        "ingress"
+    ]

@@ -9,12 +9,12 @@ import yaml
 from stack import services
 from stack.cluster.charts import ON_THIS_MACHINE
 from tests.charts.rendered import (
+    ALL_APPS,
     CHARTS,
     DEVELOPMENT,
     EXECUTORS,
     FOLDER,
     HOST_PORTS,
-    LIVE_METRICS,
     SCRAPED,
     VARIANTS,
     component,
@@ -190,7 +190,7 @@ def test_the_edges_are_those_of_the_flow(render):
     assert found == {
         "postgres": {15432: {"mlflow"}},
         "mlflow": {15000: {"new-data-watcher", "trainer", "new-model-watcher", *servers}},
-        "kafka": {19092: {*servers, "topics", "batch-dropper", "executor", "kafka"}},
+        "kafka": {19092: {*servers, "gateway", "topics", "batch-dropper", "executor", "kafka"}},
         "namenode": {18020: files, 19870: files},
         "datanode": {19866: files, 19864: files, 19867: files},
     }
@@ -260,12 +260,12 @@ def test_a_scraper_comes_in_only_where_it_is_let_in_and_to_figures_only(render):
     """
     ports = {one.name: one.ports["metrics"] for one in services.load().services if "metrics" in one.ports}
     opened = {}
-    for values in (LIVE_METRICS, SCRAPED):
+    for values in (ALL_APPS, SCRAPED):
         policies = of_kind(render("pipeline", *values), "NetworkPolicy")
         opened[values] = {name: one["spec"]["ingress"] for name, one in policies.items() if "ingress" in one["spec"]}
 
     watching = [{"namespaceSelector": {"matchLabels": {"team": "watching"}}}]
-    assert {} == {name: rules for name, rules in opened[LIVE_METRICS].items() if name in ports}
+    assert {} == {name: rules for name, rules in opened[ALL_APPS].items() if name in ports}
     assert {name: [{"from": watching, "ports": [{"port": port}]}] for name, port in ports.items()} == {
         name: rules for name, rules in opened[SCRAPED].items() if "watching" in str(rules)
     }

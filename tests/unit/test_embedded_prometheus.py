@@ -98,7 +98,7 @@ def test_every_app_that_lives_is_told_its_port(tmp_path):
     for service in stack.services:
         if "metrics" in service.ports and service.name in told:
             assert str(service.ports["metrics"]) == told[service.name].environment["BATON_METRICS_PORT"]
-    assert {"new-data-watcher", "new-model-watcher", "standby", "live-metrics"} == {
+    assert {"new-data-watcher", "new-model-watcher", "standby", "live-metrics", "gateway"} == {
         name for name, spec in told.items() if "BATON_METRICS_PORT" in spec.environment
     }
 

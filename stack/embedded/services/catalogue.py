@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from apps.common.ready_file import heartbeat
+from apps.common.settings import variable
+from apps.gateway.settings import GatewaySettings
 from stack.embedded.services import hdfs, kafka, mlflow, postgres, prometheus
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.services import Service, ServiceKind
 
+GATEWAY = "gateway"
 PLATFORM: dict[str, Callable[[StackContext], ProcessSpec]] = {
     postgres.NAME: postgres.spec,
     mlflow.NAME: mlflow.spec,
@@ -40,6 +44,14 @@ def _optional(service: Service, context: StackContext, environment: Mapping[str,
     )
 
 
+def _gateway(service: Service, context: StackContext, environment: Mapping[str, str]) -> ProcessSpec:
+    """It stays for a while when it is told to end, and reads the topics again before it is ready."""
+    drain_s = environment.get(variable("drain_s"), GatewaySettings.model_fields["drain_s"].default)
+    spec = _optional(service, context, environment)
+    told = {variable("gateway_port"): str(service.ports["http"])}
+    return replace(spec, environment={**spec.environment, **told}, grace_s=int(drain_s) + 2)
+
+
 def specs(
     services: Collection[Service], context: StackContext, environment: Mapping[str, str]
 ) -> dict[str, ProcessSpec]:
@@ -52,6 +64,8 @@ def specs(
             found[service.name] = _watcher(service, context, environment)
         elif service.name == prometheus.NAME:
             found[service.name] = prometheus.spec(context, services)
+        elif service.name == GATEWAY:
+            found[service.name] = _gateway(service, context, environment)
         elif service.kind is ServiceKind.OPTIONAL:
             found[service.name] = _optional(service, context, environment)
     return found
