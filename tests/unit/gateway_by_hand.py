@@ -1,0 +1,78 @@
+"""A gateway whose log is a list in this process: what it sends stands there, and is answered when a test wants it."""
+
+import asyncio
+
+from apps import datasets
+from apps.common.messages import Answer
+from apps.common.names import StackNames
+from apps.common.settings import load
+from apps.gateway.asking import Asking, SeenAnswer, SeenRequest
+from apps.gateway.doors import Doors
+from apps.gateway.remembered import digest
+from apps.gateway.settings import GatewaySettings
+
+NAMES = StackNames("baton", "boston_housing")
+REQUESTS = (NAMES.requests, 0)
+INFER = f"/v2/models/{NAMES.model}/infer"
+NOW_MS = 4_000_000_000_000  # nothing of this time is too old, nor waits
+
+
+def settings(tmp_path, **more):
+    """What the gateway is told."""
+    told = {"dataset": NAMES.dataset, "ready_file": tmp_path / "ready.json", "timeout_s": 5, **more}
+    return load(GatewaySettings, **told)
+
+
+def answer(request_id, offset, prediction=5.5, rejection=None, *, stamp=NOW_MS, version="3", release=7, partition=0):
+    """An answer as a reader decodes it."""
+    return Answer(request_id, partition, offset, version, release, prediction, rejection, 0.0, stamp, NAMES.model)
+
+
+def told_of(request_id, value, offset, rows=b"1", stamp=NOW_MS):
+    """A request as a reader sees it."""
+    return SeenRequest(request_id, digest(value, rows), (0, offset), stamp)
+
+
+class LogByHand:
+    """One partition; ``answering`` says whether what is sent is answered at once: rejected where it says "bad"."""
+
+    def __init__(self, settings):
+        """Nothing was asked; version 3 answered a request of another time."""
+        self.sent, self.outcomes_sent, self.answering, self.refusal = [], [], True, ""
+        self.version = "3"
+        self.asking = Asking(settings, self.send, set())
+        self.asking.take([SeenAnswer(answer("before", -1), NOW_MS)], [])
+
+    def send(self, request_id, value, rows, failed):
+        """As a producer: what becomes of it is known later."""
+        loop = asyncio.get_running_loop()
+        if self.refusal:
+            loop.call_soon(failed, self.refusal)
+            return
+        self.sent.append((request_id, value))
+        loop.call_soon(self.stands, request_id, value, rows, len(self.sent) - 1)
+
+    def stands(self, request_id, value, rows, offset):
+        """The reader sees it."""
+        self.asking.take([told_of(request_id, value, offset, rows)], [])
+        if self.answering:
+            self.answers(request_id, value, offset)
+
+    def answers(self, request_id, value, offset):
+        """A server answers it."""
+        reason = "bad is no number" if b"bad" in value else None
+        one = answer(request_id, offset, None if reason else 5.5, reason, version=self.version)
+        self.asking.take([SeenAnswer(one, NOW_MS)], [])
+
+    def answer_all(self):
+        """A server comes back."""
+        for offset, (request_id, value) in enumerate(self.sent):
+            self.answers(request_id, value, offset)
+
+    async def outcomes(self, outcomes, timeout_s):
+        """As if Kafka had them."""
+        self.outcomes_sent += outcomes
+
+    def doors(self, settings):
+        """The doors before it."""
+        return Doors(settings, NAMES, datasets.get(NAMES.dataset), self.asking, self)
