@@ -14,6 +14,7 @@ from contextlib import closing
 
 import uvicorn
 from confluent_kafka import KafkaException
+from fastapi import FastAPI
 from structlog.stdlib import BoundLogger
 
 from apps import datasets
@@ -63,6 +64,19 @@ def _bound(settings: GatewaySettings) -> socket.socket:
     return listening
 
 
+def served_by(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
+    """The server, which stays for what is in flight when it is told to end."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=settings.drain_s,
+    )
+    return uvicorn.Server(config)
+
+
 class _Gateway:
     """One process' loop: the doors, what was read, and what is told of both."""
 
@@ -82,15 +96,7 @@ class _Gateway:
             doors = Doors(settings, names, datasets.get(settings.dataset), self.asking, self.sender)
             app = application(doors, self.log)
         told = Exposition(list).start(settings, self.log)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=settings.drain_s,
-        )
-        self.server = uvicorn.Server(config)
+        self.server = served_by(app, settings)
         reader.start(loop, self.asking.take, self._fail)
         beat = asyncio.create_task(self._beat(told, doors))
         look = asyncio.create_task(self._look())

@@ -52,7 +52,8 @@ def pytest_ignore_collect(collection_path, config):
     if collection_path.name == "test_4_cluster.py" and mode != Mode.CLUSTER:
         return True
     if (
-        collection_path.name in ("test_5_two_stacks.py", "test_7_standby.py", "test_9_secure_kafka.py")
+        collection_path.name
+        in ("test_1_gateway.py", "test_5_two_stacks.py", "test_7_standby.py", "test_9_secure_kafka.py")
         and mode != Mode.EMBEDDED
     ):
         return True

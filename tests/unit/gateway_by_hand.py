@@ -69,7 +69,7 @@ class LogByHand:
         for offset, (request_id, value) in enumerate(self.sent):
             self.answers(request_id, value, offset)
 
-    async def outcomes(self, outcomes, timeout_s):
+    async def outcomes(self, outcomes, timeout_s):  # noqa: ARG002 - as the port has it
         """As if Kafka had them."""
         self.outcomes_sent += outcomes
 

@@ -42,7 +42,9 @@ def test_csv_has_a_header_and_its_cells_are_texts():
     """
     As a file of a batch has them: the server reads the same text as a training would.
     """
-    assert [{"a": "1", "b": 'x, "y"\nz'}, {"a": "02"}] == rows('\ufeffa,b\n1,"x, ""y""\nz"\n02,\n', f"{CSV}; charset=utf-8")
+    assert [{"a": "1", "b": 'x, "y"\nz'}, {"a": "02"}] == rows(
+        '\ufeffa,b\n1,"x, ""y""\nz"\n02,\n', f"{CSV}; charset=utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_rejected_rows_are_null_and_listed_and_alone_they_are_422():
     """
     A client of MLflow reads predictions, and finds the list beside.
     """
-    fine, bad = (AnsweredRow("r", Reply(*one, "3", 7)) for one in ((5.5, None), (None, "bad")))
+    fine, bad = (AnsweredRow("r", one) for one in (Reply(5.5, None, "3", 7), Reply(None, "bad", "3", 7)))
 
     assert {"predictions": [5.5]} == encode("a", [fine])
     told = encode("a", [fine, bad])

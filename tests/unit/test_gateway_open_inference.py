@@ -51,7 +51,7 @@ def test_a_column_may_be_flat_or_nested(shape, data):
 
 def test_what_is_missing_is_left_out_and_the_rest_goes_as_it_is():
     """
-    null and a bare NaN are missing; a text in a column of numbers is for the server to judge, and so is infinity.
+    Null and a bare NaN are missing; a text in a column of numbers is for the server to judge, and so is infinity.
     """
     columns = tensor(data=[None, math.nan]), tensor("y", "INT64", data=["soon", 3]), tensor("z", data=[math.inf, -0.5])
 

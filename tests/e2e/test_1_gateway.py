@@ -1,0 +1,71 @@
+"""Requests by HTTP through a gateway to the version that serves, and what a kill of the gateway changes: nothing."""
+
+import json
+import sys
+from contextlib import contextmanager
+
+import requests
+
+from apps.common.waiting import wait_until
+from stack.cli import replayed
+from stack.embedded.process import Child
+from stack.environment import HOST, ROOT
+from stack.services import load
+
+READY_S, ANSWER_S = 60, 30
+URL = load().service("gateway").address_at(HOST)
+
+
+@contextmanager
+def gateway(pipeline, folder):
+    """A gateway process beside the stack, as the supervisor starts one; killed behind the block."""
+    told = {**pipeline.environment, "BATON_READY_FILE": str(folder / "ready.json")}
+    child = Child.start([sys.executable, "-m", "apps.gateway"], told, folder / "log", ROOT)
+    try:
+        wait_until(is_ready, READY_S, lambda: (folder / "log").read_text()[-3000:])
+        yield child
+    finally:
+        child.kill()
+
+
+def is_ready():
+    """Whether an infer would be answered, as it says."""
+    try:
+        return requests.get(f"{URL}/v2/health/ready", timeout=ANSWER_S).ok
+    except requests.ConnectionError:
+        return False
+
+
+def infer(pipeline, fields, request_id):
+    """The answer to one row."""
+    tensors = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [cell]} for name, cell in fields.items()]
+    model = pipeline.names.model
+    body = {"id": request_id, "inputs": tensors}
+    return requests.post(f"{URL}/v2/models/{model}/infer", json=body, timeout=ANSWER_S)
+
+
+def test_an_id_has_one_answer_by_the_version_that_serves_though_the_gateway_is_killed(
+    pipeline, first_version, tmp_path
+):
+    """
+    The gateway's answer is that of Kafka, by both protocols; after kill -9 the same id has the same answer.
+    """
+    fields = json.loads(replayed.requests(pipeline)[16])
+    with gateway(pipeline, tmp_path) as child:
+        first = infer(pipeline, fields, "e2e-once")
+        scored = requests.post(
+            f"{URL}/invocations", json={"dataframe_records": [fields, {"year": "soon"}]}, timeout=ANSWER_S
+        )
+        child.kill()
+    with gateway(pipeline, tmp_path):
+        again = infer(pipeline, fields, "e2e-once")
+        conflict = infer(pipeline, fields | {"year": "2001"}, "e2e-once")
+
+    assert 200 == first.status_code, first.text
+    told = first.json()
+    assert pipeline.served_version() == told["model_version"]
+    assert told == again.json()
+    assert 409 == conflict.status_code
+    (prediction,) = told["outputs"][0]["data"]
+    assert [prediction, None] == scored.json()["predictions"]
+    assert "year must be a number" in scored.json()["rejections"][0]["reason"]

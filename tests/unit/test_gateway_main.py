@@ -1,0 +1,108 @@
+"""How the gateway ends: what is in flight is answered first, for a bounded time."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+import structlog
+import uvicorn
+
+from apps.common.errors import Unavailable
+from apps.common.waiting import wait_until
+from apps.gateway.__main__ import _bound, served_by
+from apps.gateway.app import application
+from tests.unit.gateway_by_hand import INFER, LogByHand, settings
+
+READY_S = 10
+BODY = json.dumps({"inputs": [{"name": "rm", "datatype": "FP64", "shape": [1], "data": [6.5]}]})
+
+
+def free_port():
+    """One that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def in_flight(told):
+    """A server with a request that waits for its answer: the log, the server, its thread, and what the client got."""
+    log = LogByHand(told)
+    log.answering = False
+    loops, got = [], []
+    server = served_by(application(log.doors(told), structlog.testing.CapturingLogger()), told)
+    send = log.asking.send
+    log.asking.send = lambda *what: (loops.append(asyncio.get_running_loop()), send(*what))
+
+    def ask():
+        with closing(http.client.HTTPConnection("127.0.0.1", told.gateway_port, timeout=READY_S)) as connection:
+            connection.request("POST", INFER, BODY)
+            got.append(connection.getresponse().status)
+
+    with closing(_bound(told)) as listening:
+        serving = threading.Thread(target=server.run, args=([listening],))
+        serving.start()
+        wait_until(lambda: server.started, READY_S, "it must serve")
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_until(lambda: log.sent, READY_S, "the request must be sent")
+        yield log, server, loops[0], serving, got
+        asking.join(READY_S)
+        serving.join(READY_S)
+
+
+def test_what_is_in_flight_is_answered_before_it_leaves(tmp_path):
+    """
+    From the moment it is told to end it takes nothing new, and stays until the answer has come.
+    """
+    told = settings(tmp_path, gateway_port=free_port(), timeout_s=60)
+    with in_flight(told) as (log, server, loop, serving, got):
+        server.should_exit = True
+        wait_until(lambda: not server.servers[0].is_serving(), READY_S, "it must take nothing new")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", told.gateway_port), 1)
+        assert serving.is_alive()
+        loop.call_soon_threadsafe(log.answer_all)
+
+    assert [200] == got
+    assert not serving.is_alive()
+
+
+def test_it_leaves_when_the_time_for_what_is_in_flight_is_over(tmp_path):
+    """
+    The request stands in Kafka: whoever waited for it asks the next gateway.
+    """
+    told = settings(tmp_path, gateway_port=free_port(), timeout_s=60, drain_s=1)
+    began = time.monotonic()
+    with in_flight(told) as (_, server, _, serving, got):
+        server.should_exit = True
+
+    assert not serving.is_alive()
+    assert time.monotonic() - began < READY_S
+    assert 200 not in got
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    """
+    With what to do about it.
+    """
+    told = settings(tmp_path, gateway_port=free_port())
+    with closing(_bound(told)) as first:
+        first.listen()
+        with pytest.raises(Unavailable, match=f"127.0.0.1:{told.gateway_port} must be free"):
+            _bound(told)
+
+
+def test_the_server_says_nothing_of_itself(tmp_path):
+    """
+    Uvicorn is told how long to stay, and writes no log of its own.
+    """
+    config = served_by(None, settings(tmp_path, drain_s=7)).config
+
+    assert isinstance(config, uvicorn.Config)
+    assert (7, None, False) == (config.timeout_graceful_shutdown, config.log_config, config.server_header)
