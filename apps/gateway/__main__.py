@@ -51,8 +51,12 @@ def work(settings: GatewaySettings, log: BoundLogger) -> int:
 
 
 def _bound(settings: GatewaySettings) -> socket.socket:
-    """The socket, on which nothing is accepted yet; raises Unavailable when the port is taken."""
-    listening = socket.socket()
+    """
+    The socket, on which nothing is accepted yet; raises Unavailable when the port is taken.
+
+    asyncio sends at once only on a socket that says it is TCP; on others an answer waits 40 ms for an acknowledgement.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.gateway_host, settings.gateway_port))

@@ -62,6 +62,21 @@ def test_the_figures_of_now_are_told_with_their_kind_and_meaning(port):
     assert "process_resident_memory_bytes" in second
 
 
+def test_a_histogram_is_told_with_its_buckets_and_its_sum(port):
+    """
+    As Prometheus reads one: a line for each bound, the count, and the sum.
+    """
+    buckets = (("0.1", 2), ("+Inf", 3))
+    Exposition(lambda: [Figure("baton_gateway_seconds", 1.5, {"door": "d"}, buckets)]).start(
+        settings(port), structlog.get_logger()
+    )
+    told = page(port).text
+
+    assert 'baton_gateway_seconds_bucket{door="d",le="0.1"} 2.0' in told
+    assert 'baton_gateway_seconds_count{door="d"} 3.0' in told
+    assert 'baton_gateway_seconds_sum{door="d"} 1.5' in told
+
+
 def test_a_port_that_is_taken_is_said_once_and_taken_when_it_is_free(port, monkeypatch):
     """
     As during a hand-over: the app works on, and answers once the one before has left.

@@ -90,6 +90,7 @@ def test_of_two_gateways_that_ask_at_once_the_first_in_the_log_counts_for_both(l
     async def overtaken(body):
         log.answering = False
         asked = asyncio.create_task(log.asking.ask(f"of {body}", [b"x"]))
+        await asyncio.sleep(0)  # it was sent, and is not in the log yet
         log.asking.take([told_of(f"of {body}", body.encode(), 70)], [])
         await asyncio.sleep(0)
         log.asking.take([SeenAnswer(answer("a", 70, 9.0), NOW_MS)], [])

@@ -98,6 +98,32 @@ def test_a_port_that_is_taken_is_named(tmp_path):
             _bound(told)
 
 
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_headers(tmp_path):
+    """
+    A connection that the server takes sends at once: without that each answer on a kept connection takes 40 ms more.
+    """
+    told = settings(tmp_path, gateway_port=free_port())
+    began = threading.Event()
+    found = []
+
+    class Watched(asyncio.Protocol):
+        def connection_made(self, transport):
+            taken = transport.get_extra_info("socket")
+            found.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            began.set()
+
+    async def accept(listening):
+        server = await asyncio.get_running_loop().create_server(Watched, sock=listening)
+        with closing(socket.create_connection(("127.0.0.1", told.gateway_port))):
+            await asyncio.to_thread(began.wait, READY_S)
+        server.close()
+
+    with closing(_bound(told)) as listening:
+        asyncio.run(accept(listening))
+
+    assert [True] == [bool(one) for one in found]
+
+
 def test_the_server_says_nothing_of_itself(tmp_path):
     """
     Uvicorn is told how long to stay, and writes no log of its own.

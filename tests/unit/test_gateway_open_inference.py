@@ -149,11 +149,11 @@ def test_bytes_that_are_nobodys_or_cut_off_are_refused():
     """
     All that stands behind the JSON is some input's, and each element is whole.
     """
-    column, content = raw("BYTES", b"\x05\0\0\0a")
-    head = body(column)
-    for behind in (content, content + b"!"):
+    for content, more in ((b"\x05\0\0\0a", b""), (b"\x01\0\0\0a", b"!"), (b"\x01\0", b"")):
+        size = {"binary_data_size": len(content)}
+        head = body(tensor(datatype="BYTES", shape=(1,), parameters=size))
         with pytest.raises(TurnedAway):
-            decode(head + behind, str(len(head)))
+            decode(head + content + more, str(len(head)))
 
 
 def rows(*replies):
