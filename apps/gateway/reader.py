@@ -24,6 +24,7 @@ from apps.gateway.remembered import ROWS, digest
 IDLE_S = 0.5
 ANSWER_S = 10
 AT_ONCE = 500  # records before the loop is told of them
+AHEAD = 8  # batches that the loop has not taken in yet
 NEWEST = 16  # records of each partition that are read, however old
 COMMITTED = {"isolation.level": "read_committed", "enable.partition.eof": True}
 HARMLESS = (
@@ -72,13 +73,22 @@ class LogReader:
 
     def start(self, loop: asyncio.AbstractEventLoop, take: Take, failed: Callable[[Exception], None]) -> None:
         """Read for ever, in a thread; ``take`` and ``failed`` are called on the loop."""
+        room = threading.Semaphore(AHEAD)  # a start reads faster than the loop takes in
+
+        def hand_over(records: list[SeenRequest | SeenAnswer], ends: list[tuple[str, int]]) -> None:
+            room.release()
+            try:
+                take(records, ends)
+            except Exception as error:  # noqa: BLE001 - what was read and not taken in would be missing for ever
+                failed(error)
 
         def run() -> None:
             try:
                 while True:
                     records, ends = self._batch()
                     if records or ends:
-                        loop.call_soon_threadsafe(take, records, ends)
+                        room.acquire()
+                        loop.call_soon_threadsafe(hand_over, records, ends)
             except RuntimeError:  # the loop is closed: the process ends
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is read any more
