@@ -34,7 +34,7 @@ class AnsweringByHand:
 
     def __init__(self, kafka, version="1", release=1):
         self.writer = Writer(NAMES.model, version, release)
-        self.on, self.over, self.asked = threading.Event(), threading.Event(), []
+        self.on, self.over, self.idle, self.asked = threading.Event(), threading.Event(), threading.Event(), []
         self._consumer = KafkaConsumer(bootstrap_servers=kafka, group_id=None, enable_auto_commit=False)
         self._producer = KafkaProducer(bootstrap_servers=kafka)
         places = [TopicPartition(NAMES.requests, partition) for partition in PARTITIONS]
@@ -49,6 +49,14 @@ class AnsweringByHand:
                 for records in self._consumer.poll(timeout_ms=50).values():
                     for record in records:
                         self._answer(record)
+            else:
+                self.idle.set()
+
+    def stop(self):
+        """Answer nothing more."""
+        self.on.clear()
+        self.idle.clear()
+        assert self.idle.wait(READY_S)
 
     def _answer(self, record):
         self.asked.append(record.key.decode())
@@ -112,7 +120,7 @@ class StartedGateway(StartedServer):
         except requests.ConnectionError:
             return None
 
-    def ready(self):
+    def is_ready(self):
         """Whether it says so."""
         told = self.call("GET", "/v2/health/ready")
         return told is not None and told.ok
@@ -148,7 +156,7 @@ def start(kafka, tmp_path_factory):
 
 def ready(gateway):
     """The same gateway, once it says that an infer would be answered."""
-    wait_until(gateway.ready, READY_S, gateway.describe)
+    wait_until(gateway.is_ready, READY_S, gateway.describe)
     return gateway
 
 
@@ -156,7 +164,7 @@ def test_a_gateway_is_ready_when_somebody_has_answered(kafka, start, answering):
     """
     On topics without an answer it says what it waits for, asks once itself, and is ready once that is answered.
     """
-    answering.on.clear()
+    answering.stop()
     gateway = start()
     wait_until(lambda: gateway.call("GET", "/v1/following"), READY_S, gateway.describe)
     told = gateway.call("GET", "/v2/health/ready")
@@ -189,11 +197,11 @@ def test_what_was_not_answered_in_time_is_answered_later(start, answering):
     504 names the id; then nothing new is taken, until a server is there again: then it is ready, and has the answer.
     """
     gateway = ready(start())
-    answering.on.clear()
+    answering.stop()
     late = gateway.infer("late", 5)
     assert (504, ["late"]) == (late.status_code, late.json()["ids"])
     assert 202 == gateway.call("GET", "/v1/answers/late").status_code
-    wait_until(lambda: not gateway.ready(), READY_S, gateway.describe)
+    wait_until(lambda: not gateway.is_ready(), READY_S, gateway.describe)
     assert 503 == gateway.infer("turned-away", 5).status_code
     answering.on.set()
     ready(gateway)
@@ -207,7 +215,7 @@ def test_sigterm_answers_what_is_in_flight(start, answering):
     Nothing new is taken, and the one who waits gets the answer; then the process is gone.
     """
     gateway = ready(start(BATON_TIMEOUT_S="10"))
-    answering.on.clear()
+    answering.stop()
     got = []
     asking = threading.Thread(target=lambda: got.append(gateway.infer("last", 4)))
     asking.start()

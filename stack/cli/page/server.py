@@ -168,7 +168,7 @@ def _add_buttons(app: FastAPI, buttons: Buttons) -> None:
 
 def bound(port: int) -> socket.socket:
     """A socket at that port, for this machine alone, that whoever is told of may connect to; raises Unavailable."""
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
