@@ -34,11 +34,11 @@ class StandbyRules(ProgressRules):
 
     def _followed(self, look: Look) -> str | None:
         """In a topic where nobody asks, what a roll-out leaves are the answers to its last probe, and no more."""
-        others = set(look.others.values()) - {self.release}
-        if others:
-            self._last = self._last or (max(others), look.at)
-        elif look.others:
+        releases = set(look.others.values())
+        if releases and max(releases) == self.release:  # alone, or beside an older one that makes room
             self._last = None
+        elif others := releases - {self.release}:
+            self._last = self._last or (max(others), look.at)
         if self._last and look.at - self._last[1] >= FENCE_S:
             return f"release {self._last[0]} answered last"
         return None

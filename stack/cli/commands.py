@@ -404,14 +404,17 @@ def watch_command(
     field: Annotated[list[str] | None, typer.Option(help="Show this field of a request; may be repeated.")] = None,
     only: Annotated[SightKind | None, typer.Option(help="Nothing else.", show_default=False)] = None,
     match: Annotated[str, typer.Option(help="Only lines with this text in them.", show_default=False)] = "",
-    rate: Annotated[int, typer.Option(min=0, help="Lines per second at the most; 0 for all.")] = 20,
+    rate: Annotated[
+        int | None, typer.Option(min=0, help="Lines per second at the most; 0 for all.", show_default="20; all as JSON")
+    ] = None,
     as_json: JsonOption = False,
     mode: ModeOption = Mode.EMBEDDED,
 ) -> None:
     """Show answers as they come, and their outcomes."""
     from stack.cli import watch
 
-    watch.watch(Stack(mode=mode).pipeline(), field or [], only, match, rate, as_json=as_json)
+    limit = rate if rate is not None else 0 if as_json else watch.LINES_PER_S
+    watch.watch(Stack(mode=mode).pipeline(), field or [], only, match, limit, as_json=as_json)
 
 
 @app.command(

@@ -23,6 +23,7 @@ from stack.cli.pipeline import Pipeline
 
 REMEMBERED = 20_000  # requests, and answers: an outcome whose answer is older is shown without it
 SHOWN_FIELDS = 3
+LINES_PER_S = 20  # that a person can follow
 SHOWN_TEXT = 24  # characters of a field
 
 
@@ -101,8 +102,8 @@ class Sightings:
         answer = answer_in(message, seen_at)
         if not answer or answer.request_id.startswith(PROBE_PREFIX) or answer.model not in (None, self.names.model):
             return
-        place = answer.position, answer.in_timestamp
-        if place in self._answered:
+        place, number = (answer.position, answer.in_timestamp), isinstance(answer.prediction, int | float)
+        if place in self._answered or (answer.rejection is None and not number):  # anybody may write our headers
             return
         _remember(self._answered, place, None)
         _remember(self._answers, answer.request_id, answer)

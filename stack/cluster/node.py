@@ -100,6 +100,7 @@ class Node:
                 container.start()
             if self._made():
                 self._await_answer()
+                self._sign()
                 return
             note("removing one that was never finished")
             self.delete()
@@ -123,6 +124,10 @@ class Node:
         """Note that the cluster was made to its end."""
         self._export_access()
         self._await_answer()
+        self._sign()
+
+    def _sign(self) -> None:
+        """Write down in the node that it was made to its end, and whose it is."""
         self.execute("sh", "-c", f"echo {shlex.quote(str(ROOT))} > {MARK}")
 
     def _discard(self) -> None:
@@ -165,7 +170,10 @@ class Node:
         return container is not None and container.exec_run(["test", "-f", MARK]).exit_code == 0
 
     def _require_ours(self, container: Container) -> None:
-        if (owner := _owner(container)) not in ("", str(ROOT)):
+        owner = _owner(container)
+        if (
+            owner not in ("", str(ROOT)) and Path(owner).exists()
+        ):  # else this checkout was moved here, or that one is gone
             raise SettingsError(
                 f"the cluster {self.name} must be of this checkout; got that of {owner}; see to it there, or, if "
                 f"nobody needs it: kind delete cluster --name {self.name}"

@@ -88,7 +88,9 @@ def test_an_outcome_is_shown_beside_what_was_predicted():
 
 def test_probes_and_foreign_records_are_no_answers_to_anybody():
     """A starting server asks itself; what has not our headers is somebody else's."""
-    assert [] == seen(answer(1, key="baton-probe-7-0"), KafkaRecord(NAMES.answers, b"hello"))
+    foreign = [answer(None), answer("much"), KafkaRecord(NAMES.answers, b"hello")]
+
+    assert [] == seen(answer(1, key="baton-probe-7-0"), *foreign)
 
 
 def test_a_rejection_says_why():

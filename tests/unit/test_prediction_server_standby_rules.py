@@ -58,6 +58,13 @@ def test_one_that_looks_on_stays_where_the_other_release_did_not():
     assert [None] * 4 == reasons(rules(), *looks)
 
 
+def test_one_that_has_followed_stays_though_the_release_before_answers_too():
+    """
+    The server before may answer the last probe after the new one did.
+    """
+    assert [None] * 3 == reasons(rules(), (10, {"old": OWN - 1, "new": OWN}), (10 + FENCE_S, {}), (99, {}))
+
+
 def test_processes_that_die_soon_are_no_reason():
     """
     A server that crashes again and again answers each time, by another process.
