@@ -102,7 +102,7 @@ def table(doors: Doors) -> list[Door]:
             "/v1/outcomes",
             doors.take_outcomes,
             "What the true values turned out to be: an object, or a list of them. Taken when Kafka has them.",
-            (202, 422, 503, 504),
+            (202, 413, 422, 503, 504),
             outcome,
         ),
         Door(

@@ -17,7 +17,7 @@ from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, Position
 from apps.gateway.progress import AnswerProgress, waits_for
 from apps.gateway.remembered import Remembered, Reply, digest
 from apps.gateway.settings import GatewaySettings
-from apps.gateway.turned_away import TurnedAway, malformed
+from apps.gateway.turned_away import TurnedAway, malformed, require_few
 
 RETRY = {"Retry-After": "1"}
 
@@ -173,8 +173,7 @@ class Asking:
 
     def _require_room(self, rows: int) -> None:
         most = self.settings.in_flight
-        if rows > most:
-            raise TurnedAway(413, f"a request must have at most {most} rows; got {rows}; send several")
+        require_few(rows, most)
         if reason := self.waits_for():
             raise TurnedAway(503, reason, RETRY, ready=False)
         if self.rows + rows > most:

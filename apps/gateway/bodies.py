@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from apps.common.messages import MAX_VALUE_BYTES
-from apps.gateway.turned_away import TurnedAway, malformed
+from apps.gateway.turned_away import TurnedAway, malformed, require_narrow
 
 DIGITS = 15
 Row = Mapping[str, Any]  # a request's raw fields: column -> cell; None and NaN are missing
@@ -60,13 +60,16 @@ def parsed(body: bytes) -> Any:
 
 def values(rows: Iterable[Row]) -> list[bytes]:
     """Each row as the value of its request; raises TurnedAway when one is larger than a server takes."""
-    found = [value_of(row) for row in rows]
-    for number, value in enumerate(found):
+    found: list[bytes] = []
+    for number, row in enumerate(rows):
+        require_narrow(len(row))
+        value = value_of(row)
         if len(value) > MAX_VALUE_BYTES:
             got = f"got {len(value)} in row {number}"
             raise TurnedAway(
                 413, f"a row must have at most {MAX_VALUE_BYTES} bytes as a JSON object; {got}", row=number
             )
+        found.append(value)
     return found
 
 

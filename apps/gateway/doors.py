@@ -107,8 +107,8 @@ class Doors:
     async def infer(self, request: Request) -> Response:
         """POST /v2/models/{model}/infer and .../versions/{version}/infer"""
         version = self._require_model(request)
-        body = await self._body(request)
-        inference = open_inference.decode(body, request.headers.get(JSON_LENGTH))
+        most, length = self.settings.in_flight, request.headers.get(JSON_LENGTH)
+        inference = open_inference.decode(await self._body(request), length, most)
         request_id = request_id_of(inference.request_id, _key(request))
         answered = await self.asking.ask(request_id, bodies.values(inference.rows))
         others = {row.reply.version for row in answered} - {version}
@@ -120,11 +120,11 @@ class Doors:
 
     async def invocations(self, request: Request) -> Response:
         """POST /invocations"""
-        body = await self._body(request)
         columns = [column.name for column in examples.inputs(self.dataset)]
-        rows = mlflow_scoring.decode(body, request.headers.get("content-type", ""), columns)
+        kind, most = request.headers.get("content-type", ""), self.settings.in_flight
+        values = bodies.values(mlflow_scoring.decode(await self._body(request), kind, columns, most))
         request_id = request_id_of(_key(request))
-        answered = await self.asking.ask(request_id, bodies.values(rows))
+        answered = await self.asking.ask(request_id, values)
         return told(200, mlflow_scoring.encode(request_id, answered), {"X-Request-Id": quote(request_id)})
 
     async def answer(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class Doors:
 
     async def take_outcomes(self, request: Request) -> Response:
         """POST /v1/outcomes"""
-        found = outcomes.decode(await self._body(request))
+        found = outcomes.decode(await self._body(request), self.settings.in_flight)
         await self.sender.outcomes(found, self.settings.timeout_s)
         return told(202, {"outcomes": len(found)})
 

@@ -7,14 +7,14 @@ put into a tensor, and the status is 422 with every reason.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from apps.gateway import bodies, tensors
 from apps.gateway.asking import AnsweredRow
 from apps.gateway.bodies import Row
-from apps.gateway.turned_away import TurnedAway, malformed
+from apps.gateway.turned_away import TurnedAway, malformed, require_few, require_narrow
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 OUTPUTS = {"prediction": "FP64", "rejection": "BYTES"}
@@ -25,12 +25,16 @@ class Inference:
     """A request: its id where it has one, its rows, and which outputs are wanted, True for those in binary."""
 
     request_id: str | None
-    rows: Sequence[Row]
+    rows: Iterable[Row]  # to be gone through once: nobody holds them while their answers are waited for
     outputs: Mapping[str, bool]
 
 
-def decode(body: bytes, json_length: str | None) -> Inference:
-    """Read a body, of which ``json_length`` bytes are JSON where there is binary data; raises TurnedAway."""
+def decode(body: bytes, json_length: str | None, most: int) -> Inference:
+    """
+    Read a body, of which ``json_length`` bytes are JSON where there is binary data; raises TurnedAway.
+
+    One of more than ``most`` rows is unpacked no further than it takes to know that.
+    """
     split = _split(body, json_length)
     raw = bodies.parsed(body[:split])
     if not isinstance(raw, dict):
@@ -38,9 +42,8 @@ def decode(body: bytes, json_length: str | None) -> Inference:
     request_id = raw.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise malformed("id must be a text", request_id)
-    columns = _columns(raw.get("inputs"), _parameters(raw), body[split:])
-    (count,) = {len(cells) for cells in columns.values()}
-    rows = [{name: cells[number] for name, cells in columns.items()} for number in range(count)]
+    columns = _columns(raw.get("inputs"), _parameters(raw), body[split:], most)
+    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
     return Inference(request_id, rows, _outputs(raw))
 
 
@@ -57,7 +60,8 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _columns(inputs: Any, shared: dict[str, Any], binary: bytes) -> dict[str, list[Any]]:
+def _columns(inputs: Any, shared: dict[str, Any], binary: bytes, most: int) -> dict[str, list[Any]]:
+    require_narrow(len(inputs) if isinstance(inputs, list) else 0)
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise malformed("inputs must be a list of tensors, one for each column", inputs)
     columns: dict[str, list[Any]] = {}
@@ -71,7 +75,7 @@ def _columns(inputs: Any, shared: dict[str, Any], binary: bytes) -> dict[str, li
             raise malformed(f"binary_data_size of {name!r:.60} must be at most what follows the JSON", size)
         part = None if size is None else binary[place : place + size]
         place += size or 0
-        columns[name] = _column(name, tensor, part, encoded=(shared | own).get("content_type") == "base64")
+        columns[name] = _column(name, tensor, part, most, encoded=(shared | own).get("content_type") == "base64")
     if place != len(binary):
         raise malformed("the bytes behind the JSON must be those of the binary_data_size of the inputs", len(binary))
     counts = {len(cells) for cells in columns.values()}
@@ -80,11 +84,12 @@ def _columns(inputs: Any, shared: dict[str, Any], binary: bytes) -> dict[str, li
     return columns
 
 
-def _column(name: str, tensor: Mapping[str, Any], binary: bytes | None, *, encoded: bool) -> list[Any]:
+def _column(name: str, tensor: Mapping[str, Any], binary: bytes | None, most: int, *, encoded: bool) -> list[Any]:
     datatype = tensor.get("datatype")
     if datatype not in tensors.DATATYPES:
         raise malformed(f"the datatype of {name!r:.60} must be one of {', '.join(tensors.DATATYPES)}", datatype)
     rows = tensors.rows_of(name, tensor.get("shape"))
+    require_few(rows, most)
     if binary is None:
         return tensors.from_json(name, datatype, tensor.get("data"), rows, encoded=encoded)
     return tensors.from_bytes(name, datatype, binary, rows)

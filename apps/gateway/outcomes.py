@@ -1,4 +1,4 @@
-"""What ``POST /v1/outcomes`` takes: the true values of requests, one or many, every problem told at once."""
+"""What ``POST /v1/outcomes`` takes: the true values of requests, one or many, the first problems told together."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.common.messages import MAX_KEY_BYTES
 from apps.gateway.bodies import parsed
-from apps.gateway.turned_away import TurnedAway
+from apps.gateway.turned_away import TurnedAway, shown
 
 TOLD = 20  # problems
 
@@ -19,24 +19,30 @@ class KnownOutcome:
     outcome: float | int
 
 
-def decode(body: bytes) -> list[KnownOutcome]:
-    """The outcomes of a body, an object or a list of them; raises TurnedAway with all problems."""
+def decode(body: bytes, most: int) -> list[KnownOutcome]:
+    """The outcomes of a body, an object or a list of at most ``most``; raises TurnedAway with the first problems."""
     raw = parsed(body)
-    found, problems = [], []
-    for number, one in enumerate(raw if isinstance(raw, list) else [raw]):
+    ones = raw if isinstance(raw, list) else [raw]
+    if len(ones) > most:
+        raise TurnedAway(413, f"outcomes must be at most {most} at once; got {len(ones)}; send them in parts")
+    found: list[KnownOutcome] = []
+    problems: list[str] = []
+    for number, one in enumerate(ones):
+        if len(problems) >= TOLD:
+            break
         fields = one if isinstance(one, dict) else {}
         request_id, outcome = fields.get("request_id"), _number(fields.get("outcome"))
         if not _is_id(request_id):
             rule = f"outcome {number}: request_id must be a text of 1-{MAX_KEY_BYTES} bytes"
-            problems.append(f"{rule}; got {request_id!r:.60}")
+            problems.append(f"{rule}; got {shown(request_id)}")
         if outcome is None:
-            problems.append(f"outcome {number}: outcome must be a finite number; got {fields.get('outcome')!r:.60}")
+            problems.append(f"outcome {number}: outcome must be a finite number; got {shown(fields.get('outcome'))}")
         if outcome is not None and isinstance(request_id, str):
             found.append(KnownOutcome(request_id, outcome))
     if raw == []:
         problems.append("outcomes must be one or more; got none")
     if problems:
-        more = f"; and {len(problems) - TOLD} more" if len(problems) > TOLD else ""
+        more = "; there may be more" if len(problems) >= TOLD else ""
         raise TurnedAway(422, "; ".join(problems[:TOLD]) + more, problems=problems[:TOLD])
     return found
 

@@ -5,6 +5,7 @@ import binascii
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from apps.gateway.turned_away import malformed
@@ -25,23 +26,29 @@ NUMBERS = {  # datatype -> struct's letter; all are little-endian
 }
 DATATYPES = (*NUMBERS, "BF16", "BYTES")
 LENGTH = struct.Struct("<I")  # before each element of BYTES
-SHORT = {"FP16": range(1, 6), "BF16": range(1, 5), "FP32": range(1, 10)}  # digits that tell any two of them apart
+SHORT = {  # digits that any of them keeps, up to those that tell any two of them apart; the smallest that keeps them
+    "FP16": (range(3, 6), 2.0**-14),
+    "BF16": (range(2, 5), 2.0**-126),
+    "FP32": (range(6, 10), 2.0**-126),
+}
 
 
 def rows_of(name: str, shape: Any) -> int:
     """How many rows a shape is of: [n] or [n, 1]."""
-    sizes = shape if isinstance(shape, list) else []
+    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
     fits = all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes)
-    if not fits or len(sizes) not in (1, 2) or sizes[1:] not in ([], [1]):
+    if not fits or sizes[1:] not in ([], [1]):
         raise malformed(f"the shape of {name!r:.60} must be [n] or [n, 1], n rows of one column", shape)
     return int(sizes[0])
 
 
 def from_json(name: str, datatype: str, data: Any, rows: int, *, encoded: bool) -> list[Any]:
     """The cells of a column, flat or nested; ``encoded`` is base64, of BYTES."""
-    cells = list(_flat(data))
+    long = isinstance(data, list) and len(data) > rows
+    cells = [] if long else list(islice(_flat(data), rows + 1))  # no more is unpacked than the shape says
     if len(cells) != rows:
-        raise malformed(f"the data of {name!r:.60} must be {rows} elements, as its shape says", len(cells))
+        got = len(data) if long else f"{len(cells)}{' or more' if len(cells) > rows else ''}"
+        raise malformed(f"the data of {name!r:.60} must be {rows} elements, as its shape says", got)
     if datatype == "BYTES" and encoded:
         return [cell if cell is None else _text(name, _decoded(name, cell)) for cell in cells]
     return cells
@@ -82,7 +89,7 @@ def _text(name: str, raw: bytes) -> str:
 def from_bytes(name: str, datatype: str, raw: bytes, rows: int) -> list[Any]:
     """The cells of a column of the binary extension."""
     if datatype == "BYTES":
-        cells = [_text(name, one) for one in _elements(name, raw)]
+        cells = [_text(name, one) for one in islice(_elements(name, raw), rows + 1)]
         if len(cells) != rows:
             raise malformed(f"the binary data of {name!r:.60} must be {rows} elements", len(cells))
         return cells
@@ -93,10 +100,10 @@ def from_bytes(name: str, datatype: str, raw: bytes, rows: int) -> list[Any]:
         halves = struct.unpack(f"<{rows}H", raw)
         numbers = struct.unpack(f"<{rows}f", struct.pack(f"<{rows}I", *(half << 16 for half in halves)))
         return [_shortest(number, datatype, _bfloat) for number in numbers]
-    letter = NUMBERS[datatype]
-    found = struct.unpack(f"<{rows}{letter}", raw)
+    one = struct.Struct(f"<{NUMBERS[datatype]}")
+    found = struct.unpack(f"<{rows}{NUMBERS[datatype]}", raw)
     if datatype in SHORT:
-        return [_shortest(number, datatype, lambda one: struct.pack(f"<{letter}", one)) for number in found]
+        return [_shortest(number, datatype, one.pack) for number in found]
     return list(found)
 
 
@@ -122,7 +129,8 @@ def _shortest(number: float, datatype: str, pack: Callable[[float], bytes]) -> f
     if not math.isfinite(number):
         return number
     wanted = pack(number)
-    for digits in SHORT[datatype]:
+    enough, least = SHORT[datatype]
+    for digits in enough if abs(number) >= least else range(1, enough.stop):
         text = float(f"{number:.{digits}g}")
         try:
             if pack(text) == wanted:

@@ -10,13 +10,14 @@ from apps.gateway.mlflow_scoring import CSV, JSON, decode, encode
 from apps.gateway.remembered import Reply
 from apps.gateway.turned_away import TurnedAway
 
+MOST = 3  # rows
 TABLE = [{"a": 1, "b": "x"}, {"a": 2}]
 
 
 def rows(body, kind=JSON):
     """What Kafka is sent."""
     content = body if isinstance(body, str) else json.dumps(body)
-    return [json.loads(value) for value in values(decode(content.encode(), kind, ["a", "b"]))]
+    return [json.loads(value) for value in values(decode(content.encode(), kind, ["a", "b"], MOST))]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,55 @@ def test_what_is_no_table_is_refused(body, kind, words):
 
     assert words in str(refused.value)
     assert refused.value.status in (400, 415)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"dataframe_records": [{}, {}, {}, 4]}, JSON),
+        ({"instances": [4, 4, 4, 4]}, JSON),
+        ({"inputs": [4, 4, 4, 4]}, JSON),
+        ({"inputs": {"a": [1, 2, 3, 4], "b": [1]}}, JSON),
+        ({"dataframe_split": {"columns": 4, "data": [4, 4, 4, 4]}}, JSON),
+        ("a\n1\n2\n3\n4\n" + "x" * 200_000, CSV),
+    ],
+)
+def test_more_rows_than_ever_wait_are_counted_and_not_looked_at(body, kind):
+    """
+    Each of these is no table either, of which nothing is said; CSV is read no further than one row too many.
+    """
+    with pytest.raises(TurnedAway, match="a request must have at most 3 rows") as refused:
+        rows(body, kind)
+
+    assert 413 == refused.value.status
+
+
+def test_more_columns_than_any_dataset_has_are_refused():
+    """
+    In each form: cells are bounded as rows are.
+    """
+    names = [f"x{number}" for number in range(257)]
+    split, record = {"columns": names, "data": []}, dict.fromkeys(names)
+    for body in ({"dataframe_split": split}, {"inputs": {name: [] for name in names}}, {"instances": [record]}):
+        with pytest.raises(TurnedAway, match="a row must have at most 256 columns") as refused:
+            rows(body)
+        assert 413 == refused.value.status
+
+
+def test_rows_are_made_no_further_than_the_first_that_is_too_large():
+    """
+    A row of 64 KiB may come a thousand times in a short body, where its names are said once.
+    """
+    made = []
+
+    def lazily():
+        for number in range(3):
+            made.append(number)
+            yield {"a": "x" * 70_000}
+
+    with pytest.raises(TurnedAway, match="in row 0"):
+        values(lazily())
+    assert [0] == made
 
 
 def test_a_row_that_no_server_takes_is_refused_by_its_number():

@@ -7,12 +7,14 @@ import struct
 
 import pytest
 
+from apps.gateway import tensors
 from apps.gateway.asking import AnsweredRow
 from apps.gateway.bodies import values
 from apps.gateway.open_inference import JSON_LENGTH, Inference, decode, encode
 from apps.gateway.remembered import Reply
 from apps.gateway.turned_away import TurnedAway
 
+MOST = 9  # rows
 FINE, BAD = Reply(5.5, None, "3", 7), Reply(None, "x is bad", "3", 7)
 BOTH = {"prediction": False, "rejection": False}
 
@@ -30,7 +32,7 @@ def body(*inputs, **more):
 def cells(*inputs, binary=b"", **more):
     """What Kafka is sent for the rows of a request."""
     head = body(*inputs, **more)
-    inference = decode(head + binary, str(len(head)) if binary else None)
+    inference = decode(head + binary, str(len(head)) if binary else None, MOST)
     return [json.loads(value) for value in values(inference.rows)]
 
 
@@ -131,9 +133,54 @@ def test_what_is_no_table_is_refused(inputs, words):
     The whole request, with the place that is wrong.
     """
     with pytest.raises(TurnedAway) as refused:
-        decode(body(*inputs), None)
+        decode(body(*inputs), None, MOST)
 
     assert (400, True) == (refused.value.status, words in str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("told", "binary"),
+    [
+        (tensor(shape=(2_000_000,), data=[0] * 2_000_000), b""),
+        (tensor(datatype="BOOL", shape=(4_000_000,), parameters={"binary_data_size": 4_000_000}), b"\0" * 4_000_000),
+        (tensor(datatype="BF16", shape=(2_000_000, 1), parameters={"binary_data_size": 4_000_000}), b"\0" * 4_000_000),
+    ],
+)
+def test_more_rows_than_ever_wait_are_not_unpacked(monkeypatch, told, binary):
+    """
+    The shape says how many there are: no cell of them is made.
+    """
+    monkeypatch.delattr(tensors, "from_json")
+    monkeypatch.delattr(tensors, "from_bytes")
+    head = body(told)
+    with pytest.raises(TurnedAway, match="at most 9 rows; got") as refused:
+        decode(head + binary, str(len(head)), MOST)
+
+    assert 413 == refused.value.status
+
+
+def test_no_more_is_unpacked_than_the_shape_says():
+    """
+    Flat, nested, and in binary: an element that is beyond the shape is not looked at.
+    """
+    odd = {"a": 1}
+    for data in ([1, 2, odd], [[1, 2, 3, odd]]):
+        with pytest.raises(TurnedAway, match="the data of 'x' must be 2 elements"):
+            decode(body(tensor(data=data)), None, MOST)
+    content = b"\0\0\0\0" * 3 + b"\1\0\0\0\xff"
+    head = body(tensor(datatype="BYTES", parameters={"binary_data_size": len(content)}))
+    with pytest.raises(TurnedAway, match="the binary data of 'x' must be 2 elements"):
+        decode(head + content, str(len(head)), MOST)
+
+
+def test_more_columns_than_any_dataset_has_are_refused():
+    """
+    Cells are bounded as rows are.
+    """
+    with pytest.raises(TurnedAway, match="a row must have at most 256 columns") as refused:
+        decode(body(*(tensor(f"x{number}", data=[1, 2]) for number in range(257))), None, MOST)
+
+    assert 413 == refused.value.status
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "9" * 5000, "²", "1000"])
@@ -142,7 +189,7 @@ def test_a_length_of_the_json_that_cannot_be_is_refused(length):
     Not a number, or one beyond the body.
     """
     with pytest.raises(TurnedAway, match=JSON_LENGTH):
-        decode(body(tensor(data=[1, 2])), length)
+        decode(body(tensor(data=[1, 2])), length, MOST)
 
 
 def test_bytes_that_are_nobodys_or_cut_off_are_refused():
@@ -153,7 +200,7 @@ def test_bytes_that_are_nobodys_or_cut_off_are_refused():
         size = {"binary_data_size": len(content)}
         head = body(tensor(datatype="BYTES", shape=(1,), parameters=size))
         with pytest.raises(TurnedAway):
-            decode(head + content + more, str(len(head)))
+            decode(head + content + more, str(len(head)), MOST)
 
 
 def rows(*replies):
@@ -203,7 +250,7 @@ def test_outputs_come_in_binary_when_asked_for():
     """
     All by a parameter of the request, as tritonclient does by default, or one by its own; only those that are wanted.
     """
-    everything = decode(body(tensor(data=[1, 2]), parameters={"binary_data_output": True}), None)
+    everything = decode(body(tensor(data=[1, 2]), parameters={"binary_data_output": True}), None, MOST)
     content, headers = encode(everything, "a", "m", rows(FINE, BAD))
     length = int(headers[JSON_LENGTH])
     sizes = [one["parameters"]["binary_data_size"] for one in json.loads(content[:length])["outputs"]]
@@ -212,7 +259,9 @@ def test_outputs_come_in_binary_when_asked_for():
     assert [16, 4 + 4 + len("x is bad")] == sizes
     assert (5.5, True) == (numbers[0], math.isnan(numbers[1]))
     assert content[length + 16 :] == b"\0\0\0\0\x08\0\0\0x is bad"
-    one = decode(body(tensor(data=[1, 2]), outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]), None)
+    one = decode(
+        body(tensor(data=[1, 2]), outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]), None, MOST
+    )
     assert {"prediction": True} == one.outputs
     with pytest.raises(TurnedAway, match="outputs must be tensors called prediction or rejection"):
-        decode(body(tensor(data=[1, 2]), outputs=[{"name": "price"}]), None)
+        decode(body(tensor(data=[1, 2]), outputs=[{"name": "price"}]), None, MOST)

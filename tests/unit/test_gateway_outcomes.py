@@ -4,13 +4,16 @@ import json
 
 import pytest
 
-from apps.gateway.outcomes import KnownOutcome, decode
+from apps.gateway import outcomes
+from apps.gateway.outcomes import TOLD, KnownOutcome, decode
 from apps.gateway.turned_away import TurnedAway
+
+MOST = 50
 
 
 def read(body):
     """What a body holds."""
-    return decode(json.dumps(body).encode())
+    return decode(json.dumps(body).encode(), MOST)
 
 
 def test_one_or_many_are_taken():
@@ -37,3 +40,25 @@ def test_every_problem_is_told_together():
     ]
     with pytest.raises(TurnedAway, match="outcomes must be one or more"):
         read([])
+
+
+def test_no_more_problems_are_looked_for_than_are_told(monkeypatch):
+    """
+    Each takes time to say, and one body may have a million.
+    """
+    looked = []
+    monkeypatch.setattr(outcomes, "_number", looked.append)
+    with pytest.raises(TurnedAway, match="there may be more") as refused:
+        read([5] * MOST)
+
+    assert (TOLD, TOLD // 2) == (len(refused.value.told["problems"]), len(looked))
+
+
+def test_more_outcomes_than_rows_may_wait_are_turned_away():
+    """
+    Before the first of them is looked at.
+    """
+    with pytest.raises(TurnedAway, match="outcomes must be at most 50 at once; got 51") as refused:
+        read([5] * (MOST + 1))
+
+    assert 413 == refused.value.status
