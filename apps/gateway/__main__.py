@@ -93,7 +93,7 @@ class _Gateway:
         settings, names = self.settings, self.settings.names
         loop = asyncio.get_running_loop()
         with beating(settings.ready_file):
-            self.sender = RecordSender(settings.kafka_access, names, loop)
+            self.sender = RecordSender(settings.kafka_access, names, loop, self._fail)
             reader = LogReader(settings.kafka_access, names, self.log)
             self.asking = Asking(settings, self.sender.request, reader.begin(settings.remember_s))
             self.partitions = self.sender.partitions()

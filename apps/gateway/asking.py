@@ -22,7 +22,8 @@ from apps.gateway.turned_away import TurnedAway, malformed, require_few
 RETRY = {"Retry-After": "1"}
 
 Failed = Callable[[str], None]  # told why a record did not get into the log, on the loop
-Send = Callable[[str, bytes, bytes, Failed], None]  # id, value, rows
+Acknowledged = Callable[[], None]  # told on any thread: at each request, which is no reason to wake the loop
+Send = Callable[[str, bytes, bytes, Failed, Acknowledged], None]  # id, value, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,19 @@ class Awaited:
     waiters: int = 0
 
 
+@dataclass(slots=True)
+class HandedOver:
+    """A request on its way into the log."""
+
+    digest: bytes
+    at: float = field(default_factory=time.monotonic)
+    stands: bool = False  # in the log: Kafka has acknowledged it
+
+    def acknowledged(self) -> None:
+        """Kafka has it."""
+        self.stands = True
+
+
 @dataclass
 class Asking:
     """
@@ -75,7 +89,8 @@ class Asking:
     rows: int = 0  # in flight
     heard_at: float = field(default_factory=time.monotonic)  # of Kafka
     _awaited: dict[str, Awaited] = field(default_factory=dict)
-    _sent: dict[str, bytes] = field(default_factory=dict)  # handed over and not read back yet
+    ended: str = ""  # why nothing can be read or sent any more
+    _sent: dict[str, HandedOver] = field(default_factory=dict)  # handed over and not read back yet, the oldest first
 
     def __post_init__(self) -> None:
         self.remembered = Remembered(self.settings.remember_s, self.settings.remembered)
@@ -117,9 +132,14 @@ class Asking:
 
     def waits_for(self) -> str:
         """What a client is told that this gateway waits for; "" when an infer would be answered."""
-        silent = time.monotonic() - self.heard_at
+        now, timeout_s = time.monotonic(), self.settings.timeout_s
         topics = (topic for topic, _ in self.unread)
-        return waits_for(self.progress, topics, silent, time.time() * 1000, self.settings.timeout_s)
+        if reason := self.ended or waits_for(self.progress, topics, now - self.heard_at, time.time() * 1000, timeout_s):
+            return reason
+        taken_s = now - next((one.at for one in self._sent.values() if not one.stands), now)
+        if taken_s > timeout_s:
+            return f"Kafka must take requests within {timeout_s:g} s; the oldest has waited for {taken_s:.0f} s; wait"
+        return ""
 
     def state(self, request_id: str) -> Reply | None:
         """The answer to a request, None while it waits; raises TurnedAway when it is not known."""
@@ -168,8 +188,8 @@ class Asking:
         return answered if len(answered) == len(found) else []
 
     def _digest(self, request_id: str) -> bytes | None:
-        known = self.remembered.find(request_id)
-        return known.digest if known else self._sent.get(request_id)
+        known = self.remembered.find(request_id) or self._sent.get(request_id)
+        return known.digest if known else None
 
     def _require_room(self, rows: int) -> None:
         most = self.settings.in_flight
@@ -188,8 +208,8 @@ class Asking:
         if known and known.reply and not awaited.future.done():
             awaited.future.set_result(known.reply)
         elif not known and request_id not in self._sent:
-            self._sent[request_id] = what
-            self.send(request_id, value, rows, lambda reason: self._failed(request_id, reason))
+            handed = self._sent[request_id] = HandedOver(what)
+            self.send(request_id, value, rows, lambda reason: self._failed(request_id, reason), handed.acknowledged)
         return awaited
 
     def _failed(self, request_id: str, reason: str) -> None:
@@ -209,7 +229,7 @@ class Asking:
         return [AnsweredRow(request_id, one.future.result()) for request_id, one in awaited.items()]
 
     def _late(self, ids: Sequence[str]) -> TurnedAway:
-        handed = [request_id for request_id in ids if request_id in self._sent]
+        handed = [one for one in ids if (sent := self._sent.get(one)) and not sent.stands]
         stands = (
             "Kafka has not acknowledged all of them yet, and what it has is"
             if handed
@@ -230,7 +250,7 @@ class Asking:
 
     def probe(self, value: bytes = b"{}") -> None:
         """Ask for the sake of an answer, whatever it says: nobody has ever answered, as far as is known."""
-        self.send(f"{PROBE_PREFIX}gateway-{secrets.token_hex(4)}", value, b"1", lambda _: None)
+        self.send(f"{PROBE_PREFIX}gateway-{secrets.token_hex(4)}", value, b"1", lambda _: None, lambda: None)
 
 
 def request_id_of(*given: str | None) -> str:

@@ -146,6 +146,34 @@ def test_nothing_is_sent_while_no_answer_would_come(log):
     assert [] == log.sent
 
 
+@pytest.mark.parametrize("end", ["acknowledged", "refused"])
+def test_nothing_is_ready_while_kafka_acknowledges_nothing(log, end):
+    """
+    Though it answers: what was handed over waits longer than an infer would, until Kafka has it or refuses it.
+    """
+    log.silent = True
+    late, refused = [run(log.asking.ask(one, [b"x"]))[0] for one in ("a", "b")]
+    assert (504, 503) == (late.status, refused.status)
+    assert "Kafka has not acknowledged all of them" in str(late)
+    assert "Kafka must take requests within 0.3 s" in str(refused)
+    assert 1 == len(log.handed)
+
+    if end == "acknowledged":
+        log.handed[0]()
+    else:
+        log.asking._failed("a", "no room")  # noqa: SLF001 - as the sender calls it
+    assert "" == log.asking.waits_for()
+    assert {"acknowledged": None, "refused": 404}[end] == state_of(log, "a")
+
+
+def state_of(log, request_id):
+    """What is told of a request: the status of a refusal, or None while it waits."""
+    try:
+        return log.asking.state(request_id)
+    except TurnedAway as unknown:
+        return unknown.status
+
+
 def test_a_request_that_kafka_refuses_may_be_sent_again(log):
     """
     It never reached the log, so its id is free.
