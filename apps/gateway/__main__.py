@@ -26,7 +26,7 @@ from apps.common.exposition import Exposition
 from apps.common.ready_file import BEAT_S, ReadyFile, beating, heartbeat
 from apps.common.settings import option
 from apps.gateway.app import application
-from apps.gateway.asking import Asking
+from apps.gateway.asking import ENDS, Asking
 from apps.gateway.counts import figures
 from apps.gateway.doors import Doors
 from apps.gateway.reader import LogReader, unreadable
@@ -81,6 +81,12 @@ def served_by(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def break_off(server: uvicorn.Server) -> None:
+    """Let each door that is at work answer that the gateway ends; nothing else would come."""
+    for task in server.server_state.tasks:
+        task.cancel()
+
+
 class _Gateway:
     """One process' loop: the doors, what was read, and what is told of both."""
 
@@ -111,9 +117,13 @@ class _Gateway:
             raise unreadable(self.failure)
 
     def _fail(self, error: Exception) -> None:
-        """Nothing more can be read: end, and begin anew; what is in flight has no way to its answer."""
-        self.failure = self.failure or error
+        """Nothing more can be read or sent: end, and begin anew; what is in flight is told so, and to come again."""
+        if self.failure:
+            return
+        self.failure = error
+        self.asking.ended = f"{ENDS}, and begins anew; wait"
         self.server.should_exit = True
+        break_off(self.server)
 
     async def _beat(self, told: Exposition, doors: Doors) -> None:
         """Each second: the sign of life, the figures, and a line in the log when something changed."""

@@ -1,5 +1,6 @@
 """The doors as a FastAPI application: paths, descriptions and examples in one table, and one frame around each door."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
 from apps.gateway import examples, mlflow_scoring
+from apps.gateway.asking import ENDS, RETRY
 from apps.gateway.doors import KEY, VERSION, Doors, Handler, told, turned_away
 from apps.gateway.page import page
 from apps.gateway.turned_away import TurnedAway
@@ -161,6 +163,8 @@ def _framed(door: Door, doors: Doors, log: BoundLogger) -> Handler:
             response = await door.does(request)
         except TurnedAway as away:
             response = turned_away(away)
+        except asyncio.CancelledError:
+            response = turned_away(TurnedAway(503, f"{ENDS}; ask again", RETRY))
         except Exception:
             log.exception("a door fails", door=name)
             response = told(500, {"error": f"{name} must answer; it fails; see the log of the gateway"})

@@ -20,6 +20,7 @@ from apps.gateway.settings import GatewaySettings
 from apps.gateway.turned_away import TurnedAway, malformed, require_few
 
 RETRY = {"Retry-After": "1"}
+ENDS = "the gateway must stay until it has answered; it ends"
 
 Failed = Callable[[str], None]  # told why a record did not get into the log, on the loop
 Acknowledged = Callable[[], None]  # told on any thread: at each request, which is no reason to wake the loop
@@ -165,6 +166,8 @@ class Asking:
             awaited = {one: self._await(one, *what) for one, what in asked.items()}
             try:
                 return await self._answers(awaited)
+            except asyncio.CancelledError as error:  # the process ends, and the response can still be sent
+                raise TurnedAway(503, f"{ENDS}; ask again with the same id", RETRY, ids=list(asked)) from error
             finally:
                 self._leave(awaited)
         finally:

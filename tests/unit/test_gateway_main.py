@@ -14,12 +14,12 @@ import uvicorn
 
 from apps.common.errors import Unavailable
 from apps.common.waiting import wait_until
-from apps.gateway.__main__ import _bound, served_by
+from apps.gateway.__main__ import _bound, _Gateway, break_off, served_by
 from apps.gateway.app import application
 from tests.unit.gateway_by_hand import INFER, LogByHand, settings
 
 READY_S = 10
-BODY = json.dumps({"inputs": [{"name": "rm", "datatype": "FP64", "shape": [1], "data": [6.5]}]})
+BODY = json.dumps({"id": "a", "inputs": [{"name": "rm", "datatype": "FP64", "shape": [1], "data": [6.5]}]})
 
 
 def free_port():
@@ -42,7 +42,8 @@ def in_flight(told):
     def ask():
         with closing(http.client.HTTPConnection("127.0.0.1", told.gateway_port, timeout=READY_S)) as connection:
             connection.request("POST", INFER, BODY)
-            got.append(connection.getresponse().status)
+            response = connection.getresponse()
+            got.append((response.status, response.headers["Retry-After"], json.loads(response.read())))
 
     with closing(_bound(told)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],))
@@ -69,7 +70,7 @@ def test_what_is_in_flight_is_answered_before_it_leaves(tmp_path):
         assert serving.is_alive()
         loop.call_soon_threadsafe(log.answer_all)
 
-    assert [200] == got
+    assert [200] == [status for status, *_ in got]
     assert not serving.is_alive()
 
 
@@ -84,7 +85,48 @@ def test_it_leaves_when_the_time_for_what_is_in_flight_is_over(tmp_path):
 
     assert not serving.is_alive()
     assert time.monotonic() - began < READY_S
-    assert 200 not in got
+    assert_ends(got)
+
+
+def assert_ends(got):
+    """The one client is told by whom to come again, and of which id."""
+    ((status, after, body),) = got
+    assert (503, "1", ["a"]) == (status, after, body["ids"])
+    assert "the gateway must stay until it has answered; it ends" in body["error"]
+
+
+def test_a_gateway_that_fails_tells_what_is_in_flight_at_once(tmp_path):
+    """
+    No answer can be read any more: nobody waits for the end of the drain, and nothing new is taken.
+    """
+    told = settings(tmp_path, gateway_port=free_port(), timeout_s=60, drain_s=60)
+    began = time.monotonic()
+    with in_flight(told) as (log, server, loop, serving, got):
+        gateway = _Gateway(told, structlog.testing.CapturingLogger())
+        gateway.server, gateway.asking = server, log.asking
+        loop.call_soon_threadsafe(gateway._fail, Unavailable("the topics must be read"))  # noqa: SLF001 - as the reader
+
+    assert not serving.is_alive()
+    assert time.monotonic() - began < READY_S
+    assert_ends(got)
+    assert "it ends, and begins anew" in log.asking.waits_for()
+
+
+def test_a_door_that_is_broken_off_while_it_reads_says_so_too(tmp_path):
+    """
+    There is no id yet; what is left is that the gateway ends.
+    """
+    told = settings(tmp_path, gateway_port=free_port(), timeout_s=60, drain_s=60)
+    place = "127.0.0.1", told.gateway_port
+    with in_flight(told) as (_, server, loop, _, _), closing(socket.create_connection(place, READY_S)) as half:
+        half.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[".encode())
+        wait_until(lambda: len(server.server_state.tasks) == 2, READY_S, "both must be at work")
+        server.should_exit = True
+        loop.call_soon_threadsafe(break_off, server)
+        told_half = half.recv(65536)
+
+    assert told_half.startswith(b"HTTP/1.1 503")
+    assert b"it ends; ask again" in told_half
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):
