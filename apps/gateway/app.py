@@ -75,7 +75,7 @@ def table(doors: Doors) -> list[Door]:
     outcome = {"application/json": {"one": {"request_id": "car-17", "outcome": 1}}}
     model = "/v2/models/{model}"
     version = model + "/versions/{version}"
-    only = "The only model is that of this stack; the only version the one that serves."
+    only = "The only model is that of this stack; the only version the one that serves, two during a hand-over."
     return [
         Door("POST", f"{model}/infer", doors.infer, f"Predict. {ROWS}", (*ASKED, 404), infer),
         Door("POST", f"{version}/infer", doors.infer, f"Predict by that version. {ROWS}", (*ASKED, 404), infer),

@@ -151,6 +151,10 @@ class Asking:
         window = f"{self.settings.remember_s} s, or longer ago than {self.settings.remembered} others"
         raise TurnedAway(404, f"id must be of a request of the last {window}; got {request_id!r}", id=request_id)
 
+    def knows(self, request_id: str) -> bool:
+        """Whether something was asked by that id, one row or several."""
+        return bool(self._digest(request_id) or self._digest(f"{request_id}/0"))
+
     async def ask(self, request_id: str, values: Sequence[bytes]) -> list[AnsweredRow]:
         """
         The answers to the rows of one client, in their order; raises TurnedAway.

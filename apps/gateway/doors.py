@@ -81,15 +81,14 @@ class Doors:
 
     async def model(self, request: Request) -> Response:
         """GET /v2/models/{model} and .../versions/{version}"""
-        self._require_model(request)
-        serving = self.asking.progress.serving()
-        known = {"name": self.names.model, "versions": [serving.version] if serving else [], "platform": "baton"}
+        self._require_version(self._require_model(request))
+        known = {"name": self.names.model, "versions": self._versions(), "platform": "baton"}
         outputs = [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in OUTPUTS.items()]
         return told(200, {**known, "inputs": examples.metadata(self.dataset), "outputs": outputs})
 
     async def model_ready(self, request: Request) -> Response:
         """GET /v2/models/{model}/ready and .../versions/{version}/ready"""
-        self._require_model(request)
+        self._require_version(self._require_model(request))
         self._require_ready()
         return told(200, {"name": self.names.model, "ready": True})
 
@@ -110,6 +109,8 @@ class Doors:
         most, length = self.settings.in_flight, request.headers.get(JSON_LENGTH)
         inference = open_inference.decode(await self._body(request), length, most)
         request_id = request_id_of(inference.request_id, _key(request))
+        if not self.asking.knows(request_id):  # the answer to one that is known may be of a version that has left
+            self._require_version(version)
         answered = await self.asking.ask(request_id, bodies.values(inference.rows))
         others = {row.reply.version for row in answered} - {version}
         if version and others:
@@ -151,16 +152,22 @@ class Doors:
             raise TurnedAway(503, reason, RETRY, ready=False)
 
     def _require_model(self, request: Request) -> str:
-        """The version in the path, or ""; raises TurnedAway for one, or a model, that does not serve."""
+        """The version in the path, or ""; raises TurnedAway for a model that is not this stack's."""
         name, version = request.path_params["model"], str(request.path_params.get("version", ""))
         if name != self.names.model:
             models = [self.names.model]
             raise TurnedAway(404, f"model must be one of {', '.join(models)}; got {name!r:.120}", models=models)
-        serving = self.asking.progress.serving()
-        if version and serving and version != serving.version:
-            rule = f"version must be the one that serves, {serving.version}"
-            raise TurnedAway(404, f"{rule}; got {version!r:.40}; leave it out", versions=[serving.version])
         return version
+
+    def _versions(self) -> list[str]:
+        return list(dict.fromkeys(one.version for one in self.asking.progress.answering()))
+
+    def _require_version(self, version: str) -> None:
+        """Raise TurnedAway for a version that does not answer; of those that may, the answer itself decides."""
+        versions = self._versions()
+        if version and versions and version not in versions:
+            rule = f"version must be the one that serves, {' or '.join(versions)}"
+            raise TurnedAway(404, f"{rule}; got {version!r:.40}; leave it out", versions=versions)
 
 
 def _key(request: Request) -> str:

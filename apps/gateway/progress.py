@@ -81,18 +81,20 @@ class AnswerProgress:
         """When the oldest request was sent that waits, to a second; None when none waits."""
         return min((marks[0].since for marks in self._waiting.values() if marks), default=None)
 
-    def serving(self) -> Serving | None:
+    def answering(self) -> list[Serving]:
         """
-        What answers now; None when nobody ever did.
+        What answers, the newest release first; of several any may be the one that stays.
 
-        During a hand-over two releases answer, and the newer one stays; one that failed its proof soon answers no more.
+        During a hand-over two releases answer, and the newer one stays; one that failed its proof soon answers no more,
+        which nobody sees while nobody asks.
         """
-        if not self._releases:
-            return None
-        newest = max(at for at, _ in self._releases.values())
+        newest = max((at for at, _ in self._releases.values()), default=0)
         self._releases = {one: told for one, told in self._releases.items() if told[0] >= newest - OVERLAP_MS}
-        release = max(self._releases)
-        return Serving(self._releases[release][1], release)
+        return [Serving(self._releases[release][1], release) for release in sorted(self._releases, reverse=True)]
+
+    def serving(self) -> Serving | None:
+        """What answers now, as far as anybody can tell; None when nobody ever did."""
+        return next(iter(self.answering()), None)
 
 
 def waits_for(

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from apps.common.messages import MAX_VALUE_BYTES
 from apps.gateway import doors as module
 from apps.gateway.app import application
+from apps.gateway.asking import SeenAnswer
 from apps.gateway.bodies import read
 from apps.gateway.counts import figures
 from apps.gateway.open_inference import JSON_LENGTH
 from apps.gateway.turned_away import TurnedAway
 from stack.environment import ROOT
-from tests.unit.gateway_by_hand import INFER, NAMES, LogByHand, settings, told_of
+from tests.unit.gateway_by_hand import INFER, NAMES, NOW_MS, LogByHand, answer, settings, told_of
 
 MODEL = INFER.removesuffix("/infer")
 ROW = {"name": "rm", "datatype": "FP64", "shape": [1], "data": [6.5]}
@@ -107,6 +108,33 @@ def test_a_version_that_was_taken_over_meanwhile_is_a_conflict(client, log):
     refused = infer(client, f"{MODEL}/versions/3/infer")
 
     assert (409, True) == (refused.status_code, "it was answered by 4" in refused.json()["error"])
+
+
+def test_a_known_answer_is_told_by_the_version_that_gave_it_though_another_serves_now(client, log):
+    """
+    A retry after a hand-over names what it named before; a new request by that version is refused.
+    """
+    path = f"{MODEL}/versions/3/infer"
+    several = {"inputs": [{**ROW, "shape": [2], "data": [1, 2]}], "id": "b"}
+    first = infer(client, path, id="a"), client.post(path, json=several)
+    log.asking.take([SeenAnswer(answer("later", -2, version="4", release=8), NOW_MS + 60_000)], [])
+
+    assert [one.json() for one in first] == [infer(client, path, id="a").json(), client.post(path, json=several).json()]
+    assert (404, ["4"]) == (infer(client, path, id="c").status_code, infer(client, path).json()["versions"])
+    assert 409 == infer(client, f"{MODEL}/versions/4/infer", id="a").status_code
+
+
+def test_after_a_roll_out_that_failed_the_version_that_lives_is_taken(client, log):
+    """
+    While nobody asks nobody sees which of two that answered lately is left: each is taken, and the answer decides.
+    """
+    log.asking.take([SeenAnswer(answer("tried", -2, version="4", release=8), NOW_MS)], [])
+
+    assert ["4", "3"] == client.get(MODEL).json()["versions"]
+    assert 200 == client.get(f"{MODEL}/versions/3/ready").status_code
+    assert 200 == infer(client, f"{MODEL}/versions/3/infer").status_code
+    assert 409 == infer(client, f"{MODEL}/versions/4/infer").status_code
+    assert ["4", "3"] == infer(client, f"{MODEL}/versions/9/infer").json()["versions"]
 
 
 def test_what_serves_is_told_beforehand(client):

@@ -55,12 +55,13 @@ def test_the_newest_release_that_still_answers_serves():
     During a hand-over the newer of two; one that failed its proof soon answers no more, and the older one is back.
     """
     found = progress()
-    assert None is found.serving()
+    assert (None, []) == (found.serving(), found.answering())
     for release, seconds in ((1, 0), (2, 1), (1, 2)):
         found.answered(answer("a", 1, version=f"v{release}", release=release), NOW_MS + 1000 * seconds)
     assert Serving("v2", 2) == found.serving()
+    assert [Serving("v2", 2), Serving("v1", 1)] == found.answering()
     found.answered(answer("a", 1, version="v1", release=1), NOW_MS + 12_000)
-    assert Serving("v1", 1) == found.serving()
+    assert [Serving("v1", 1)] == [found.serving()] == found.answering()
 
 
 @pytest.mark.parametrize(
