@@ -16,6 +16,7 @@ import uvicorn
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 from structlog.stdlib import BoundLogger
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from apps import datasets
 from apps.common import entry
@@ -33,6 +34,8 @@ from apps.gateway.reader import LogReader, unreadable
 from apps.gateway.sender import RecordSender
 from apps.gateway.settings import GatewaySettings
 
+HEADER_S = 10  # for the header of a request to come as a whole
+CONNECTIONS = 100  # beside those of requests in flight, one row each; beyond it uvicorn says 503
 LOOK_S = 2  # at whether Kafka answers, and how many partitions there are
 
 
@@ -68,10 +71,47 @@ def _bound(settings: GatewaySettings) -> socket.socket:
     return listening
 
 
+class PromptProtocol(H11Protocol):
+    """
+    A connection on which a request must begin: uvicorn itself would wait for ever for the end of a header.
+
+    Bodies have their own time (``bodies.read``), and so has an idle connection that was used before (uvicorn's).
+    """
+
+    begins: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As uvicorn has it."""
+        super().connection_made(transport)
+        self._wait_for_header()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it."""
+        super().on_response_complete()
+        self._wait_for_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn has it."""
+        super().connection_lost(exc)
+        if self.begins:
+            self.begins.cancel()
+
+    def _wait_for_header(self) -> None:
+        if self.begins:
+            self.begins.cancel()
+        self.begins = self.loop.call_later(HEADER_S, self._require_header)
+
+    def _require_header(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
 def served_by(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
     """The server, which stays for what is in flight when it is told to end."""
     config = uvicorn.Config(
         app,
+        http=PromptProtocol,
+        limit_concurrency=settings.in_flight + CONNECTIONS,
         log_config=None,
         access_log=False,
         server_header=False,

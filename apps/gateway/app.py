@@ -13,10 +13,10 @@ from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
 from apps.gateway import examples, mlflow_scoring
-from apps.gateway.asking import ENDS, RETRY
+from apps.gateway.asking import ENDS
 from apps.gateway.doors import KEY, VERSION, Doors, Handler, told, turned_away
 from apps.gateway.page import page
-from apps.gateway.turned_away import TurnedAway
+from apps.gateway.turned_away import RETRY, TurnedAway
 
 CODES = {
     200: "Answered.",
@@ -27,7 +27,7 @@ CODES = {
     413: "A row, the body or the number of rows is larger than any server takes.",
     415: "A type or an encoding of bodies that nobody reads here.",
     422: "Every row was rejected; `rejections` has each one's reason.",
-    429: "Too many rows wait already; Retry-After says when to come again.",
+    429: "Too many rows wait already, or too many bodies come at once; Retry-After says when to come again.",
     503: "No infer would be answered now; the error says what is waited for.",
     504: "Not answered in time. The request stands in Kafka and will be answered: ask GET /v1/answers/ID, or send the "
     "same again with the same id, which asks nothing twice.",
@@ -104,7 +104,7 @@ def table(doors: Doors) -> list[Door]:
             "/v1/outcomes",
             doors.take_outcomes,
             "What the true values turned out to be: an object, or a list of them. Taken when Kafka has them.",
-            (202, 413, 422, 503, 504),
+            (202, 413, 422, 429, 503, 504),
             outcome,
         ),
         Door(

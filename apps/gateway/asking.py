@@ -17,9 +17,8 @@ from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, Position
 from apps.gateway.progress import AnswerProgress, waits_for
 from apps.gateway.remembered import Remembered, Reply, digest
 from apps.gateway.settings import GatewaySettings
-from apps.gateway.turned_away import TurnedAway, malformed, require_few
+from apps.gateway.turned_away import RETRY, TurnedAway, malformed, require_few
 
-RETRY = {"Retry-After": "1"}
 ENDS = "the gateway must stay until it has answered; it ends"
 
 Failed = Callable[[str], None]  # told why a record did not get into the log, on the loop

@@ -4,19 +4,39 @@ import asyncio
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from apps.common.messages import MAX_VALUE_BYTES
-from apps.gateway.turned_away import TurnedAway, malformed, require_narrow
+from apps.gateway.turned_away import RETRY, TurnedAway, malformed, require_narrow
 
 DIGITS = 15
 Row = Mapping[str, Any]  # a request's raw fields: column -> cell; None and NaN are missing
 
 
-async def read(request: Request, most: int, within_s: float) -> bytes:
-    """The body, at most ``most`` bytes, read no further; raises TurnedAway."""
+@dataclass
+class BodyRoom:
+    """The bytes of all bodies that are being read, of which there is room for ``most``."""
+
+    most: int
+    taken: int = 0
+
+    def take(self, size: int) -> None:
+        """One more part has come; raises TurnedAway when there is no room for it."""
+        if self.taken + size > self.most:
+            got = f"got {size} more than {self.taken}"
+            raise TurnedAway(
+                429,
+                f"bodies must have at most {self.most} bytes together while they come; {got}; come again",
+                RETRY | {"Connection": "close"},
+            )
+        self.taken += size
+
+
+async def read(request: Request, most: int, within_s: float, room: BodyRoom) -> bytes:
+    """The body, at most ``most`` bytes, read no further, and as long as there is room; raises TurnedAway."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise TurnedAway(415, f"Content-Encoding must be identity; got {encoding!r}; send the body as it is")
@@ -24,18 +44,22 @@ async def read(request: Request, most: int, within_s: float) -> bytes:
     if (number_in(length) or 0) > most:
         raise _too_long(most, length)
     parts: list[bytes] = []
-    size = 0
+    size = held = 0
     try:
         async with asyncio.timeout(within_s):
             async for part in request.stream():
                 size += len(part)
                 if size > most:
                     raise _too_long(most, "more")
+                room.take(len(part))
+                held += len(part)
                 parts.append(part)
     except TimeoutError as error:
         raise TurnedAway(408, f"a body must come within {within_s:g} s; got {size} bytes") from error
     except ClientDisconnect as error:
         raise TurnedAway(400, f"a body must come to its end; got {size} bytes") from error
+    finally:
+        room.taken -= held
     return b"".join(parts)
 
 

@@ -17,14 +17,15 @@ from starlette.responses import Response
 from apps.common.names import StackNames
 from apps.datasets.declaration import Dataset
 from apps.gateway import bodies, examples, mlflow_scoring, open_inference, outcomes
-from apps.gateway.asking import RETRY, Asking, request_id_of
+from apps.gateway.asking import Asking, request_id_of
 from apps.gateway.counts import DoorCounts
 from apps.gateway.open_inference import JSON_LENGTH, OUTPUTS
 from apps.gateway.outcomes import KnownOutcome
 from apps.gateway.settings import GatewaySettings
-from apps.gateway.turned_away import TurnedAway
+from apps.gateway.turned_away import RETRY, TurnedAway
 
 KEY = "Idempotency-Key"
+BODIES = 8  # of the largest size that may come at once
 VERSION = "0.1.0"  # the project's; a test compares
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,6 +58,9 @@ class Doors:
     asking: Asking
     sender: OutcomeSender
     counts: DoorCounts = field(default_factory=DoorCounts)
+
+    def __post_init__(self) -> None:
+        self.room = bodies.BodyRoom(BODIES * self.settings.max_body_bytes)
 
     # What a client may know beforehand.
 
@@ -145,7 +149,7 @@ class Doors:
     # What several of them need.
 
     async def _body(self, request: Request) -> bytes:
-        return await bodies.read(request, self.settings.max_body_bytes, self.settings.timeout_s)
+        return await bodies.read(request, self.settings.max_body_bytes, self.settings.timeout_s, self.room)
 
     def _require_ready(self) -> None:
         if reason := self.asking.waits_for():

@@ -6,6 +6,8 @@ from typing import Any
 
 from apps.common.errors import BatonError
 
+RETRY = {"Retry-After": "1"}
+
 
 class TurnedAway(BatonError):
     """A request that ends with an HTTP status of its own: ``{"error": ..., **told}``."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import struct
+from functools import partial
 
 import pytest
 import structlog
@@ -14,7 +15,7 @@ from apps.common.messages import MAX_VALUE_BYTES
 from apps.gateway import doors as module
 from apps.gateway.app import application
 from apps.gateway.asking import SeenAnswer
-from apps.gateway.bodies import read
+from apps.gateway.bodies import BodyRoom, read
 from apps.gateway.counts import figures
 from apps.gateway.open_inference import JSON_LENGTH
 from apps.gateway.turned_away import TurnedAway
@@ -210,7 +211,7 @@ def test_a_body_is_read_no_further_than_its_bound_and_no_longer_than_its_time():
     """
     One without end ends at the bound, one that stops coming at the time, one that breaks off at once.
     """
-    asked = 0
+    asked, room = 0, BodyRoom(10_000)
 
     async def endless():
         nonlocal asked
@@ -225,9 +226,32 @@ def test_a_body_is_read_no_further_than_its_bound_and_no_longer_than_its_time():
 
     for receive, code in ((endless, 413), (silent, 408), (broken, 400)):
         with pytest.raises(TurnedAway) as refused:
-            asyncio.run(read(Request({"type": "http", "headers": []}, receive), 1000, 0.1))
+            asyncio.run(read(Request({"type": "http", "headers": []}, receive), 1000, 0.1, room))
         assert code == refused.value.status
+        assert 0 == room.taken
     assert 11 == asked
+
+
+def test_bodies_that_come_at_once_have_a_bound_together():
+    """
+    Beyond it one is turned away, for a while; whatever became of the others makes room again.
+    """
+    room = BodyRoom(1000)
+
+    async def read_in_parts(bodies):
+        async def part(sizes):
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": b"x" * sizes.pop(), "more_body": bool(sizes)}
+
+        requests = [Request({"type": "http", "headers": []}, partial(part, sizes)) for sizes in bodies]
+        return await asyncio.gather(*(read(one, 1000, 1, room) for one in requests), return_exceptions=True)
+
+    first, second, late = asyncio.run(read_in_parts([[1, 300, 300], [300, 300], [300, 1, 1]]))
+    assert [601, 429] == [len(first), second.status]
+    assert ("1", "close") == (second.headers["Retry-After"], second.headers["Connection"])
+    assert 302 == len(late)
+    assert 0 == room.taken
+    assert [600] == [len(one) for one in asyncio.run(read_in_parts([[300, 300]]))]
 
 
 def test_outcomes_are_taken_when_kafka_has_them(client, log):

@@ -14,6 +14,7 @@ import uvicorn
 
 from apps.common.errors import Unavailable
 from apps.common.waiting import wait_until
+from apps.gateway import __main__ as module
 from apps.gateway.__main__ import _bound, _Gateway, break_off, served_by
 from apps.gateway.app import application
 from tests.unit.gateway_by_hand import INFER, LogByHand, settings
@@ -176,3 +177,61 @@ def test_the_server_says_nothing_of_itself(tmp_path):
 
     assert isinstance(config, uvicorn.Config)
     assert (7, None, False) == (config.timeout_graceful_shutdown, config.log_config, config.server_header)
+
+
+@contextmanager
+def answering(told):
+    """A server that answers at once; its port's address."""
+    log = LogByHand(told)
+    server = served_by(application(log.doors(told), structlog.testing.CapturingLogger()), told)
+    with closing(_bound(told)) as listening:
+        serving = threading.Thread(target=server.run, args=([listening],))
+        serving.start()
+        wait_until(lambda: server.started, READY_S, "it must serve")
+        yield "127.0.0.1", told.gateway_port
+        server.should_exit = True
+        serving.join(READY_S)
+
+
+@pytest.mark.parametrize("silent", [b"", b"GET /ping HTTP/1.1\r\nHo", b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\nGET /p"])
+def test_a_connection_without_a_whole_header_is_closed(tmp_path, monkeypatch, silent):
+    """
+    From the start, in the midst of the first header, and of the next one behind an answer.
+    """
+    monkeypatch.setattr(module, "HEADER_S", 0.3)
+    told = settings(tmp_path, gateway_port=free_port())
+    with answering(told) as place, closing(socket.create_connection(place, READY_S)) as half:
+        half.sendall(silent)
+        got = b"".join(iter(lambda: half.recv(65536), b""))
+
+    assert (silent.count(b"\r\n\r\n"), b"200 OK" in got) == (got.count(b"HTTP/1.1"), b"\r\n\r\n" in silent)
+
+
+def test_a_connection_in_use_is_kept_and_a_request_may_take_longer_than_a_header(tmp_path, monkeypatch):
+    """
+    The time is that of a header only.
+    """
+    monkeypatch.setattr(module, "HEADER_S", 0.3)
+    told = settings(tmp_path, gateway_port=free_port(), timeout_s=60)
+    with in_flight(told) as (log, server, loop, _, got):
+        time.sleep(0.6)  # noqa: TID251 - that nothing happens is the claim
+        loop.call_soon_threadsafe(log.answer_all)
+        wait_until(lambda: got, READY_S, "it must be answered")
+        server.should_exit = True
+
+    assert [200] == [status for status, *_ in got]
+
+
+def test_connections_beyond_what_may_be_in_flight_are_turned_away(tmp_path, monkeypatch):
+    """
+    Each may hold a body; 503 is told at once.
+    """
+    monkeypatch.setattr(module, "CONNECTIONS", 1)
+    told = settings(tmp_path, gateway_port=free_port(), in_flight=1)
+    with (
+        answering(told) as place,
+        closing(socket.create_connection(place)),
+        closing(http.client.HTTPConnection(*place, timeout=READY_S)) as second,
+    ):
+        second.request("GET", "/ping")
+        assert 503 == second.getresponse().status
