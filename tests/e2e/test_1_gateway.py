@@ -5,8 +5,11 @@ import sys
 from contextlib import contextmanager
 
 import requests
+from confluent_kafka import KafkaError
 
+from apps.common.settings import kafka_access
 from apps.common.waiting import wait_until
+from loadtest.recorder import arriving, positioned
 from stack.cli import replayed
 from stack.embedded.process import Child
 from stack.environment import HOST, ROOT
@@ -44,11 +47,35 @@ def infer(pipeline, fields, request_id):
     return requests.post(f"{URL}/v2/models/{model}/infer", json=body, timeout=ANSWER_S)
 
 
+def asked(pipeline, request_id):
+    """How many records of the requests topic have that id."""
+    access = kafka_access(pipeline.environment)
+    topics = [pipeline.names.requests]
+    consumer = positioned(access, f"{pipeline.names.stack}.e2e", topics, from_beginning=True, committed=True)
+    places, ended, found = len(consumer.assignment()), set(), 0
+
+    def read():
+        nonlocal found
+        for message, _ in arriving(consumer):
+            if (error := message.error()) is None:
+                found += message.key() == request_id.encode()
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - so it is called
+                ended.add(message.partition())
+        return len(ended) == places
+
+    try:
+        wait_until(read, READY_S, lambda: f"the requests must be read to their end; got partitions {sorted(ended)}")
+    finally:
+        consumer.close()
+    return found
+
+
 def test_an_id_has_one_answer_by_the_version_that_serves_though_the_gateway_is_killed(
     pipeline, first_version, tmp_path
 ):
     """
-    The gateway's answer is that of Kafka, by both protocols; after kill -9 the same id has the same answer.
+    The gateway's answer is that of Kafka, by both protocols; after kill -9 the same id has the same answer, and was
+    asked once.
     """
     fields = json.loads(replayed.requests(pipeline)[16])
     with gateway(pipeline, tmp_path) as child:
@@ -61,6 +88,7 @@ def test_an_id_has_one_answer_by_the_version_that_serves_though_the_gateway_is_k
         again = infer(pipeline, fields, "e2e-once")
         conflict = infer(pipeline, fields | {"year": "2001"}, "e2e-once")
 
+    assert 1 == asked(pipeline, "e2e-once"), "an id must be asked once"
     assert 200 == first.status_code, first.text
     told = first.json()
     assert pipeline.served_version() == told["model_version"]
