@@ -10,6 +10,7 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import uvicorn
@@ -26,6 +27,7 @@ from apps.common.exit_codes import DONE
 from apps.common.exposition import Exposition
 from apps.common.ready_file import BEAT_S, ReadyFile, beating, heartbeat
 from apps.common.settings import option
+from apps.common.waiting import pause
 from apps.gateway.app import application
 from apps.gateway.asking import ENDS, Asking
 from apps.gateway.counts import figures
@@ -121,6 +123,22 @@ def served_by(app: FastAPI, settings: GatewaySettings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def when_topics_are_there(
+    sender: Callable[[], RecordSender], settings: GatewaySettings, log: BoundLogger
+) -> RecordSender:
+    """The sender, once there are topics to send to: in a new stack they are made while this starts."""
+    said = False
+    while True:
+        with beating(settings.ready_file):
+            try:
+                return sender()
+            except Unavailable as error:
+                if not said:
+                    log.warning("waits for Kafka and its topics", reason=str(error))
+                said = True
+            pause(LOOK_S)
+
+
 def break_off(server: uvicorn.Server) -> None:
     """Let each door that is at work answer that the gateway ends; nothing else would come."""
     for task in server.server_state.tasks:
@@ -138,8 +156,10 @@ class _Gateway:
     async def serve(self, listening: socket.socket) -> None:
         settings, names = self.settings, self.settings.names
         loop = asyncio.get_running_loop()
+        self.sender = when_topics_are_there(
+            lambda: RecordSender(settings.kafka_access, names, loop, self._fail), settings, self.log
+        )
         with beating(settings.ready_file):
-            self.sender = RecordSender(settings.kafka_access, names, loop, self._fail)
             reader = LogReader(settings.kafka_access, names, self.log)
             self.asking = Asking(settings, self.sender.request, reader.begin(settings.remember_s))
             self.partitions = self.sender.partitions()

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from apps.common.errors import Unavailable
+from apps.common.ready_file import heartbeat
 from apps.common.waiting import wait_until
 from apps.gateway import __main__ as module
 from apps.gateway.__main__ import _bound, _Gateway, break_off, served_by
@@ -235,3 +236,25 @@ def test_connections_beyond_what_may_be_in_flight_are_turned_away(tmp_path, monk
     ):
         second.request("GET", "/ping")
         assert 503 == second.getresponse().status
+
+
+def test_a_gateway_waits_for_its_topics(tmp_path, monkeypatch):
+    """
+    It says so once, and gives signs of life meanwhile.
+    """
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    told, log = settings(tmp_path), structlog.testing.CapturingLogger()
+    missing = [Unavailable("none yet")] * 2
+    beats = []
+
+    def sender():
+        wait_until(heartbeat(told.ready_file).exists, READY_S, "it must give signs of life")
+        heartbeat(told.ready_file).unlink()
+        beats.append(1)
+        if missing:
+            raise missing.pop()
+        return "the sender"
+
+    assert "the sender" == module.when_topics_are_there(sender, told, log)
+    assert 3 == len(beats)
+    assert [{"reason": "none yet"}] == [call.kwargs for call in log.calls]
