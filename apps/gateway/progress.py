@@ -10,6 +10,8 @@ hand-over or of a standby what every reader knows. It is ready when
    gateway asks once itself, by a probe such as a starting server sends, which the first server answers,
 4. and no request, whoever sent it, has waited for longer than an infer would wait (``timeout_s``).
 
+Beside that it knows of itself that Kafka acknowledges what it hands over (``Asking.waits_for``).
+
 What it cannot know: a server that died while nobody asked anything looks as one that has nothing to do. The first
 requests after that wait, and then the fourth rule turns others away until they are answered.
 

@@ -60,7 +60,7 @@ def asked(pipeline, request_id):
             if (error := message.error()) is None:
                 found += message.key() == request_id.encode()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - so it is called
-                ended.add(message.partition())
+                ended.add(message.partition() or 0)
         return len(ended) == places
 
     try:

@@ -13,7 +13,7 @@ from apps.gateway.sender import RecordSender
 from apps.gateway.turned_away import TurnedAway
 from tests.unit.gateway_by_hand import NAMES
 
-FATAL = KafkaError(KafkaError._FATAL, "a record is lost", fatal=True)  # noqa: SLF001 - so it is called
+FATAL = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "a record is lost", fatal=True)
 CODE = KafkaError(KafkaError._FATAL)  # noqa: SLF001 - as produce raises it
 PASSING = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 
