@@ -11,18 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TextIO
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message
 
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import READING, KafkaAccess
 from apps.common.messages import Answer, decode_answer
-from apps.common.waiting import pause
+from apps.common.partitions import ends_of, partitions_of
 
 IDLE_S = 0.2
-ANSWER_S = 10
 AT_ONCE = 500  # records before the journal is written
 FOR_GOOD = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)  # what no waiting mends
-LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED  # the client asks after its group, of which nothing here has need
 
 
@@ -74,31 +72,12 @@ def positioned(
     """
     level = {"isolation.level": "read_committed", "enable.partition.eof": True} if committed else {}
     consumer = Consumer({**access.librdkafka(), **READING, **level, "group.id": group})
-    places = [place for topic in topics for place in _places(consumer, topic)]
+    places = [place for topic in topics for place in partitions_of(consumer, topic)]
     for place in places:
-        earliest, latest = _watermarks(consumer, place)
+        earliest, latest = ends_of(consumer, place)
         place.offset = earliest if from_beginning else latest
     consumer.assign(places)
     return consumer
-
-
-def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """The first and the next offset of a partition; a topic that was just made has no leader for a moment."""
-    until = time.monotonic() + ANSWER_S
-    while True:
-        try:
-            return consumer.get_watermark_offsets(place, ANSWER_S)
-        except KafkaException as error:
-            if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
-                raise
-            pause(IDLE_S)
-
-
-def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:
-    described = consumer.list_topics(topic, ANSWER_S).topics[topic]
-    if described.error:
-        raise KafkaException(described.error)
-    return [TopicPartition(topic, partition) for partition in described.partitions]
 
 
 def arriving(consumer: Consumer) -> Iterator[tuple[Message, float]]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from apps.common.errors import Unavailable
+from apps.common.files import alone
 from apps.common.settings import Settings, load
 
 UNFINISHED = ".unfinished-"
@@ -83,12 +84,8 @@ def publish(target: Path) -> Iterator[Path]:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """Hold the cache alone; sweep first what a killed run left. Raises Unavailable when another run holds it."""
-    with (root() / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"the cache must be filled by one run at a time; got a second on {root()}; wait for the first"
-            raise Unavailable(message) from error
+    message = f"the cache must be filled by one run at a time; got a second on {root()}; wait for the first"
+    with alone(root() / LOCK, Unavailable(message)):
         for left in root().glob(f"{UNFINISHED}*"):
             _sweep(left)
         yield

@@ -92,6 +92,10 @@ class Service:
         """The setting that says whether it runs, where it is optional."""
         return variable(self.name.replace("-", "_"))
 
+    def is_on(self, settings: Mapping[str, str], unsaid: str = "off") -> bool:
+        """Whether ``settings`` switch it on, where it is optional; ``unsaid`` holds where they say nothing."""
+        return settings.get(self.switch, unsaid) == "on"
+
     def may_start(self, ready: set[str]) -> bool:
         """Whether enough of what it needs is ready."""
         return set(self.needs) <= ready and (not self.needs_one_of or bool(ready.intersection(self.needs_one_of)))

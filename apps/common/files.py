@@ -100,5 +100,21 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
+@contextmanager
+def alone(file: Path, refusal: Exception) -> Iterator[None]:
+    """
+    Hold the lock ``file``, which is made if need be, while the block runs; raise ``refusal`` when another process does.
+
+    The lock is the kernel's, so a process that is killed cannot keep it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise refusal from error
+        yield
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")

@@ -103,6 +103,15 @@ class Expected:
         return cls(**json.loads(line))
 
 
+def object_in(value: bytes | None) -> dict[str, Any]:
+    """The fields of a record's value; none where it is no JSON object."""
+    try:
+        read = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
 @dataclass(frozen=True)
 class Writer:
     """Who writes answers, to requests of which topic: what all headers of a server's process say alike."""

@@ -18,11 +18,11 @@ from apps.common.errors import BatonError, Unavailable
 from apps.common.kafka_access import READING, KafkaAccess
 from apps.common.messages import decode_answer
 from apps.common.names import StackNames
+from apps.common.partitions import ANSWER_S, ends_of, partitions_of
 from apps.gateway.asking import SeenAnswer, SeenRequest
 from apps.gateway.remembered import ROWS, digest
 
 IDLE_S = 0.5
-ANSWER_S = 10
 AT_ONCE = 500  # records before the loop is told of them
 AHEAD = 8  # batches that the loop has not taken in yet
 NEWEST = 16  # records of each partition that are read, however old
@@ -60,13 +60,12 @@ class LogReader:
         return {(place.topic, place.partition) for place in places}
 
     def _places(self, topic: str, since: int) -> list[TopicPartition]:
-        described = self._consumer.list_topics(topic, ANSWER_S).topics[topic]
-        if described.error:
-            raise KafkaException(described.error)
-        timed = [TopicPartition(topic, partition, since) for partition in described.partitions]
-        places = self._consumer.offsets_for_times(timed, ANSWER_S)
+        places = partitions_of(self._consumer, topic)
+        ends = [ends_of(self._consumer, place) for place in places]
         for place in places:
-            first, end = self._consumer.get_watermark_offsets(place, ANSWER_S)
+            place.offset = since
+        places = self._consumer.offsets_for_times(places, ANSWER_S)
+        for place, (first, end) in zip(places, ends, strict=True):
             wanted = place.offset if place.offset >= 0 else end  # none is so young
             place.offset = max(first, min(wanted, end - NEWEST))
         return places

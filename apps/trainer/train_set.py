@@ -95,8 +95,9 @@ def read(spark: SparkSession, paths: Sequence[str], dataset: Dataset, columns: S
     )
     if list(columns) == list(dataset.column_names):
         return rows
-    cells = (F.col(quoted(name)) if name in columns else F.lit(None).cast("string") for name in dataset.column_names)
-    return rows.select(*(cell.alias(name) for cell, name in zip(cells, dataset.column_names, strict=True)), CORRUPT)
+    nothing = F.lit(None).cast("string")
+    cells = (F.col(quoted(name)) if name in columns else nothing.alias(name) for name in dataset.column_names)
+    return rows.select(*cells, CORRUPT)
 
 
 def check(dataset: Dataset, raw: DataFrame) -> DataFrame:

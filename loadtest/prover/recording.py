@@ -21,10 +21,11 @@ from confluent_kafka.admin import AdminClient
 
 from apps.common import starter
 from apps.common.errors import BatonError, Unavailable
+from apps.common.partitions import ANSWER_S
 from apps.common.waiting import wait_until
 from loadtest.prover.history import TopicRecord
 from loadtest.prover.plan import ANSWERS, REQUESTS, Plan
-from loadtest.recorder import ANSWER_S, answer_in, arriving, positioned, sound
+from loadtest.recorder import answer_in, arriving, positioned, sound
 
 BEGUN = {"others": 0}  # the first line of the answers' journal: from here on nothing is missed
 END_S = 20

@@ -20,13 +20,13 @@ from confluent_kafka import KafkaException, Producer
 from apps.common import starter
 from apps.common.errors import DeadlineMissed, Unavailable
 from apps.common.messages import Position
+from apps.common.partitions import ANSWER_S
 from apps.common.waiting import pause, wait_until
 from loadtest.ledger import LineReader, SendJournal
 from loadtest.prover import history
 from loadtest.prover.history import ProofEvent
 from loadtest.prover.plan import ANSWERS, EVENTS, REQUESTS, SENDS, Plan
 from loadtest.prover.recording import PairReader
-from loadtest.recorder import ANSWER_S
 
 ROOT = Path(__file__).parent.parent.parent  # what the processes import lies here, wherever it is installed
 START_S = 30

@@ -30,8 +30,8 @@ class Address:
 def addresses(stack: Stack) -> list[Address]:
     """What a person connects to; it need not run."""
     runtime, http = stack.runtime, services.load().service("namenode").ports["http"]
-    asked = stack.settings.get(services.load().service("gateway").switch) == "on" and stack.mode is Mode.EMBEDDED
-    scraped = stack.settings.get(services.load().service("prometheus").switch) == "on"
+    asked = services.load().service("gateway").is_on(stack.settings) and stack.mode is Mode.EMBEDDED
+    scraped = services.load().service("prometheus").is_on(stack.settings)
     return [
         Address("MLflow", runtime.address("mlflow"), "mlflow"),
         # HDFS is published without its web pages; a browser shows its folders as JSON.

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, Message
 
 from apps import datasets
 from apps.common.errors import BatonError, DeadlineMissed, Unavailable
-from apps.common.messages import Answer, Position
+from apps.common.messages import Answer, Position, object_in
 from apps.common.request_sender import START_S, connect, require_topics
 from apps.common.settings import kafka_access
 from loadtest.recorder import answer_in, arriving, positioned, sound
@@ -24,7 +24,7 @@ def ask(pipeline: Pipeline, value: bytes, wait_s: float, *, as_json: bool) -> in
     """Send ``value``, and show what is answered within ``wait_s`` seconds; the exit code: 1 when it is a rejection."""
     answer, ms = _answered(pipeline, value, wait_s)
     dataset = datasets.get(pipeline.dataset)
-    known, given = [name for name in dataset.column_names if name != dataset.target], _names(value)
+    known, given = [name for name in dataset.column_names if name != dataset.target], list(object_in(value))
     told = {
         "prediction": answer.prediction,
         "rejection": answer.rejection,
@@ -65,15 +65,6 @@ def _show(told: dict[str, Any], target: str) -> None:
         if names:
             rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             out.print(f"{what}: {', '.join(names[:SHOWN])}{rest}", style="dim")
-
-
-def _names(value: bytes) -> list[str]:
-    """The fields that a request has; none where it is no object, which the answer says."""
-    try:
-        fields = json.loads(value)
-    except (ValueError, RecursionError):
-        return []
-    return list(fields) if isinstance(fields, dict) else []
 
 
 def _answered(pipeline: Pipeline, value: bytes, wait_s: float) -> tuple[Answer, float]:

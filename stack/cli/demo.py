@@ -4,7 +4,6 @@
 Batch, training, version, serving; then, under traffic, the next batch, its version and the hand-over; then the proof.
 """
 
-import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.common.errors import BatonError, DeadlineMissed
-from apps.common.files import keep_newest, remove_folder
+from apps.common.files import alone, keep_newest, remove_folder
 from apps.common.registry import TRAINING_SECONDS
 from apps.common.waiting import pause, wait_until
 from loadtest import chart
@@ -52,7 +51,9 @@ def stack_of_its_own(
     Topics in a Kafka that is not the stack's own stay, and begin with ``name`` and ``dataset``.
     """
     stack = Stack(name, mode)
-    with _alone(stack):
+    rule = f"./baton {name} must be the only one in this checkout"
+    refusal = BatonError(f"{rule}; got another that runs; wait for its end, or end it by Ctrl-C")
+    with alone(stack.state.with_name(f".{stack.state.name}.lock"), refusal):
         yield from _stack_of_its_own(stack, dataset, source, **settings)
 
 
@@ -78,20 +79,6 @@ def _stack_of_its_own(stack: Stack, dataset: str, source: Path | None, **setting
             else:
                 stack.runtime.wipe()
                 remove_folder(stack.state)
-
-
-@contextmanager
-def _alone(stack: Stack) -> Iterator[None]:
-    """Raise BatonError where another process of this checkout is at work on a stack of the same name and mode."""
-    file = stack.state.with_name(f".{stack.state.name}.lock")
-    file.parent.mkdir(exist_ok=True)
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it however this process ends
-        except BlockingIOError as error:
-            rule = f"./baton {stack.name} must be the only one in this checkout"
-            raise BatonError(f"{rule}; got another that runs; wait for its end, or end it by Ctrl-C") from error
-        yield
 
 
 def require_free_ports(wanted: Stack) -> None:

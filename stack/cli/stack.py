@@ -145,7 +145,7 @@ class Stack:
     def _optional_services(self, given: Mapping[str, str]) -> list[services.Service]:
         """The optional services that run."""
         all_services = services.load().services
-        return [one for one in all_services if given.get(one.switch, UNSAID.get((one.name, self.mode))) == "on"]
+        return [one for one in all_services if one.is_on(given, UNSAID.get((one.name, self.mode), "off"))]
 
     @property
     def _own(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from apps import datasets
 from apps.common.errors import BatonError, Unavailable
-from apps.common.messages import PROBE_PREFIX, Answer, Position
+from apps.common.messages import PROBE_PREFIX, Answer, Position, object_in
 from apps.common.names import StackNames
 from apps.common.settings import kafka_access
 from apps.datasets.declaration import Dataset
@@ -95,7 +95,7 @@ class Sightings:
                 yield from self._outcome(message)
 
     def _shown(self, value: bytes | None) -> dict[str, str]:
-        raw = _object(value)
+        raw = object_in(value)
         return {name: str(raw[name]) for name in self.fields if raw.get(name) is not None}
 
     def _answer(self, message: Message, seen_at: float) -> Iterator[Sighting]:
@@ -119,7 +119,7 @@ class Sightings:
         )
 
     def _outcome(self, message: Message) -> Iterator[Sighting]:
-        outcome, key = _object(message.value()).get("outcome"), (message.key() or b"").decode(errors="replace")
+        outcome, key = object_in(message.value()).get("outcome"), (message.key() or b"").decode(errors="replace")
         if isinstance(outcome, int | float):
             answer = self._answers.get(key)
             told = (answer.prediction, answer.model_version) if answer else (None, None)
@@ -130,14 +130,6 @@ def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
     known[key] = value
     if len(known) > REMEMBERED:
         del known[next(iter(known))]
-
-
-def _object(value: bytes | None) -> dict[str, Any]:
-    try:
-        read = json.loads(value or b"")
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}
 
 
 class LineLimit:
@@ -193,8 +185,8 @@ def watch(
     """Show what comes, for ever: of one kind ``only``, with ``text`` in it, ``rate`` lines a second at the most."""
     limit = LineLimit(rate)
     for one in sightings(pipeline, shown_fields(datasets.get(pipeline.dataset), fields)):
-        if only in (None, one.kind) and text in one.to_json() and limit.allows(time.monotonic()):
+        if only in (None, one.kind) and text in (line := one.to_json()) and limit.allows(time.monotonic()):
             if as_json:
-                print(one.to_json(), flush=True)
+                print(line, flush=True)
             else:
                 out.print(*limit.said(), one.to_text(), sep="\n")

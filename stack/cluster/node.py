@@ -171,9 +171,7 @@ class Node:
 
     def _require_ours(self, container: Container) -> None:
         owner = _owner(container)
-        if (
-            owner not in ("", str(ROOT)) and Path(owner).exists()
-        ):  # else this checkout was moved here, or that one is gone
+        if owner not in ("", str(ROOT)) and Path(owner).exists():  # one that is gone may have been moved here
             raise SettingsError(
                 f"the cluster {self.name} must be of this checkout; got that of {owner}; see to it there, or, if "
                 f"nobody needs it: kind delete cluster --name {self.name}"

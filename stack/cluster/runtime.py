@@ -156,7 +156,7 @@ class ClusterRuntime:
 
         def on(service: Service) -> bool:
             said = charts.value(charts.PIPELINE, charts.VALUES[service.switch], self.values)
-            return bool(self.settings.get(service.switch, said) == "on")
+            return service.is_on(self.settings, str(said))
 
         here = [one for one in self._stack.services if one.chart]
         return [one for one in here if one.kind is not ServiceKind.OPTIONAL or on(one)]

@@ -53,7 +53,7 @@ def check(
         _maven(),
         _artefacts(),
         _postgres(state),
-        *([_prometheus()] if settings.get(stack.service(prometheus.NAME).switch) == "on" else []),
+        *([_prometheus()] if stack.service(prometheus.NAME).is_on(settings) else []),
         _memory(wanted, own),
         _disk(state, stack.machine.disk_gib),
         *_ports(wanted, own),

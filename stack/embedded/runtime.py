@@ -121,7 +121,7 @@ class EmbeddedRuntime:
 
     def check(self) -> list[Check]:
         """What this machine must have for what runs here by the settings of the last up."""
-        on = [service.name for service in self._own.services if self.settings.get(service.switch) == "on"]
+        on = [service.name for service in self._own.services if service.is_on(self.settings)]
         return doctor.check(self.state, self._own.running(on), self.settings)
 
     def logs(self, service: str, lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:

@@ -67,10 +67,17 @@ def live_metrics(kafka, hdfs, mlflow, names, folders, **more):
     """What starts live metrics, each in a folder of its own; all of them are ended behind the block."""
     told = {"BATON_KAFKA": kafka, "BATON_HDFS": hdfs, "BATON_MLFLOW": mlflow, "BATON_METRICS_PERIOD_S": "1"}
     told |= {"BATON_STACK": names.stack, "BATON_DATASET": names.dataset, **more}
+    with killed_behind(lambda: StartedServer(folders.mktemp("live"), told, "apps.live_metrics")) as start:
+        yield start
+
+
+@contextmanager
+def killed_behind(make):
+    """``make``, and every server that it made is killed behind the block."""
     started = []
 
-    def start():
-        started.append(StartedServer(folders.mktemp("live"), told, "apps.live_metrics"))
+    def start(**told):
+        started.append(make(**told))
         return started[-1]
 
     try:

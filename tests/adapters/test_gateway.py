@@ -8,7 +8,6 @@ behind it in tests/e2e.
 import json
 import signal
 import threading
-from contextlib import contextmanager
 
 import pytest
 import requests
@@ -22,7 +21,7 @@ from apps.common.waiting import wait_until
 from stack import services
 from stack.environment import HOST
 from tests.adapters.conftest import free_port
-from tests.adapters.started_server import PARTITIONS, StartedServer, scraped
+from tests.adapters.started_server import PARTITIONS, StartedServer, killed_behind, scraped
 
 NAMES = StackNames("gateway", "boston_housing")
 INFER = f"/v2/models/{NAMES.model}/infer"
@@ -131,20 +130,9 @@ class StartedGateway(StartedServer):
         return self.call("POST", INFER, json={"id": request_id, "inputs": [tensor]})
 
 
-@contextmanager
 def gateways(kafka, folders, **more):
     """What starts gateways; all of them are ended behind the block."""
-    started = []
-
-    def start(**own):
-        started.append(StartedGateway(folders.mktemp("gateway"), kafka, **{**more, **own}))
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for one in started:
-            one.child.kill()
+    return killed_behind(lambda **own: StartedGateway(folders.mktemp("gateway"), kafka, **{**more, **own}))
 
 
 @pytest.fixture

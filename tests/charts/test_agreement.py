@@ -1,5 +1,6 @@
 """What the charts say a second time agrees with stack.yaml, kind-config.yaml and the embedded mode."""
 
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from apps.common.ready_file import heartbeat
-from apps.common.topics import TopicSettings
+from apps.common.topics import MOST_PARTITIONS, TopicSettings
 from apps.orchestrator.training_jobs import BATCH, HASH
 from apps.trainer.settings import TrainerSettings
 from stack import services
@@ -83,6 +84,8 @@ def test_delivery_is_that_of_stack_yaml(default_values):
 
     assert vars(STACK.delivery) == told
     assert STACK.delivery.partitions == default_values("kafka")["partitions"]
+    schema = json.loads((FOLDER / "pipeline" / "values.schema.json").read_text())
+    assert MOST_PARTITIONS == schema["properties"]["delivery"]["properties"]["partitions"]["maximum"]
     assert STACK.delivery.message_max_bytes == default_values("kafka")["messageMaxBytes"]
 
 
