@@ -67,7 +67,7 @@ def _all(dataset: Dataset, rows: int, folder: Path) -> tuple[tuple[int, int, int
     from apps.trainer import ensemble  # noqa: PLC0415 - Spark and scikit-learn take seconds to import
     from stack.cli.bench.scikit_peers import stacked, tuned_boosting  # noqa: PLC0415
 
-    with _spark(folder) as (spark, settings):
+    with trainer_session(folder) as (spark, settings):
         with step("rows") as line:
             kept = _rows(spark, dataset, rows, folder, settings.folds)
             line.update(f"{kept.count():,}")
@@ -96,7 +96,7 @@ def _all(dataset: Dataset, rows: int, folder: Path) -> tuple[tuple[int, int, int
 
 
 @contextlib.contextmanager
-def _spark(folder: Path) -> Iterator[tuple[Any, Any]]:
+def trainer_session(folder: Path) -> Iterator[tuple[Any, Any]]:
     """The trainer's session and settings, with their files in ``folder``."""
     from apps.trainer import session  # noqa: PLC0415 - as above
     from apps.trainer.settings import TrainerSettings  # noqa: PLC0415

@@ -182,6 +182,24 @@ def bench_accuracy(
     accuracy(dataset, rows, as_json=as_json)
 
 
+@app.command("etl")
+def bench_etl(
+    rows: Annotated[int, typer.Option(min=1000, max=1_000_000, help="How many rows are generated.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each way is timed.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    MB/s of a CSV of 66 columns to Parquet, beside DuckDB's.
+
+    The trainer's own steps on one file: from CSV to checked rows, and from CSV to the features of the trees; and
+    DuckDB's read_csv of the same file, written as Parquet. Each once to warm up, then --rounds times in turn, on the
+    cores that are there. Needs no stack. About 5 minutes.
+    """
+    from stack.cli.bench.etl import etl
+
+    etl(rows, rounds, as_json=as_json)
+
+
 @app.command("overload")
 def bench_overload(
     rate: Annotated[float, typer.Option(min=100, max=50_000, help="Requests per second in the overload.")] = 7000,
