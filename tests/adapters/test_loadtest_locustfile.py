@@ -17,7 +17,7 @@ from apps.common import topics
 from apps.common.kafka_access import KafkaAccess
 from apps.common.settings import Settings
 from apps.common.waiting import pause, wait_until
-from loadtest.gate import Limits
+from loadtest.gate import INTERRUPTED, Limits
 from loadtest.load_shapes import LoadShape
 from loadtest.peer import Peer, PeerLoop, pass_through, running
 from stack import services
@@ -207,7 +207,7 @@ def test_a_load_that_the_client_cannot_offer_fails_by_its_own_sentence(environme
 
 @pytest.mark.parametrize("kind", ["stdin", "SIGINT", "workers", "page"])
 def test_a_load_that_is_interrupted_never_passes(kind, environment, tmp_path):
-    """Nobody answers, and no deadline is over yet: exit code 2, and how many requests waited."""
+    """Nobody answers, and no deadline is over yet: the exit code says so, and how many requests waited is told."""
     page = ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(free_port())]
     more = {"workers": ["--headless", *workers()], "page": page}.get(kind, ["--headless"])
     verdict, log = tmp_path / "verdict.json", tmp_path / "log"
@@ -220,7 +220,7 @@ def test_a_load_that_is_interrupted_never_passes(kind, environment, tmp_path):
             process.send_signal(signal.SIGINT)
             process.wait(20)
 
-    assert 2 == process.returncode, log.read_text()
+    assert INTERRUPTED == process.returncode, log.read_text()
     first, *_ = json.loads(verdict.read_text())["breaches"]
     found = re.search(r"it was interrupted; (\d+) requests were under way", first)
     assert int(found[1]) > 60
