@@ -26,6 +26,7 @@ from apps.gateway.turned_away import RETRY, TurnedAway
 
 KEY = "Idempotency-Key"
 BODIES = 8  # of the largest size that may come at once
+PLATFORM = "spark_ml"  # the protocol's form is <project>_<format>
 VERSION = "0.1.0"  # the project's; a test compares
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -75,7 +76,7 @@ class Doors:
     async def ready(self, _request: Request) -> Response:
         """GET /v2/health/ready"""
         self._require_ready()
-        return told(200, {"ready": True})
+        return told(200, {"live": True, "ready": True})  # the protocol's text says live here, its gRPC half ready
 
     async def following(self, _request: Request) -> Response:
         """GET /v1/following"""
@@ -86,7 +87,7 @@ class Doors:
     async def model(self, request: Request) -> Response:
         """GET /v2/models/{model} and .../versions/{version}"""
         self._require_version(self._require_model(request))
-        known = {"name": self.names.model, "versions": self._versions(), "platform": "baton"}
+        known = {"name": self.names.model, "versions": self._versions(), "platform": PLATFORM}
         outputs = [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in OUTPUTS.items()]
         return told(200, {**known, "inputs": examples.metadata(self.dataset), "outputs": outputs})
 
