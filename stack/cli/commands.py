@@ -18,7 +18,7 @@ from stack.cli import checks, cluster, datasets, settings, settings_page, shell
 from stack.cli.bench import commands as bench
 from stack.cli.champion import Move
 from stack.cli.console import err, out, show, step
-from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, examples
+from stack.cli.help import CLUSTER, DEVELOP, LOOK, RUN, WORK, GroupedCommands, VerdictCommand, examples
 from stack.cli.options import (
     HIGHEST_RATE,
     PAGE_PORT,
@@ -427,6 +427,40 @@ def prove(ctx: typer.Context, as_json: JsonOption = False, mode: ModeOption = Mo
     from stack.cli import prove
 
     sys.exit(prove.run([*ctx.args, *(["--json"] if as_json else [])], Stack(mode=mode), ctx.obj))
+
+
+@app.command(
+    cls=VerdictCommand,
+    rich_help_panel=WORK,
+    epilog=examples(
+        "./baton conform http://127.0.0.1:15081 --input car.json",
+        "./baton conform http://127.0.0.1:8080 --model iris --json",
+    )
+    + "\n\nExit code: 0 when no check failed, 1 when one did, 2 when the server cannot be judged, 64 for a wrong "
+    "command line.",
+)
+def conform(
+    url: Annotated[str, typer.Argument(help="The server's root, as http://127.0.0.1:15081.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="The model to ask.", show_default="the only one that the server tells of")
+    ] = "",
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="A JSON file with an infer that is answered.", show_default="made from the model's metadata"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Check a server by the Open Inference Protocol v2.
+
+    Any server of it by REST, ours or another's: health, metadata, infers that must be answered and those that must be
+    refused, HTTP, binary tensors. At most 200 requests, each with a deadline.
+    """
+    from stack.cli.conform import run
+
+    sys.exit(run.run(url, model, body, as_json=as_json))
 
 
 @app.command(

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from typer.core import TyperGroup
+from typer import TyperException
+from typer.core import TyperCommand, TyperGroup
 
 RUN, WORK, LOOK, DEVELOP, CLUSTER = (
     "Run",
@@ -12,6 +13,7 @@ RUN, WORK, LOOK, DEVELOP, CLUSTER = (
     "Cluster",
 )  # the groups, in the order they are shown
 OTHER = "Other"
+WRONG_COMMAND_LINE = 64  # sysexits.h: EX_USAGE
 
 
 class GroupedCommands(TyperGroup):
@@ -39,6 +41,18 @@ class GroupedCommands(TyperGroup):
                     limit = formatter.width - 6 - widest
                     rows = [(name.ljust(widest), command.get_short_help_str(limit)) for name, command in commands]
                     formatter.write_dl(rows)
+
+
+class VerdictCommand(TyperCommand):
+    """A command whose exit codes are a verdict, of which 2 is one: a wrong command line has that of the prover."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any command does."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            vars(error)["exit_code"] = WRONG_COMMAND_LINE  # those of usage have it, and it is 2
+            raise
 
 
 def examples(*lines: str) -> str:

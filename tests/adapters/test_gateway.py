@@ -19,6 +19,7 @@ from apps.common.settings import load
 from apps.common.topics import TopicSettings, wait_until_made
 from apps.common.waiting import wait_until
 from stack import services
+from stack.cli.conform.run import run as conform
 from stack.environment import HOST
 from tests.adapters.conftest import free_port
 from tests.adapters.started_server import PARTITIONS, StartedServer, killed_behind, scraped
@@ -215,6 +216,20 @@ def test_sigterm_answers_what_is_in_flight(start, answering):
 
     assert 200 == got[0].status_code
     assert 0 == gateway.wait_end()
+
+
+def test_a_gateway_passes_every_check_of_the_protocol(start, answering, capsys):
+    """
+    By ./baton conform, with rows made from the metadata; what is not offered is for models with lists in a row, or texts.
+    """
+    gateway = ready(start(BATON_TIMEOUT_S="10"))
+    code = conform(f"http://{HOST}:{gateway.port}", "", None, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+
+    assert (0, []) == (code, [one for one in told["checks"] if one["outcome"] == "failed"])
+    assert NAMES.model == told["model"]
+    not_offered = [one["name"] for one in told["checks"] if one["outcome"] == "not offered"]
+    assert ["flat and nested data", "text of any alphabet"] == not_offered
 
 
 def test_outcomes_stand_in_their_topic_and_figures_are_told(kafka, start, answering):
