@@ -23,6 +23,7 @@ CODES = {
     202: "Taken; not answered yet.",
     400: "The body is not what the protocol wants; the error says where.",
     404: "Unknown; the error lists what there is.",
+    408: "The body does not come to its end in time.",
     409: "The same id with another body within the window, or a version that no longer answers.",
     413: "A row, the body or the number of rows is larger than any server takes.",
     415: "A type or an encoding of bodies that nobody reads here.",
@@ -32,7 +33,8 @@ CODES = {
     504: "Not answered in time. The request stands in Kafka and will be answered: ask GET /v1/answers/ID, or send the "
     "same again with the same id, which asks nothing twice.",
 }
-ASKED = (200, 400, 409, 413, 422, 429, 503, 504)
+READ = (400, 408, 413, 415)  # of every door that reads a body
+ASKED = (200, *READ, 409, 422, 429, 503, 504)
 ABOUT = (
     "An HTTP door beside Kafka. Every request becomes a record of the requests topic, and its answer is read from the "
     "answers topic, so nothing that was taken is lost. The same id (or {key}) with the same body within {window} s has "
@@ -92,7 +94,7 @@ def table(doors: Doors) -> list[Door]:
             doors.invocations,
             f"Predict, by MLflow's scoring protocol: one of {', '.join(mlflow_scoring.FORMS)}, or CSV with a header. "
             f"{KEY} names the request. A rejected row has the prediction null and a line in rejections.",
-            (*ASKED, 415),
+            ASKED,
             scoring,
         ),
         Door("GET", "/ping", doors.ping, "As /v2/health/ready.", (200, 503)),
@@ -104,7 +106,7 @@ def table(doors: Doors) -> list[Door]:
             "/v1/outcomes",
             doors.take_outcomes,
             "What the true values turned out to be: an object, or a list of them. Taken when Kafka has them.",
-            (202, 413, 422, 429, 503, 504),
+            (202, *READ, 422, 429, 503, 504),
             outcome,
         ),
         Door(
