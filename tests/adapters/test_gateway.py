@@ -220,7 +220,7 @@ def test_sigterm_answers_what_is_in_flight(start, answering):
 
 def test_a_gateway_passes_every_check_of_the_protocol(start, answering, capsys):
     """
-    By ./baton conform, with rows made from the metadata; what is not offered is for models with lists in a row, or texts.
+    By ./baton conform, with rows made from the metadata; what is not offered is for lists in a row, and texts.
     """
     gateway = ready(start(BATON_TIMEOUT_S="10"))
     code = conform(f"http://{HOST}:{gateway.port}", "", None, as_json=True)
