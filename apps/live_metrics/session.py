@@ -36,6 +36,8 @@ def start(settings: LiveMetricsSettings) -> SparkSession:
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
         "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "64",
+        # Of a join one state store and not four, each of which is written and renamed in HDFS with each batch.
+        "spark.sql.streaming.join.stateFormatVersion": "3",
         # An outcomes topic in which nobody writes must not keep the answers of all time.
         "spark.sql.streaming.multipleWatermarkPolicy": "max",
         "spark.sql.streaming.minBatchesToRetain": "10",
