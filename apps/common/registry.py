@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from apps.common.errors import ModelRefused, Unavailable
+from apps.common.schedule import ScheduleMark
 from apps.common.target import Target
 
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of the variable
@@ -21,6 +22,7 @@ MANIFEST_SHA256 = "manifest_sha256"  # tag of a version: of the file that holds 
 CHAMPION_BEFORE = "champion_before"  # tag of a version's run: the run of the version that was champion when it began
 CHAMPIONS = "champions"  # tag of a model: the numbers of its champions when a person last moved the alias, oldest first
 CHAMPIONS_KEPT = 50
+SCHEDULE = "schedule"  # tag of a model: up to when its schedule was acted on
 PROMOTION = "promotion"  # tag of a version: PROMOTED, or why it was not made champion
 PROMOTED = "promoted"
 ALARM = "alarm"  # tag of a version: the live error for which it should not be champion
@@ -170,17 +172,37 @@ def predecessors(mlflow: str, champion: Version) -> list[Version]:
 
 def noted_champions(mlflow: str, name: str) -> list[str]:
     """The numbers of the versions that were champion until a person last named one, which is the last of them."""
+    return model_tags(mlflow, name).get(CHAMPIONS, "").split()
+
+
+def schedule_mark(mlflow: str, name: str) -> ScheduleMark | None:
+    """Up to when the schedule of model ``name`` was acted on; None where that is not noted."""
+    return ScheduleMark.from_json(model_tags(mlflow, name).get(SCHEDULE, ""))
+
+
+def keep_schedule_mark(mlflow: str, name: str, mark: ScheduleMark) -> None:
+    """Note up to when the schedule of model ``name`` was acted on; raises Unavailable, also without such a model."""
+    set_model_tag(mlflow, name, SCHEDULE, mark.to_json())
+
+
+def model_tags(mlflow: str, name: str) -> dict[str, str]:
+    """The tags of model ``name``; none where there is no such model."""
     body = _get(mlflow, "registered-models/get", {"name": name}) or {}
-    return _tags(body.get("registered_model", {})).get(CHAMPIONS, "").split()
+    return _tags(body.get("registered_model", {}))
+
+
+def set_model_tag(mlflow: str, name: str, key: str, value: str, mend: str = "has it a version?") -> None:
+    """Set a tag of model ``name``; raises Unavailable, also when there is no such model."""
+    tag = {"name": name, "key": key, "value": value}
+    _post(mlflow, "registered-models/set-tag", tag, f"the tag {key} of {name}", mend)
 
 
 def note_champions(mlflow: str, line: list[Version]) -> None:
     """Keep which versions were champion until a person made the last one it, oldest first; raise Unavailable."""
     newest_first = dict.fromkeys(version.version for version in reversed(line))  # each where it was champion last
     kept = reversed(list(newest_first)[:CHAMPIONS_KEPT])
-    tag = {"name": line[-1].name, "key": CHAMPIONS, "value": " ".join(kept)}
     though = f"version {line[-1].version} is champion all the same, but ./baton rollback does not know what was before"
-    _post(mlflow, "registered-models/set-tag", tag, f"the tag {CHAMPIONS} of {line[-1].name}", though)
+    set_model_tag(mlflow, line[-1].name, CHAMPIONS, " ".join(kept), though)
 
 
 def move_champion(mlflow: str, name: str, version: str) -> None:

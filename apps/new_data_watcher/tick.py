@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from apps.common.batches import Entry, repeat_problems
 from apps.common.exit_codes import Outcome
 from apps.common.manifest import MANIFEST, PLAIN_NAME, Manifest
+from apps.common.schedule import Schedule, ScheduleMark
 from apps.orchestrator.port import ABSENT, Failure, TrainingState, TrainingStatus
 
 MAX_LEFT_BEHIND = 3  # trainings that say they are done and leave their batch in landing
@@ -34,7 +35,8 @@ class LandingView:
 
     ``now``, ``hdfs_now`` and ``grace`` are in seconds: this machine's clock, and the NameNode's, by which a listing
     tells how old a batch is. ``used`` gives the name of each used batch by its content hash, ``trainings``
-    the status of each training by the content hash of its batch.
+    the status of each training by the content hash of its batch. ``schedule`` is None where there is none, ``mark`` up
+    to when one was acted on.
     """
 
     dataset: str
@@ -45,6 +47,13 @@ class LandingView:
     landed: Sequence[LandedBatch]
     used: Mapping[str, str]
     trainings: Mapping[str, TrainingStatus]
+    schedule: Schedule | None = None
+    mark: ScheduleMark | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any training is."""
+        return any(status.state.under_way for status in self.trainings.values())
 
     def training(self, content_hash: str, batch: str) -> TrainingStatus:
         """The training of this batch; one of another batch with the same content is none of its own."""
@@ -98,7 +107,7 @@ def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]])
     actions = _unfinished(view)
     promised: set[str] = set()  # content that an earlier batch in landing/ says it brings
     for landed in view.landed:
-        free = not _under_way(view) and not any(isinstance(action, StartTraining | RetryLater) for action in actions)
+        free = not view.under_way and not any(isinstance(action, StartTraining | RetryLater) for action in actions)
         if landed.manifest is None:
             actions.append(_incomplete(view, landed, landed.problem))
         elif problems := _problems(view, landed.entry.name, landed.manifest):
@@ -109,10 +118,6 @@ def decide(view: LandingView, differences: Callable[[str, Manifest], list[str]])
     return actions
 
 
-def _under_way(view: LandingView) -> bool:
-    return any(status.state.under_way for status in view.trainings.values())
-
-
 def _unfinished(view: LandingView) -> list[BatchAction]:
     """Trainings that were killed after the move to used/: the alias may not be set yet."""
     actions: list[BatchAction] = []
@@ -121,20 +126,21 @@ def _unfinished(view: LandingView) -> list[BatchAction]:
         if status.state is not TrainingState.FAILED or status.failure is None:
             continue
         if status.failure.is_final:
-            actions.append(LeaveBatch(name, f"it was used, and its training {_ended(status.failure)}"))
-        elif not _under_way(view) and not any(isinstance(action, StartTraining | RetryLater) for action in actions):
-            actions.append(_again(view, name, content_hash, status.failure))
+            actions.append(LeaveBatch(name, f"it was used, and its training {ended(status.failure)}"))
+        elif not view.under_way and not any(isinstance(action, StartTraining | RetryLater) for action in actions):
+            actions.append(try_again(view, name, content_hash, status.failure))
     return actions
 
 
-def _again(view: LandingView, name: str, content_hash: str, failure: Failure) -> BatchAction:
+def try_again(view: LandingView, name: str, content_hash: str, failure: Failure) -> StartTraining | RetryLater:
+    """Try a training that failed once more, when its time has come."""
     if not failure.is_due(view.now):
         wait = failure.retry_at - failure.at
-        return RetryLater(name, f"its training {_ended(failure)}; tried again {wait:.0f} s after that")
+        return RetryLater(name, f"its training {ended(failure)}; tried again {wait:.0f} s after that")
     return StartTraining(name, content_hash)
 
 
-def _ended(failure: Failure) -> str:
+def ended(failure: Failure) -> str:
     """How a training failed, for a reason."""
     why = f": {failure.reason}" if failure.reason else ""
     match failure.outcome:
@@ -175,11 +181,11 @@ def _next(
     status = view.training(content_hash, name)
     failure = status.failure if status.state is TrainingState.FAILED else None
     if failure and failure.is_final:
-        reason = f"its training {_ended(failure)}; see the log of the trainer; drop it under another name to try again"
+        reason = f"its training {ended(failure)}; see the log of the trainer; drop it under another name to try again"
         return [RefuseBatch(name, reason, for_crashes=failure.outcome is Outcome.CRASHED)]
     if status.state is TrainingState.SUCCEEDED and status.attempts >= MAX_LEFT_BEHIND:
         return [RefuseBatch(name, f"training left the batch in landing {status.attempts} times; see the trainer's log")]
-    again = _again(view, name, content_hash, failure) if failure else StartTraining(name, content_hash)
+    again = try_again(view, name, content_hash, failure) if failure else StartTraining(name, content_hash)
     if isinstance(again, StartTraining) and (problems := differences(name, manifest)):
         return [_incomplete(view, landed, "; ".join(problems))]
     return [again]

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from structlog.stdlib import BoundLogger
 
 from apps.common.batches import BatchStore, Entry
-from apps.common.errors import BatchRefused
+from apps.common.errors import BatchRefused, Unavailable
 from apps.common.exposition import NOTHING
 from apps.common.manifest import MANIFEST, oldest_first
+from apps.common.schedule import Schedule, ScheduleMark
 from apps.new_data_watcher.figures import figures
+from apps.new_data_watcher.scheduled import MoveMark, scheduled
 from apps.new_data_watcher.tick import (
     LandedBatch,
     LandingView,
@@ -20,6 +23,15 @@ from apps.new_data_watcher.tick import (
     decide,
 )
 from apps.orchestrator.port import ABSENT, Orchestrator
+
+
+@dataclass(frozen=True)
+class KeptSchedule:
+    """A schedule, and how its mark is read and kept; both raise Unavailable."""
+
+    schedule: Schedule
+    read: Callable[[], ScheduleMark | None]
+    keep: Callable[[ScheduleMark], None]
 
 
 class NewDataWatcher:
@@ -33,15 +45,21 @@ class NewDataWatcher:
         schema_hash: str,
         grace: float,
         registry_answers: Callable[[], object],
+        kept: KeptSchedule | None = None,
         log: BoundLogger,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``registry_answers`` raises Unavailable while a training would fail for want of the model registry."""
+        """
+        ``registry_answers`` raises Unavailable while a training would fail for want of the model registry.
+
+        ``kept`` is the schedule, if there is one.
+        """
         self.store = store
         self.orchestrator = orchestrator
         self.schema_hash = schema_hash
         self.grace = grace
         self.registry_answers = registry_answers
+        self.kept = kept
         self.log = log
         self.clock = clock
         self._used: dict[str, str] = {}  # batch -> content hash; a used batch never changes
@@ -52,12 +70,15 @@ class NewDataWatcher:
         """Look once and act."""
         waits: set[LeaveBatch | RetryLater] = set()
         view = self.view()
-        for action in decide(view, self.store.differences):
+        of_batches = decide(view, self.store.differences)
+        for action in (*of_batches, *scheduled(view, of_batches)):
             match action:
                 case StartTraining():
                     self._start(action)
                 case RefuseBatch():
                     self._refuse(action)
+                case MoveMark():
+                    self._move(action)
                 case LeaveBatch() | RetryLater():
                     waits.add(action)
         for wait in waits - self._logged_waits:
@@ -78,8 +99,15 @@ class NewDataWatcher:
         self.store.refuse(action.batch, action.reason)
         self.log.warning("batch refused", batch=action.batch, reason=action.reason)
 
+    def _move(self, action: MoveMark) -> None:
+        if self.kept:
+            self.kept.keep(action.mark)
+        tell = self.log.warning if action.mark.missed else self.log.info
+        tell("the schedule was acted on", until=action.mark.until.isoformat(), missed=action.mark.missed)
+
     def view(self) -> LandingView:
-        """Return what HDFS and the orchestrator say now."""
+        """Return what HDFS and the orchestrator say now, and of a schedule MLflow."""
+        schedule, mark = self._schedule()
         landed = _in_order([batch for entry in self.store.entries("landing") if (batch := self._landed(entry))])
         used = {content_hash: batch for batch, content_hash in self._used_batches().items()}
         return LandingView(
@@ -91,7 +119,18 @@ class NewDataWatcher:
             landed=landed,
             used=used,
             trainings=self.orchestrator.trainings(),
+            schedule=schedule,
+            mark=mark,
         )
+
+    def _schedule(self) -> tuple[Schedule | None, ScheduleMark | None]:
+        """The schedule and its mark; none while the registry is away: nothing can be trained then, only refused."""
+        if self.kept is None:
+            return None, None
+        try:
+            return self.kept.schedule, self.kept.read()
+        except Unavailable:
+            return None, None
 
     def _landed(self, entry: Entry) -> LandedBatch | None:
         if not entry.complete:
