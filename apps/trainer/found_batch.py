@@ -1,18 +1,22 @@
 """
 The batch to train on: where it lies, what an earlier trainer made of it, and its way out when it is refused.
 
-Everything is found by name and content hash, so that a trainer that was killed anywhere can be started again.
+Everything is found by name and content hash, so that a trainer that was killed anywhere can be started again. A
+scheduled training has both too, and no batch: it trains on what is used already.
 """
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import SparkSession
 from structlog.stdlib import BoundLogger
 
+from apps.common import registry
 from apps.common.batches import MANIFEST, Batch, BatchStore, Manifest, repeat_problems
 from apps.common.errors import BatchRefused, SettingsError
 from apps.common.registry import Version
+from apps.common.schedule import INSTANT, MISSED, REASON, SCHEDULED, instant_of
 from apps.datasets.declaration import Dataset
 from apps.trainer.mlflow_run import MlflowRun
 from apps.trainer.settings import TrainerSettings
@@ -33,11 +37,15 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class FoundBatch:
-    """The batch, where it lies (``landing`` or ``used``), its side of MLflow, and the version that it has already."""
+    """
+    The batch, where it lies (``landing`` or ``used``), its side of MLflow, and the version that it has already.
+
+    A scheduled training brings no batch: it lies nowhere, has no rows and no manifest.
+    """
 
     batch: Batch
     place: str
-    manifest: Manifest
+    manifest: Manifest | None
     run: MlflowRun
     version: Version | None
 
@@ -49,11 +57,15 @@ class FoundBatch:
 def find(context: TrainingContext) -> FoundBatch:
     """Look where the batch is and what an earlier trainer made of it; close the runs that killed trainers left."""
     name = context.settings.batch
-    place = _place(context)
-    manifest = context.store.manifest(place, name)
-    batch = Batch(name, manifest.rows, manifest.content_hash)
-    run = MlflowRun(context.settings.mlflow, context.settings.names, batch)
-    version = _version(context, run)
+    if instant := instant_of(name, context.settings.content_hash):
+        place, manifest = "", None
+        batch, reason = Batch(name, 0, context.settings.content_hash), _reason(context, instant)
+    else:
+        place = _place(context)
+        manifest = context.store.manifest(place, name)
+        batch, reason = Batch(name, manifest.rows, manifest.content_hash), {}
+    run = MlflowRun(context.settings.mlflow, context.settings.names, batch, reason)
+    version = _version(context, run, is_scheduled=instant is not None)
     left = run.close_leftovers(version.run_id if version else None)
     context.log.info("found the batch", place=place, version=version and version.version, left=left)
     trained_on = version.tags.get("batch") if version else None
@@ -62,15 +74,24 @@ def find(context: TrainingContext) -> FoundBatch:
     return FoundBatch(batch, place, manifest, run, version)
 
 
-def _version(context: TrainingContext, run: MlflowRun) -> Version | None:
+def _reason(context: TrainingContext, instant: datetime) -> dict[str, str]:
+    """Why a scheduled training is done, as tags of its run and its version."""
+    mark = registry.schedule_mark(context.settings.mlflow, context.settings.names.model)
+    missed = mark.missed_before(instant) if mark else 0
+    return {REASON: SCHEDULED, INSTANT: instant.isoformat(), MISSED: str(missed)}
+
+
+def _version(context: TrainingContext, run: MlflowRun, *, is_scheduled: bool) -> Version | None:
     """
     The newest version of this content that counts, whichever trainer made it.
 
     Its batch is still used, or it is this one and its training was cut off. One whose batch was taken out of used/
-    counts no more: no train set has its rows.
+    counts no more: no train set has its rows. Of an instant every one counts.
     """
 
     def counts(version: Version) -> bool:
+        if is_scheduled:
+            return True
         batch = version.tags.get("batch", "")
         cut_off = batch == run.batch.name and not run.is_finished(version.run_id)
         return cut_off or context.store.exists(context.store.folder("used", batch))

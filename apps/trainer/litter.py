@@ -25,7 +25,7 @@ TRAIN_SETS_KEPT = 20
 def remove(context: TrainingContext, found: FoundBatch, used: Mapping[str, Manifest]) -> None:
     """Remove what is older than a day and nobody's; a training does not fail for what cannot be removed."""
     store = context.store
-    contents = [manifest.content_hash for manifest in (found.manifest, *used.values())]
+    contents = [one.content_hash for one in (found.manifest, *used.values()) if one]
     needed = {checked_batches.folder(store, context.dataset, content_hash) for content_hash in contents}
     try:
         before = store.now() - OLD_S

@@ -37,11 +37,12 @@ class MlflowRun:
     The experiment and the registered model are named after the stack and its dataset.
     """
 
-    def __init__(self, mlflow: str, names: StackNames, batch: Batch) -> None:
-        """``mlflow`` is the server's address."""
+    def __init__(self, mlflow: str, names: StackNames, batch: Batch, reason: Mapping[str, str] | None = None) -> None:
+        """``mlflow`` is the server's address; ``reason`` are more tags, of a training that no batch has begun."""
         self.mlflow = mlflow
         self.names = names
         self.batch = batch
+        self.reason = reason or {}
         self.client = MlflowClient(tracking_uri=mlflow, registry_uri=mlflow)
         self.experiment = self._experiment()
 
@@ -60,7 +61,8 @@ class MlflowRun:
     @property
     def _tags(self) -> dict[str, str]:
         """The tags of the runs and of the version."""
-        return {"dataset": self.names.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
+        told = {"dataset": self.names.dataset, "batch": self.batch.name, "content_hash": self.batch.content_hash}
+        return {**told, **self.reason}
 
     def versions(self) -> list[Version]:
         """Those that this content already has, whichever trainer made them."""

@@ -13,13 +13,15 @@ from apps.trainer import checked_batches, train_set
 from apps.trainer.cleaning import request_sql
 from apps.trainer.found_batch import FoundBatch, TrainingContext, refuse_if
 
+NONE = train_set.Counts(0, 0)
+
 
 @dataclass(frozen=True)
 class CheckedRows:
     """
     Every row of the new batch and of those used before, with its batch, and its rejection if it has one.
 
-    ``order`` names the batches, the oldest first; ``counts`` is by batch, ``own`` the new batch's.
+    ``order`` names the batches, the oldest first; ``counts`` is by batch, ``own`` the new batch's: NONE without one.
     """
 
     rows: DataFrame
@@ -40,14 +42,18 @@ def verify(context: TrainingContext, found: FoundBatch) -> dict[str, Manifest]:
     """
     Hold the batch against its manifest and its parts' headers against the declaration.
 
-    Return the manifests of the batches used before, which are read together with it.
+    Return the manifests of the batches used before, which are read together with it, or alone where there is no batch.
     """
     store, columns = context.store, context.dataset.column_names
-    others = [entry for entry in store.entries("used") if entry.name != found.batch.name]
+    others = [entry for entry in store.entries("used") if not found.manifest or entry.name != found.batch.name]
     if lost := [entry.name for entry in others if not entry.complete]:
         message = f"{store.folder('used')}: each batch must have its {MANIFEST}; {', '.join(lost)} got none"
         raise BatonError(f"{message}; put it back, or take the folder away to train without it")
     used = {entry.name: _used_manifest(store, entry.name) for entry in others}
+    if found.manifest is None:
+        if not used:
+            raise BatonError(f"{store.folder('used')} must have a batch to train on; got none; drop one")
+        return used
     problems = store.problems(found.batch.name) if found.place == "landing" else []
     if (expected := schema_hash(columns)) != found.manifest.schema_hash:
         problems.append(f"the manifest's schema_hash must be {expected}; got {found.manifest.schema_hash}")
@@ -78,7 +84,7 @@ def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest])
     """Parse the new batch, and of the used ones what no training has parsed yet; all rows, and what they are worth."""
     _require_computing(context)
     store, name = context.store, found.batch.name
-    manifests = {**used, name: found.manifest}
+    manifests = {**used, name: found.manifest} if found.manifest else used
     order = oldest_first(manifests)
     contents = {manifests[one].content_hash: one for one in order}  # the same content twice is read as the newer one
     csv = {one: store.folder("used" if one in used else found.place, one) for one in order}
@@ -86,9 +92,10 @@ def read(context: TrainingContext, found: FoundBatch, used: dict[str, Manifest])
         kept = pool.map(lambda one: checked_batches.ensure(context, csv[one], manifests[one]), contents.values())
         by_content = dict(zip(contents, kept, strict=True))
     counts = {one: by_content[manifests[one].content_hash] for one in order}
-    own = counts[name]
+    own = counts[name] if found.manifest else NONE
     context.log.info("counted", batches=len(order), rows=own.rows, quarantined=own.quarantined)
-    refuse_if(train_set.row_problems(own, found.manifest.rows))
+    if found.manifest:
+        refuse_if(train_set.row_problems(own, found.manifest.rows))
     return CheckedRows(checked_batches.read(context, contents), order, counts, own)
 
 

@@ -17,7 +17,7 @@ from apps.trainer.golden import golden
 from apps.trainer.mlflow_run import PICTURE, MlflowRun
 from apps.trainer.model_card import card
 from apps.trainer.prediction_picture import draw
-from apps.trainer.prepare import CheckedRows, TrainSet
+from apps.trainer.prepare import NONE, CheckedRows, TrainSet
 from apps.trainer.train_set import ROWS_SHA256, rows_sha256
 
 
@@ -51,7 +51,7 @@ def log_model(context: TrainingContext, run: MlflowRun, run_id: str, train_set: 
 
 def _drifts(context: TrainingContext, train_set: TrainSet) -> list[Drift]:
     """How the batch differs from those before it, feature by feature; a person is told of what is large."""
-    if len(train_set.checked.order) == 1:
+    if len(train_set.checked.order) == 1 or train_set.checked.own == NONE:
         return []
     found = drift.measure(context.dataset, train_set.rows, context.settings.batch)
     if large := [one.words() for one in found if one.large]:

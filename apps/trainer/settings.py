@@ -103,6 +103,10 @@ class TrainerSettings(ExecutorSettings):
         "chance explains, is registered and does not become champion.",
     )
 
+    def drawn_anew(self, content_hash: str) -> Self:
+        """The same with another seed, that of a training without new rows; tried again it has that seed again."""
+        return self.model_copy(update={"seed": (self.seed + int(content_hash[:8], 16)) % LARGEST})
+
     def in_a_folder_of_its_own(self) -> Self:
         """The same with a new folder below ``scratch`` as its scratch, which only its user may enter; raise OSError."""
         self.scratch.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def _make_version(context: TrainingContext, found: FoundBatch, step: StepRunner,
     step("quarantine bad rows", quarantine, context, checked)
     train_set = step("keep the train set", keep, context, found, checked)
     stop.open_run = run_id = step("begin the run", found.run.begin)
-    ensemble = step("train the ensemble", _train, context, train_set)
+    ensemble = step("train the ensemble", _train, context, found, train_set)
     manifest = step("log the model", log_model, context, found.run, run_id, train_set, ensemble)
     return step("register the version", found.run.register, run_id, manifest)
 
@@ -50,15 +50,17 @@ def _close(context: TrainingContext, found: FoundBatch, version: Version, step: 
     """From a registered version to one that serves; the run is finished last, and says that all of it is done."""
     stop.open_run = version.run_id
     step("name the train set", name_train_set, context, found, version)
-    step("move the batch to used", context.store.use, found.batch.name)
+    if found.manifest:
+        step("move the batch to used", context.store.use, found.batch.name)
     step("promote the version", promote, context, found.run, version)
     step("draw the time line", found.run.log_picture, version.run_id, TIME_LINE, time_line.draw(step.done))
     step("finish the run", found.run.finish, version.run_id)
     stop.open_run = ""
 
 
-def _train(context: TrainingContext, train_set: TrainSet) -> Ensemble:
-    ensemble = train(context.dataset, train_set.rows, context.settings)
+def _train(context: TrainingContext, found: FoundBatch, train_set: TrainSet) -> Ensemble:
+    settings = context.settings if found.manifest else context.settings.drawn_anew(found.batch.content_hash)
+    ensemble = train(context.dataset, train_set.rows, settings)
     context.log.info(
         "trained", predictor=ensemble.predictor, **{name: round(value, 4) for name, value in ensemble.test.items()}
     )
