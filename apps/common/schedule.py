@@ -84,9 +84,9 @@ def schedule_of(text: str, zone: str) -> Schedule | None:
 
 def cron_problem(text: str) -> str:
     """What is wrong with cron text; empty when nothing is."""
-    rule = f"must be cron text, {', '.join(_FIELDS)}, as '0 2 * * *', or empty"
+    rule = f"it must be cron text of five fields ({', '.join(_FIELDS)}) as 0 2 * * *, or empty"
     if (count := len(text.split())) != len(_FIELDS):
-        return f"{rule}: it has {count} fields of {len(_FIELDS)}"
+        return f"{rule}: it has {count} of {len(_FIELDS)} fields"
     try:
         first = next(CronSim(text, datetime.now(UTC)), None)
     except (CronSimError, ValueError) as error:
@@ -96,7 +96,7 @@ def cron_problem(text: str) -> str:
 
 def zone_problem(name: str) -> str:
     """What is wrong with the name of a time zone; empty when nothing is."""
-    return "" if name in available_timezones() else "must be a name in the IANA data base, as UTC or Europe/Berlin"
+    return "" if name in available_timezones() else "it must be a name of the IANA data base, as UTC or Europe/Berlin"
 
 
 def name_of(instant: datetime) -> str:

@@ -13,10 +13,11 @@ from rich.table import Table
 from apps.common.batches import BatchStore, Entry
 from apps.common.errors import BatonError
 from apps.common.kafka_access import KafkaAccess
+from apps.common.schedule import instant_of
 from apps.common.settings import kafka_access
 from apps.common.topics import connected
 from apps.orchestrator.port import ABSENT, Release, TrainingState, TrainingStatus
-from stack.cli import addresses, retries
+from stack.cli import addresses, retries, schedule
 from stack.cli.deadline import ask_all
 from stack.cli.pipeline import Pipeline
 from stack.cli.settings import shown
@@ -45,14 +46,18 @@ def _release(release: Release | None) -> dict[str, Any] | None:
 
 
 def _batches(pipeline: Pipeline) -> dict[str, Any]:
-    """The batches by place; ``unfinished`` are used ones whose training has not done its last steps."""
+    """The batches by place; ``unfinished`` are used ones, and instants, whose training has not done its last steps."""
     store, trainings = pipeline.store, pipeline.orchestrator.trainings()
     used = store.names("used")
-    left = [status for status in trainings.values() if status.state is not TrainingState.SUCCEEDED]
+    left = {key: status for key, status in trainings.items() if status.state is not TrainingState.SUCCEEDED}
     return {
         "landing": [_landed(store, entry, trainings) for entry in store.entries("landing")],
         "used": used,
-        "unfinished": [_training(status.batch, status) for status in left if status.batch in used],
+        "unfinished": [
+            _training(status.batch, status)
+            for key, status in left.items()
+            if status.batch in used or instant_of(status.batch, key)
+        ],
         "refused": [{"batch": name, "reason": pipeline.refusal(name)} for name in store.names("refused")],
     }
 
@@ -99,7 +104,7 @@ def _topics(access: KafkaAccess) -> int:
 
 
 # Which service answers which question.
-ASKED_OF = {"champion": "mlflow", "versions": "mlflow", "batches": "namenode", "topics": "kafka"}
+ASKED_OF = {"champion": "mlflow", "versions": "mlflow", "schedule": "mlflow", "batches": "namenode", "topics": "kafka"}
 
 
 def snapshot(stack: Stack) -> dict[str, Any]:
@@ -139,6 +144,8 @@ def _ask_services(stack: Stack, known: dict[str, Any], up: set[str]) -> None:
         "batches": lambda: _batches(pipeline),
         "topics": lambda: _topics(kafka_access(pipeline.environment)),
     }
+    if plan := schedule.set_for(pipeline):
+        questions["schedule"] = lambda: schedule.as_json(pipeline, plan)
     answers, failures = ask_all(questions, ANSWER_S)
     known["dataset"] = pipeline.dataset
     if served := answers.pop("served", None):
@@ -200,6 +207,8 @@ def tables(known: dict[str, Any]) -> list[Table | str]:
         parts.append(_serving_line(known))
     if known["set"]:
         parts.append("set: " + ", ".join(f"{name}={value}" for name, value in known["set"].items()))
+    if "schedule" in known:
+        parts.append(schedule.words(known["schedule"]))
     if known.get("versions"):
         versions = Table("version", "batch", "metrics", box=None, title="\nVersions", title_justify="left")
         for version in known["versions"]:
@@ -240,7 +249,9 @@ def _batches_table(batches: dict[str, Any]) -> Table:
     table = Table("batch", "where", "", box=None, title="\nBatches", title_justify="left")
     unfinished = {batch["batch"]: _training_words(batch) for batch in batches["unfinished"]}
     for name in batches["used"]:
-        table.add_row(name, "used", unfinished.get(name, ""))
+        table.add_row(name, "used", unfinished.pop(name, ""))
+    for name, training in unfinished.items():
+        table.add_row(name, "schedule", training)
     for batch in batches["landing"]:
         table.add_row(batch["batch"], "landing", _training_words(batch))
     for batch in batches["refused"]:

@@ -299,6 +299,22 @@ def test_a_variable_of_the_shell_that_does_nothing_is_mentioned_with_what_would(
     )
 
 
+def test_a_schedule_that_says_no_time_is_refused_at_the_door_with_all_that_is_wrong():
+    """
+    Its text and its zone, each with what it must be, beside what is wrong with other settings; none is a schedule too.
+    """
+    with pytest.raises(SettingsError) as caught:
+        parse(["schedule=61 2 * * *", "schedule_zone=Berlin", "trees=0"])
+    trees, text, zone = sorted(str(caught.value).splitlines(), key=lambda line: ("TREES" not in line, "ZONE" in line))
+
+    assert "BATON_TREES must be valid" in trees
+    assert re.match(r"BATON_SCHEDULE must be valid .*five fields.*Bad minute.*; got '61 2 \* \* \*'; set it by", text)
+    assert re.match(r"BATON_SCHEDULE_ZONE must be valid .*as UTC or Europe/Berlin.*; got 'Berlin'; set it by", zone)
+    good = ["schedule=0 2 * * MON-FRI", "schedule_zone=Europe/Berlin"]
+    assert {"BATON_SCHEDULE": "0 2 * * MON-FRI", "BATON_SCHEDULE_ZONE": "Europe/Berlin"} == parse(good)
+    assert {"BATON_SCHEDULE": ""} == parse(["schedule="])
+
+
 def recommended():
     """Each setting that a message or a document tells people to set, and where."""
     for file, tree in modules():

@@ -4,15 +4,19 @@ import json
 import os
 import re
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace as Made
 
 import psutil
 import pytest
 
+from apps.common import registry
 from apps.common.batches import Entry
 from apps.common.exit_codes import Outcome
+from apps.common.schedule import Schedule, ScheduleMark, hash_of
 from apps.orchestrator.embedded import EmbeddedOrchestrator
-from stack.cli import status
+from apps.orchestrator.port import TrainingState
+from stack.cli import schedule, status
 from stack.cli.console import show
 from stack.cli.stack import Mode
 from stack.cli.status import champion_problems, problems_of
@@ -137,6 +141,53 @@ def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys)
     assert re.search(r"b-2 +landing +training: failed; crashed \(1 try\), again in \d s: the reason of b-2", said)
     assert re.search(r"b-3 +landing +training: absent\n", said)
     assert json.loads(json.dumps(known))["batches"]["landing"][0]["outcome"] == "crashed"
+
+
+def test_a_scheduled_training_that_is_not_done_stands_among_the_batches(tmp_path, capsys):
+    """It has no batch of its own, and what it waits for is told all the same; one that is done is a version."""
+    orchestrator = EmbeddedOrchestrator(tmp_path)
+    for name in ("schedule-20261127T020000Z", "schedule-20261128T020000Z"):
+        orchestrator.start_training(name, hash_of(name))
+        orchestrator.mark_training(hash_of("schedule-20261127T020000Z"), TrainingState.SUCCEEDED)
+    store = ListedBatches(landing=[], used=["b-0"], refused=[])
+    told = status._batches(Made(store=store, orchestrator=orchestrator))  # noqa: SLF001 - as asked of a stack that runs
+
+    for part in status.tables({"services": [], "set": {}, "batches": told}):
+        show(part)
+    said = capsys.readouterr().out
+
+    assert re.search(r"b-0 +used\n", said)
+    assert re.search(r"schedule-20261128T020000Z +schedule +training: requested\n", said)
+    assert "schedule-20261127T020000Z" not in said
+
+
+def test_status_tells_the_next_instant_what_waits_and_what_was_missed(monkeypatch, capsys):
+    """In the zone of the schedule; of a schedule that no watcher has seen yet only when it comes next."""
+    nightly = Schedule("0 2 * * *", "Europe/Berlin")
+    until = datetime(2026, 11, 25, 1, tzinfo=UTC)
+    marks = [
+        None,
+        ScheduleMark(nightly, until),
+        ScheduleMark(nightly, until, 3),
+        ScheduleMark(Schedule("0 3 * * *", "UTC"), until, 3),
+    ]
+    pipeline = Made(
+        environment={"BATON_MLFLOW": "", "BATON_SCHEDULE": " 0 2  * * * ", "BATON_SCHEDULE_ZONE": "Europe/Berlin"},
+        names=Made(model="baton.cars"),
+    )
+    assert nightly == schedule.set_for(pipeline)
+    assert schedule.set_for(Made(environment={})) is None
+
+    for mark in marks:
+        monkeypatch.setattr(registry, "schedule_mark", lambda *_, mark=mark: mark)
+        told = schedule.as_json(pipeline, nightly, datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp())
+        for part in status.tables({"services": [], "set": {}, "schedule": json.loads(json.dumps(told))}):
+            show(part)
+    lines = capsys.readouterr().out.splitlines()
+
+    nexts = "schedule: 0 2 * * * (Europe/Berlin); next 2026-11-28T02:00:00+01:00"
+    waits = "; 2 passed and wait for the trainer, a batch or the watcher"
+    assert [nexts, nexts + waits, f"{nexts}{waits}; 3 missed before 2026-11-25T02:00:00+01:00", nexts] == lines
 
 
 def test_a_persons_kafka_that_does_not_answer_is_a_problem_with_what_says_why():
