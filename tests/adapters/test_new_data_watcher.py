@@ -7,16 +7,21 @@ import sys
 import time
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import structlog
+from mlflow import MlflowClient
 
+from apps.common import registry
 from apps.common.batches import MANIFEST, REASON, BatchStore
 from apps.common.errors import Unavailable
 from apps.common.exit_codes import Outcome
 from apps.common.manifest import Manifest, describe_part, schema_hash
 from apps.common.names import StackNames
-from apps.new_data_watcher.watcher import NewDataWatcher
+from apps.common.schedule import Schedule, hash_of, name_of
+from apps.new_data_watcher.watcher import KeptSchedule, NewDataWatcher
 from apps.orchestrator import port
 from apps.orchestrator.embedded import EmbeddedOrchestrator
 from apps.orchestrator.port import ABSENT, TrainingState
@@ -37,6 +42,8 @@ class Scene:
         self.registry_answers = lambda: None
         self.grace = 600.0
         self.later = 0.0
+        self.now = time.time
+        self.kept = None
 
     def put(self, batch, content, **lies):
         """Drop a batch of one row."""
@@ -55,8 +62,9 @@ class Scene:
             schema_hash=schema_hash(COLUMNS),
             grace=self.grace,
             registry_answers=self.registry_answers,
+            kept=self.kept,
             log=self.log,
-            clock=lambda: time.time() + self.later,
+            clock=lambda: self.now() + self.later,
         ).tick()
 
     def state(self, content_hash):
@@ -207,6 +215,81 @@ def test_a_batch_is_not_refused_for_crashes_while_the_registry_is_away(scene):
         scene.tick()
 
     assert ["cars-0001"] == scene.store.names("landing")
+
+
+HOURLY, HOUR = Schedule("0 * * * *", "UTC"), 3600
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def scheduled(scene, mlflow):
+    """A scene at noon with a used batch, a registered model and an hourly schedule that begins then."""
+    scene.now = NOON.timestamp
+    names = StackNames("baton", scene.store.dataset)
+    MlflowClient(mlflow).create_registered_model(names.model)
+    where = mlflow, names.model
+    scene.kept = KeptSchedule(
+        HOURLY, partial(registry.schedule_mark, *where), partial(registry.keep_schedule_mark, *where)
+    )
+    scene.put("cars-0001", "a")
+    scene.store.use("cars-0001")
+    scene.tick()
+    return scene
+
+
+def test_a_scheduled_training_is_asked_for_once_at_its_instant(scheduled):
+    """
+    With the clock moved: nothing before it; then one, which is neither asked for beside itself nor when it has ended.
+    """
+    assert {} == scheduled.orchestrator.trainings()
+    for hours in (1, 2):
+        scheduled.later = hours * HOUR
+        instant = NOON + timedelta(hours=hours)
+        content_hash = hash_of(name_of(instant))
+        scheduled.tick()
+        scheduled.tick()
+        assert TrainingState.REQUESTED is scheduled.state(content_hash)
+        scheduled.orchestrator.mark_training(content_hash, TrainingState.SUCCEEDED)
+        scheduled.tick()
+        assert TrainingState.SUCCEEDED is scheduled.state(content_hash)
+        assert (instant, 0) == (scheduled.kept.read().until, scheduled.kept.read().missed)
+
+    assert [1, 1] == [status.attempts for status in scheduled.orchestrator.trainings().values()]
+
+
+def test_instants_that_were_missed_are_made_up_for_by_one_training_and_told(scheduled):
+    """
+    After three hours without a tick the newest is asked for; the mark and the log say that two more were due.
+    """
+    scheduled.later = 3 * HOUR
+    scheduled.tick()
+    scheduled.tick()
+
+    newest = NOON + timedelta(hours=3)
+    assert [name_of(newest)] == [status.batch for status in scheduled.orchestrator.trainings().values()]
+    assert (newest, 2) == (scheduled.kept.read().until, scheduled.kept.read().missed)
+    assert {"until": newest.isoformat(), "missed": 2} in [call.kwargs for call in scheduled.log.calls]
+
+
+def test_a_batch_goes_before_the_schedule_and_the_registry_holds_up_no_refusal(scheduled):
+    """
+    Both are due: the batch is trained on first. While MLflow is away a bad batch is refused all the same.
+    """
+    content_hash = scheduled.put("cars-0002", "b")
+    scheduled.later = HOUR
+    scheduled.tick()
+    assert [content_hash] == list(scheduled.orchestrator.trainings())
+    scheduled.orchestrator.mark_training(content_hash, TrainingState.SUCCEEDED)
+    scheduled.store.use("cars-0002")
+    scheduled.kept, kept = replace(scheduled.kept, read=away), scheduled.kept
+    scheduled.put("cars-0003", "c", rows=0)
+    scheduled.tick()
+    assert ["cars-0003"] == scheduled.store.names("refused")
+    assert [content_hash] == list(scheduled.orchestrator.trainings())
+
+    scheduled.kept = kept
+    scheduled.tick()
+    assert 2 == len(scheduled.orchestrator.trainings())
 
 
 def away():

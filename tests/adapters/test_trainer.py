@@ -18,6 +18,7 @@ from apps.common.drift import LARGE, Baseline
 from apps.common.exit_codes import REFUSED
 from apps.common.model_files import PREDICTIONS_BASELINE, REQUESTS_BASELINE
 from apps.common.names import StackNames
+from apps.common.schedule import Schedule, ScheduleMark, hash_of, name_of
 from apps.common.waiting import wait_until
 from apps.trainer.mlflow_run import CARD, DRIFT, PICTURE, TIME_LINE
 from stack.environment import ROOT, inherited
@@ -60,24 +61,25 @@ class Trainers:
         self.store.put(batch, [part], manifest)
         return manifest.content_hash
 
-    def start(self, batch):
+    def start(self, batch, content_hash=""):
         """A trainer on its way; its log is a file."""
         command = [sys.executable, "-m", "apps.trainer"]
         log = (self.folder / f"{batch}.log").open("ab")
-        return subprocess.Popen(command, cwd=ROOT, env={**self.told, "BATON_BATCH": batch}, stdout=log, stderr=log)
+        told = {**self.told, "BATON_BATCH": batch, "BATON_CONTENT_HASH": content_hash}
+        return subprocess.Popen(command, cwd=ROOT, env=told, stdout=log, stderr=log)
 
-    def stop_after(self, step, batch, how):
+    def stop_after(self, step, batch, how, content_hash=""):
         """Start a trainer, and end it by a signal when it has done a step; its exit code."""
         log = self.folder / f"{batch}.log"
         log.write_text("")
-        trainer = self.start(batch)
+        trainer = self.start(batch, content_hash)
         wait_until(lambda: step in log.read_text() or trainer.poll() is not None, STEP_S, log.read_text)
         trainer.send_signal(how)
         return trainer.wait(STEP_S)
 
-    def run(self, batch):
+    def run(self, batch, content_hash=""):
         """Let a trainer come to its end; its exit code."""
-        return self.start(batch).wait(STEP_S)
+        return self.start(batch, content_hash).wait(STEP_S)
 
     def log(self, batch):
         """What the trainers of a batch have said."""
@@ -90,6 +92,12 @@ class Trainers:
             [experiment], f"tags.content_hash = '{content_hash}'", order_by=["attributes.start_time ASC"]
         )
         return [run.info.status for run in found if "mlflow.parentRunId" not in run.data.tags]
+
+    def seed(self, content_hash):
+        """What the random choices of the newest training of a content followed from."""
+        experiment = self.client.get_experiment_by_name(NAMES.model).experiment_id
+        wanted = f"tags.content_hash = '{content_hash}' and tags.mlflow.runName = 'boosted_trees'"
+        return self.client.search_runs([experiment], wanted)[0].data.params["seed"]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +175,37 @@ def test_the_next_batch_is_trained_on_with_the_first(trainers, rows):
     metrics = registry.metrics(trainers.mlflow, version.run_id)
     assert metrics["drift_largest"] > LARGE
     assert metrics["test_r2"] > 0.5
+
+
+@pytest.mark.timeout(1800)
+def test_a_scheduled_training_killed_anywhere_gives_one_version_of_what_is_used(trainers):
+    """It says why and how many it makes up for, moves no batch, and has another seed; the gate judges it."""
+    due = datetime(2026, 11, 28, 2, tzinfo=UTC)
+    name, content = name_of(due), hash_of(name_of(due))
+    nightly, three_days_ago = Schedule("0 2 * * *", "UTC"), datetime(2026, 11, 25, 2, tzinfo=UTC)
+    registry.keep_schedule_mark(trainers.mlflow, NAMES.model, ScheduleMark(nightly, three_days_ago))
+    before = registry.versions(trainers.mlflow, NAMES.model)
+    places = {place: trainers.store.names(place) for place in ("landing", "used", "refused")}
+
+    assert trainers.stop_after("begin the run", name, signal.SIGKILL, content) == -signal.SIGKILL
+    assert trainers.stop_after("register the version", name, signal.SIGKILL, content) == -signal.SIGKILL
+    registry.keep_schedule_mark(trainers.mlflow, NAMES.model, ScheduleMark(nightly, due, 2))
+    assert trainers.run(name, content) == 0, trainers.log(name)
+    assert trainers.run(name, content) == 0, trainers.log(name)
+
+    version, *more = registry.versions(trainers.mlflow, NAMES.model)[len(before) :]
+    assert not more
+    assert trainers.runs(content) == ["KILLED", "FINISHED"]
+    told = {"batch": name, "reason": "schedule", "scheduled_for": "2026-11-28T02:00:00+00:00", "missed": "2"}
+    run = trainers.client.get_run(version.run_id).data
+    assert [told, told] == [{key: tags[key] for key in told} for tags in (version.tags, run.tags)]
+    assert registry.PROMOTED == version.tags[registry.PROMOTION]
+    assert f"version {before[-1].version}; rmse" in run.tags[registry.GATE]
+    assert (400, 0, 2) == (run.metrics["rows"], run.metrics["batch_rows"], int(run.params["batches"]))
+    assert places == {place: trainers.store.names(place) for place in places}
+    assert trainers.store.exists(trainers.store.folder("train-sets", version.version))
+    seeds = [trainers.seed(one.tags["content_hash"]) for one in (before[-1], version)]
+    assert seeds[0] != seeds[1]
 
 
 def test_a_version_is_registered_and_not_champion_when_somebody_rolled_back_meanwhile(trainers, rows):

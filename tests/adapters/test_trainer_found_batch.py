@@ -12,6 +12,7 @@ from apps.common.batches import BatchStore
 from apps.common.errors import BatchRefused, BatonError, SettingsError
 from apps.common.manifest import MANIFEST, Manifest, describe_part, schema_hash
 from apps.common.names import StackNames
+from apps.common.schedule import hash_of
 from apps.trainer.found_batch import TrainingContext, find, refuse
 from apps.trainer.prepare import verify
 from apps.trainer.settings import TrainerSettings
@@ -128,3 +129,37 @@ def test_a_used_batch_that_lost_a_part_is_held_against_no_new_batch(scene):
         verify(context, find(context))
 
     assert not isinstance(caught.value, BatchRefused)
+
+
+INSTANT = "schedule-20261128T020000Z"
+
+
+def test_a_scheduled_training_brings_no_batch_and_has_its_version_once(scene):
+    """It is found by its name and the hash of that, whatever batch is called so; finished, it is not done again."""
+    scene.put("1", INSTANT)
+    context = scene.context(hash_of(INSTANT), INSTANT)
+
+    found = find(context)
+    assert ("", None, None, 0) == (found.place, found.manifest, found.version, found.batch.rows)
+    refuse(context, "what is wrong with an instant is no fault of a batch")
+    assert [INSTANT] == scene.store.names("landing")
+
+    found.run.finish(made := found.run.begin())
+    version = found.run.register(made, "")
+    assert {"reason": "schedule", "missed": "0"}.items() <= version.tags.items()
+    assert version.version == find(context).version.version
+    assert find(scene.context(batch=INSTANT)).version is None
+
+
+def test_a_scheduled_training_reads_every_used_batch_and_wants_one_at_least(scene):
+    """The one that has its name too; with none it is tried again later, and held against nobody."""
+    context = scene.context(hash_of(INSTANT), INSTANT)
+    with pytest.raises(BatonError, match="must have a batch to train on; got none") as caught:
+        verify(context, find(context))
+    assert not isinstance(caught.value, BatchRefused)
+
+    for number, name in enumerate((NAME, INSTANT)):
+        scene.put(str(number), name)
+        scene.store.use(name)
+
+    assert {NAME, INSTANT} == verify(context, find(context)).keys()

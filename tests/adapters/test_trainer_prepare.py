@@ -20,7 +20,7 @@ from apps.common.names import StackNames
 from apps.datasets.declaration import Column, Dataset
 from apps.trainer import checked_batches, session, train_set
 from apps.trainer.found_batch import FoundBatch, TrainingContext
-from apps.trainer.prepare import keep, read, verify
+from apps.trainer.prepare import NONE, keep, quarantine, read, verify
 from apps.trainer.settings import TrainerSettings
 
 BOSTON = datasets.get("boston_housing")
@@ -117,11 +117,7 @@ class SuccessiveTrainings:
 
     def train(self, name, dataset=TOYS, **told):
         """The train set of a training on a batch, which is used then, and the counts of all."""
-        session_there = Future()
-        session_there.set_result(self.spark)
-        log = structlog.testing.CapturingLogger()
-        settings = TrainerSettings(batch=name, scratch=self.folder).model_copy(update=told)
-        context = TrainingContext(settings, dataset, self.store, session_there, log)
+        context = self.context(name, dataset, **told)
         manifest = self.manifests[name]
         place = "landing" if name in self.store.names("landing") else "used"
         found = FoundBatch(Batch(name, manifest.rows, manifest.content_hash), place, manifest, None, None)
@@ -129,10 +125,28 @@ class SuccessiveTrainings:
         checked = read(context, found, used)
         made = keep(context, found, checked)
         self.store.use(name)
-        self.parsed = [call.kwargs["csv"].rsplit("/", 1)[-1] for call in log.calls if "csv" in call.kwargs]
+        calls = context.log.calls
+        self.parsed = [call.kwargs["csv"].rsplit("/", 1)[-1] for call in calls if "csv" in call.kwargs]
         rows = self.spark.read.parquet(self.store.url(found.unnamed_train_set(self.store))).collect()
         made.rows.unpersist()
         return rows, checked.counts
+
+    def train_as_scheduled(self):
+        """The train set of a training without a batch, the counts of all, and those of its own."""
+        context = self.context("schedule-20261128T020000Z", TOYS)
+        found = FoundBatch(Batch(context.settings.batch, 0, "f" * 64), "", None, None, None)
+        checked = read(context, found, verify(context, found))
+        quarantine(context, checked)
+        keep(context, found, checked).rows.unpersist()
+        rows = self.spark.read.parquet(self.store.url(found.unnamed_train_set(self.store))).collect()
+        return rows, checked.counts, checked.own
+
+    def context(self, name, dataset, **told):
+        """What a trainer knows."""
+        session_there = Future()
+        session_there.set_result(self.spark)
+        settings = TrainerSettings(batch=name, scratch=self.folder).model_copy(update=told)
+        return TrainingContext(settings, dataset, self.store, session_there, structlog.testing.CapturingLogger())
 
     def from_csv(self, dataset=TOYS):
         """The train set of all batches, made of their CSV alone and in one go."""
@@ -188,6 +202,19 @@ def test_rows_that_were_kept_give_the_train_set_of_their_csv(trainings):
     assert dict.fromkeys(trainings.manifests, (215, 10)) == {
         name: (one.rows, one.quarantined) for name, one in counts.items()
     }
+
+
+def test_a_scheduled_training_has_the_rows_of_the_one_before(trainings):
+    """
+    Of every used batch, the newest too; none of them is its own.
+    """
+    before, counts = trainings.train("b-1")
+
+    rows, of_all, own = trainings.train_as_scheduled()
+
+    assert before == rows
+    assert counts == of_all
+    assert NONE == own
 
 
 def test_a_training_is_given_no_more_rows_than_are_allowed(trainings):
