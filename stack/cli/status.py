@@ -46,17 +46,21 @@ def _release(release: Release | None) -> dict[str, Any] | None:
 
 
 def _batches(pipeline: Pipeline) -> dict[str, Any]:
-    """The batches by place; ``unfinished`` are used ones, and instants, whose training has not done its last steps."""
+    """
+    The batches by place; ``unfinished`` are used ones whose training has not done its last steps.
+
+    So is the newest instant of a schedule, though it has no batch.
+    """
     store, trainings = pipeline.store, pipeline.orchestrator.trainings()
     used = store.names("used")
+    instants = {key: one for key, status in trainings.items() if (one := instant_of(status.batch, key))}
+    newest = max(instants, key=instants.__getitem__, default="")
     left = {key: status for key, status in trainings.items() if status.state is not TrainingState.SUCCEEDED}
     return {
         "landing": [_landed(store, entry, trainings) for entry in store.entries("landing")],
         "used": used,
         "unfinished": [
-            _training(status.batch, status)
-            for key, status in left.items()
-            if status.batch in used or instant_of(status.batch, key)
+            _training(status.batch, status) for key, status in left.items() if status.batch in used or key == newest
         ],
         "refused": [{"batch": name, "reason": pipeline.refusal(name)} for name in store.names("refused")],
     }

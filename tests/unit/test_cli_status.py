@@ -144,11 +144,13 @@ def test_status_tells_what_each_training_and_release_waits_for(tmp_path, capsys)
 
 
 def test_a_scheduled_training_that_is_not_done_stands_among_the_batches(tmp_path, capsys):
-    """It has no batch of its own, and what it waits for is told all the same; one that is done is a version."""
+    """It has no batch of its own, and what it waits for is told all the same; of those before it versions tell."""
     orchestrator = EmbeddedOrchestrator(tmp_path)
-    for name in ("schedule-20261127T020000Z", "schedule-20261128T020000Z"):
+    done, given_up, newest = (f"schedule-202611{day}T020000Z" for day in (26, 27, 28))
+    for name in (done, given_up, newest):
         orchestrator.start_training(name, hash_of(name))
-        orchestrator.mark_training(hash_of("schedule-20261127T020000Z"), TrainingState.SUCCEEDED)
+        orchestrator.mark_training(hash_of(done), TrainingState.SUCCEEDED)
+        orchestrator.fail_training(hash_of(given_up), Outcome.REFUSED)
     store = ListedBatches(landing=[], used=["b-0"], refused=[])
     told = status._batches(Made(store=store, orchestrator=orchestrator))  # noqa: SLF001 - as asked of a stack that runs
 
@@ -157,8 +159,8 @@ def test_a_scheduled_training_that_is_not_done_stands_among_the_batches(tmp_path
     said = capsys.readouterr().out
 
     assert re.search(r"b-0 +used\n", said)
-    assert re.search(r"schedule-20261128T020000Z +schedule +training: requested\n", said)
-    assert "schedule-20261127T020000Z" not in said
+    assert re.search(rf"{newest} +schedule +training: requested\n", said)
+    assert not [name for name in (done, given_up) if name in said]
 
 
 def test_status_tells_the_next_instant_what_waits_and_what_was_missed(monkeypatch, capsys):
