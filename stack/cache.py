@@ -23,14 +23,14 @@ LOCK = "lock"
 
 
 class CacheSettings(Settings):
-    """Where what is slow to make is kept (``BATON_CACHE``); the launcher says so when the shell does not."""
+    """Where what is slow to make is kept (``BATON_CACHE_DIR``); the launcher says so when the shell does not."""
 
-    cache: Path = Path("~/.cache/baton")
+    cache_dir: Path = Path("~/.cache/baton")
 
 
 def place() -> Path:
     """Where the cache is, or would be."""
-    return load(CacheSettings).cache.expanduser().absolute()
+    return load(CacheSettings).cache_dir.expanduser().absolute()
 
 
 def root() -> Path:

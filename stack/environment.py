@@ -80,7 +80,7 @@ def clean_own_process() -> dict[str, str]:
 
     What is Baton's own, what its programs need and how a person is shown things stays. Return what it was before: a
     command that a person hands over is to run as in their shell, but for what the launcher has set or taken out before
-    (JAVA_HOME, BATON_CACHE, PYTHON*, and options of Java with which Java does not start).
+    (JAVA_HOME, BATON_CACHE_DIR, PYTHON*, and options of Java with which Java does not start).
     """
     shell = _shell()
     before = {name: value for name, value in shell.items() if name != "PYTHONPATH"}

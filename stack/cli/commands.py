@@ -527,7 +527,7 @@ def logs_command(
 @app.command("env", rich_help_panel=WORK, epilog=examples('eval "$(./baton env)"'))
 def env_command(mode: ModeOption = Mode.EMBEDDED) -> None:
     """Print the apps' environment, for eval."""
-    environment = Stack(mode=mode).environment() | {"BATON_CACHE": str(cache.place())}
+    environment = Stack(mode=mode).environment() | {"BATON_CACHE_DIR": str(cache.place())}
     if mode is Mode.EMBEDDED:  # the apps' default; for ./baton it would beat the stack that is here
         del environment["BATON_MODE"]
     print(shell.script(environment))

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from apps.common.errors import SettingsError
 from apps.common.settings import PREFIX, Settings, Unit, refusals, setter, variable
 
-OWN = ("BATON_CACHE", "BATON_DEBUG", "BATON_MODE", "BATON_PYTHON")  # what ./baton itself takes from the shell
+OWN = ("BATON_CACHE_DIR", "BATON_DEBUG", "BATON_MODE", "BATON_PYTHON")  # what ./baton itself takes from the shell
 RULES = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
 
 

@@ -38,7 +38,7 @@ def _names(state: Path) -> Check:
     bad = next((place for place in places if unusable(place)), None)
     rule = f"checkout and cache must lie in paths without {' '.join(UNUSABLE)} and hidden characters"
     got = f"{unusable(bad)} in {bad}" if bad else str(ROOT)
-    return Check(rule, bad is None, got, "move the checkout, or set BATON_CACHE to another folder")
+    return Check(rule, bad is None, got, "move the checkout, or set BATON_CACHE_DIR to another folder")
 
 
 def _mount(place: Path) -> Check:

@@ -155,7 +155,7 @@ class EmbeddedRuntime:
             self._await_end(supervisor)
         self._records.write_plan(plan)
         command = [sys.executable, "-m", "stack.embedded.supervisor", str(self.state)]
-        environment = self.environment() | {"BATON_CACHE": str(jars("kafka").parent.parent)}
+        environment = self.environment() | {"BATON_CACHE_DIR": str(jars("kafka").parent.parent)}
         started = Child.start(command, environment, self.state / "logs" / f"{SUPERVISOR}.log", ROOT)
 
         def announced() -> bool:

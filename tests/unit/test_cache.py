@@ -9,7 +9,7 @@ from stack import cache
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty cache."""
-    monkeypatch.setenv("BATON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BATON_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -17,7 +17,7 @@ WITHOUT_SYS_RESOURCE = "CapBnd:\t000001fffeffffff\n"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty cache."""
-    monkeypatch.setenv("BATON_CACHE", str(tmp_path))
+    monkeypatch.setenv("BATON_CACHE_DIR", str(tmp_path))
     return tmp_path
 
 

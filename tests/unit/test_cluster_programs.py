@@ -19,7 +19,7 @@ exit {code}
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty cache, and a shell whose path has nothing of ours."""
-    monkeypatch.setenv("BATON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BATON_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     return tmp_path
 

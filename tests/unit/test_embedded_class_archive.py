@@ -29,7 +29,7 @@ FAILS = "raise SystemExit('Java must take it; got no Java')"
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache of the test's own, with a connector's jar in it."""
-    monkeypatch.setenv("BATON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BATON_CACHE_DIR", str(tmp_path / "cache"))
     jar = jars(class_archive.CONNECTOR) / "connector.jar"
     jar.parent.mkdir(parents=True)
     jar.write_text("code")

@@ -36,7 +36,7 @@ needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="jq is not on the P
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty cache."""
-    monkeypatch.setenv("BATON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BATON_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -27,7 +27,7 @@ case "$1 $2" in
   while [ -e "$HOLD" ]; do sleep 0.1; done
   mkdir -p "$4/bin" "$4/lib/$VERSION/site-packages"; cp "$0" "$4/bin/python" ;;
 "-I $CHECKOUT/stack/python_packages.py") echo "packages" >> "$LOG" ;;
-"-P -X") echo "started in $PWD: HOME=$HOME CACHE=$BATON_CACHE PYTHONHOME=${PYTHONHOME:-}" ;;
+"-P -X") echo "started in $PWD: HOME=$HOME CACHE=$BATON_CACHE_DIR PYTHONHOME=${PYTHONHOME:-}" ;;
 *) exec "$REAL" "$@" ;;
 esac
 """
@@ -143,29 +143,29 @@ def test_everything_is_made_once(machine):
 
 def test_a_cache_that_cannot_be_made_is_one_sentence(machine):
     """
-    Where neither HOME nor BATON_CACHE can be written, the message names both.
+    Where neither HOME nor BATON_CACHE_DIR can be written, the message names both.
     """
     output = machine.start(HOME="/proc", code=1)
 
-    assert "got /proc/.cache/baton; set HOME or BATON_CACHE\n" in output
+    assert "got /proc/.cache/baton; set HOME or BATON_CACHE_DIR\n" in output
     assert [] == machine.made()
 
 
 def test_without_home_the_system_says_where_it_is(machine):
     """
-    HOME may be missing or empty: the cache given by BATON_CACHE serves, and programs get the home of the user.
+    HOME may be missing or empty: the cache given by BATON_CACHE_DIR serves, and programs get the home of the user.
     """
     cache = machine.folder / "cache"
 
     for home in (None, ""):
-        assert f"HOME={Path('~').expanduser()} " in machine.start(HOME=home, BATON_CACHE=cache)
+        assert f"HOME={Path('~').expanduser()} " in machine.start(HOME=home, BATON_CACHE_DIR=cache)
 
 
 def test_a_relative_cache_is_the_same_from_every_folder(machine):
     """
-    BATON_CACHE is made absolute before a program that changes the folder gets it.
+    BATON_CACHE_DIR is made absolute before a program that changes the folder gets it.
     """
-    assert f"CACHE={machine.folder}/some/cache " in machine.start(BATON_CACHE="some/cache")
+    assert f"CACHE={machine.folder}/some/cache " in machine.start(BATON_CACHE_DIR="some/cache")
 
 
 @pytest.mark.parametrize("given", ["~/some/cache", "~"])
@@ -175,7 +175,7 @@ def test_a_tilde_is_the_home_also_where_no_shell_turns_it_into_one(machine, give
     """
     cache = given.replace("~", str(machine.folder / "home"))
 
-    assert f"CACHE={cache} " in machine.start(BATON_CACHE=given)
+    assert f"CACHE={cache} " in machine.start(BATON_CACHE_DIR=given)
 
 
 def test_a_moved_checkout_makes_its_environment_anew(machine):
@@ -222,7 +222,7 @@ def test_a_folder_that_cannot_be_written_is_handed_over_by_one_command(machine, 
     for made in (cache, folder):
         made.mkdir(exist_ok=True)
     folder.chmod(0o555)
-    output = machine.start(BATON_CACHE=cache, code=1)
+    output = machine.start(BATON_CACHE_DIR=cache, code=1)
     folder.chmod(0o755)
 
     quoted = str(folder).replace(" ", "\\ ")
