@@ -129,6 +129,20 @@ FAMILIES = {
         ),
         Family("baton_gateway_remembered", "gauge", "Requests whose ids and answers are remembered."),
         Family("baton_gateway_ready", "gauge", "1 while an infer that is sent now would be answered, else 0."),
+        Family("baton_gateway_cache_hits_total", "counter", "Rows that were answered out of the cache."),
+        Family(
+            "baton_gateway_cache_misses_total",
+            "counter",
+            "Rows looked up in vain: absent, or the cache was away, slow, broken or wrong, or the row was no plain "
+            "one (unusual), or what the version reads is not known (columns), or a new release came (overtaken).",
+            ("reason",),
+        ),
+        Family(
+            "baton_gateway_cache_unkept_total",
+            "counter",
+            "Answers that were not put into the cache: it was away, behind, or refused them.",
+            ("reason",),
+        ),
     )
 }
 

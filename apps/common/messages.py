@@ -7,6 +7,7 @@ number of its input partition. An outcome's key is the request id.
 """
 
 import json
+import math
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ MODEL_VERSION = "model_version"
 MANIFEST = "manifest"  # the first digits of the sha256 of the version's manifest: which files answered
 RELEASE = "release"
 PROCESS = "process"  # the nonce that a server draws at its start
+READS = "reads"  # which of the dataset's columns the version reads; see read_columns
+CACHED = "cached"  # of an answer out of a gateway's cache: the digest of what was asked, in hex digits
 UNDECLARED = "undeclared"  # how many fields of a request the dataset does not have
 
 UNNAMED = "unnamed"  # the version of an answer by a server that writes no headers of ours
@@ -122,6 +125,7 @@ class Writer:
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     topic_id: str = ""
     manifest: str = ""
+    reads: str = ""
 
     def headers(self) -> dict[str, str]:
         """Header -> text."""
@@ -132,6 +136,7 @@ class Writer:
             MANIFEST: self.manifest,
             RELEASE: str(self.release),
             PROCESS: self.process,
+            READS: self.reads,
         }
 
 
@@ -141,8 +146,8 @@ class Answer:
     One record of the answers topic: a prediction, or a rejection with its reasons.
 
     ``seen_at`` is the reader's clock in seconds (``time.time``). ``in_timestamp`` (milliseconds since 1970), ``model``,
-    ``process``, ``topic_id`` (of the requests) and ``manifest`` are None in answers of a server that did not write
-    them. ``partition`` is where the answer stands, None where its reader does not say so.
+    ``process``, ``topic_id`` (of the requests), ``manifest`` and ``reads`` are None in answers of a server that did not
+    write them. ``partition`` is where the answer stands, None where its reader does not say so.
     """
 
     request_id: str
@@ -159,6 +164,7 @@ class Answer:
     topic_id: str | None = None
     manifest: str | None = None
     partition: int | None = None
+    reads: str | None = None
 
     @property
     def position(self) -> Position:
@@ -180,8 +186,8 @@ def decode_answer(
         place = int(named[IN_PARTITION]), int(named[IN_OFFSET])
         version, release = named[MODEL_VERSION].decode(), int(named[RELEASE])
         timestamp = int(named[IN_TIMESTAMP]) if IN_TIMESTAMP in named else None
-        model, process, topic_id, manifest = (
-            named[name].decode() if name in named else None for name in (MODEL, PROCESS, IN_TOPIC_ID, MANIFEST)
+        model, process, topic_id, manifest, reads = (
+            named[name].decode() if name in named else None for name in (MODEL, PROCESS, IN_TOPIC_ID, MANIFEST, READS)
         )
         body = json.loads(value or b"")  # last: the value of a foreign record may be large
         return Answer(
@@ -198,8 +204,68 @@ def decode_answer(
             process=process,
             topic_id=topic_id,
             manifest=manifest,
+            reads=reads,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):  # a foreign record may hold anything
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """
+    A record of the answers topic that a gateway wrote out of its cache, for a request that no server was asked.
+
+    It answers no position, so whoever reads by position passes over it; ``asked`` is the digest of what was asked.
+    ``model``, ``model_version``, ``manifest`` and ``release`` are those of the server that computed it.
+    """
+
+    request_id: str
+    asked: bytes
+    model: str
+    model_version: str
+    manifest: str
+    release: int
+    prediction: float
+
+    def headers(self) -> dict[str, str]:
+        """Header -> text."""
+        return {
+            MODEL: self.model,
+            MODEL_VERSION: self.model_version,
+            MANIFEST: self.manifest,
+            RELEASE: str(self.release),
+            CACHED: self.asked.hex(),
+        }
+
+    def value(self) -> bytes:
+        """As the server's own: of a row with a field that nobody declared none is cached."""
+        return json.dumps(
+            {
+                "request_id": self.request_id,
+                "prediction": self.prediction,
+                "rejection": None,
+                UNDECLARED: 0,
+                MODEL_VERSION: self.model_version,
+                RELEASE: self.release,
+            }
+        ).encode()
+
+
+def decode_cached(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> CachedAnswer | None:
+    """Return the cached answer in a record of the answers topic, or None for any other record."""
+    named = dict(headers)
+    if CACHED not in named or IN_OFFSET in named:
+        return None
+    try:
+        model, version, manifest, release, asked = (
+            named[name].decode() for name in (MODEL, MODEL_VERSION, MANIFEST, RELEASE, CACHED)
+        )
+        prediction = json.loads(value or b"")["prediction"]
+        if isinstance(prediction, bool) or not isinstance(prediction, int | float) or not math.isfinite(prediction):
+            return None
+        request_id = (key or b"").decode()
+        return CachedAnswer(request_id, bytes.fromhex(asked), model, version, manifest, int(release), float(prediction))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
         return None
 
 

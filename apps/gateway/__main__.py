@@ -28,8 +28,10 @@ from apps.common.exposition import Exposition
 from apps.common.ready_file import BEAT_S, ReadyFile, beating, heartbeat
 from apps.common.settings import option
 from apps.common.waiting import pause
+from apps.gateway.answer_cache import AnswerCache
 from apps.gateway.app import application
-from apps.gateway.asking import ENDS, Asking
+from apps.gateway.asking import ENDS, Asking, Caching
+from apps.gateway.cache_store import CacheStore
 from apps.gateway.counts import figures
 from apps.gateway.doors import Doors
 from apps.gateway.reader import LogReader, unreadable
@@ -156,23 +158,27 @@ class _Gateway:
     async def serve(self, listening: socket.socket) -> None:
         settings, names = self.settings, self.settings.names
         loop = asyncio.get_running_loop()
+        dataset = datasets.get(settings.dataset)
+        store = CacheStore(settings.cache_access, self.log) if settings.cache == "on" else None
         self.sender = when_topics_are_there(
             lambda: RecordSender(settings.kafka_access, names, loop, self._fail), settings, self.log
         )
         with beating(settings.ready_file):
             reader = LogReader(settings.kafka_access, names, self.log)
-            self.asking = Asking(settings, self.sender.request, reader.begin(settings.remember_s))
+            cache = AnswerCache(names, dataset.column_names, store) if store else None
+            caching = Caching(cache, self.sender.cached) if cache else None
+            self.asking = Asking(settings, self.sender.request, reader.begin(settings.remember_s), caching)
             self.partitions = self.sender.partitions()
-            doors = Doors(settings, names, datasets.get(settings.dataset), self.asking, self.sender)
+            doors = Doors(settings, names, dataset, self.asking, self.sender)
             app = application(doors, self.log)
         told = Exposition(list).start(settings, self.log)
         self.server = served_by(app, settings)
         reader.start(loop, self.asking.take, self._fail)
-        beat = asyncio.create_task(self._beat(told, doors))
-        look = asyncio.create_task(self._look())
+        beside = [asyncio.create_task(one) for one in (self._beat(told, doors), self._look())]
+        beside += [asyncio.create_task(store.run())] if store else []
         await self.server.serve([listening])
-        beat.cancel()
-        look.cancel()
+        for one in beside:
+            one.cancel()
         if self.failure:
             raise unreadable(self.failure)
 

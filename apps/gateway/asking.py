@@ -5,6 +5,10 @@ The log is the state. What was asked and answered is what was read back from the
 gateway that was killed, or another one, knows it too: the same id with the same body gets the answer that the log has,
 or waits for it, and sends nothing; with another body it is a conflict (409). Where two gateways send the same id at
 once, both requests stand in the log and are answered; the first of them counts for both.
+
+Where there is a cache, a row that is found there is not sent: its answer is written to the answers topic as if a server
+had given it, and told when it is read back, as every answer is. Should a newer release have answered before that, it
+came too late, and the row is sent after all: nobody is told an older release's answer after a newer one's.
 """
 
 import asyncio
@@ -12,10 +16,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, Position
+from apps.common.messages import MAX_KEY_BYTES, PROBE_PREFIX, Answer, CachedAnswer, Position
+from apps.gateway.answer_cache import AnswerCache, Sought
 from apps.gateway.progress import AnswerProgress, waits_for
-from apps.gateway.remembered import Remembered, Reply, digest
+from apps.gateway.remembered import AskedRequest, Remembered, Reply, digest
 from apps.gateway.settings import GatewaySettings
 from apps.gateway.turned_away import RETRY, TurnedAway, malformed, require_few
 
@@ -23,7 +29,30 @@ ENDS = "the gateway must stay until it has answered; it ends"
 
 Failed = Callable[[str], None]  # told why a record did not get into the log, on the loop
 Acknowledged = Callable[[], None]  # told on any thread: at each request, which is no reason to wake the loop
-Send = Callable[[str, bytes, bytes, Failed, Acknowledged], None]  # id, value, rows
+
+
+class Send(Protocol):
+    """What puts a request into the log."""
+
+    def __call__(
+        self,
+        request_id: str,
+        value: bytes,
+        rows: bytes,
+        failed: Failed,
+        acknowledged: Acknowledged,
+        *,
+        anew: bool = False,
+    ) -> None:
+        """``anew``: although a cached answer to it stands there."""
+
+
+@dataclass(frozen=True)
+class Caching:
+    """A cache, and what puts an answer out of it into the log."""
+
+    cache: AnswerCache
+    give: Callable[[CachedAnswer, Failed, Acknowledged], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +63,15 @@ class SeenRequest:
     digest: bytes
     position: Position
     timestamp: int
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCached:
+    """An answer that a gateway took out of its cache, and when the broker took it."""
+
+    answer: CachedAnswer
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +80,18 @@ class SeenAnswer:
 
     answer: Answer
     timestamp: int
+
+
+Seen = SeenRequest | SeenAnswer | SeenCached
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """One row as it is asked: its value, with how many others, and what that makes."""
+
+    value: bytes
+    digest: bytes
+    rows: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +109,15 @@ class Awaited:
     digest: bytes
     future: asyncio.Future[Reply]
     waiters: int = 0
+    sought: Sought | None = None  # what was looked up in vain, and is to be kept
 
 
 @dataclass(slots=True)
 class HandedOver:
-    """A request on its way into the log."""
+    """A request on its way into the log, or a cached answer to it."""
 
     digest: bytes
+    cached: AskedRow | None = None  # what is asked after all where its cached answer comes too late
     at: float = field(default_factory=time.monotonic)
     stands: bool = False  # in the log: Kafka has acknowledged it
 
@@ -85,6 +137,7 @@ class Asking:
     settings: GatewaySettings
     send: Send
     unread: set[tuple[str, int]]
+    caching: Caching | None = None
     progress: AnswerProgress = field(default_factory=AnswerProgress)
     rows: int = 0  # in flight
     heard_at: float = field(default_factory=time.monotonic)  # of Kafka
@@ -97,36 +150,58 @@ class Asking:
 
     # What the reader tells.
 
-    def take(self, records: Sequence[SeenRequest | SeenAnswer], ends: Sequence[tuple[str, int]]) -> None:
+    def take(self, records: Sequence[Seen], ends: Sequence[tuple[str, int]]) -> None:
         """Take in what was read; ``ends`` are places of which the end was reached."""
         self.heard_at = time.monotonic()
         for record in records:
             if isinstance(record, SeenRequest):
                 self._take_request(record)
-            else:
+            elif isinstance(record, SeenAnswer):
                 self._take_answer(record)
+            else:
+                self._take_cached(record)
         self.unread.difference_update(ends)
         self.remembered.forget(time.time() * 1000, self._awaited)
 
     def _take_request(self, seen: SeenRequest) -> None:
         partition, offset = seen.position
         self.progress.asked(partition, offset, seen.timestamp)
-        counts = self.remembered.asked(seen.request_id, seen.digest, seen.position, seen.timestamp)
+        counts = self.remembered.asked(seen.request_id, seen.digest, seen.position, seen.timestamp, anew=seen.anew)
         self._sent.pop(seen.request_id, None)
-        awaited = self._awaited.get(seen.request_id)
+        self._tell(seen.request_id, counts)
+
+    def _tell(self, request_id: str, counts: AskedRequest) -> None:
+        """Tell those who wait for an id what counts for it, as far as that is known."""
+        awaited = self._awaited.get(request_id)
         if awaited is None or awaited.future.done():
             return
         if awaited.digest != counts.digest:
-            awaited.future.set_exception(_conflict(seen.request_id))
+            awaited.future.set_exception(_conflict(request_id))
         elif counts.reply:
             awaited.future.set_result(counts.reply)
 
     def _take_answer(self, seen: SeenAnswer) -> None:
         self.progress.answered(seen.answer, seen.timestamp)
+        if self.caching:
+            self.caching.cache.note(seen.answer)
         found = self.remembered.answered(seen.answer)
         awaited = self._awaited.get(found[0]) if found else None
         if found and awaited and not awaited.future.done():
             awaited.future.set_result(found[1])
+            if self.caching and awaited.sought:
+                self.caching.cache.keep(awaited.sought, seen.answer)
+
+    def _take_cached(self, seen: SeenCached) -> None:
+        """What came before this gateway began has been told; of what comes now an overtaken one is told to nobody."""
+        request_id, handed = seen.answer.request_id, self._sent.get(seen.answer.request_id)
+        own = handed.cached if handed and handed.digest == seen.answer.asked else None
+        if own:
+            del self._sent[request_id]
+        if not self.unread and self.progress.overtaken(seen.answer.release):
+            if own:
+                self._hand_over(request_id, own, anew=True)
+            return
+        self._tell(request_id, self.remembered.given(seen.answer, seen.timestamp))
 
     # What clients ask.
 
@@ -166,26 +241,39 @@ class Asking:
         self._require_room(len(asked))
         self.rows += len(asked)
         try:
-            awaited = {one: self._await(one, *what) for one, what in asked.items()}
+            found = await self._look_up(asked)
+            self._require_same(request_id, asked)  # as nobody else could come between this and what follows
+            awaited = {one: self._await(one, row, found.get(one)) for one, row in asked.items()}
             try:
                 return await self._answers(awaited)
-            except asyncio.CancelledError as error:  # the process ends, and the response can still be sent
-                raise TurnedAway(503, f"{ENDS}; ask again with the same id", RETRY, ids=list(asked)) from error
             finally:
                 self._leave(awaited)
+        except asyncio.CancelledError as error:  # the process ends, and the response can still be sent
+            raise TurnedAway(503, f"{ENDS}; ask again with the same id", RETRY, ids=list(asked)) from error
         finally:
             self.rows -= len(asked)
 
-    def _asked(self, request_id: str, values: Sequence[bytes]) -> dict[str, tuple[bytes, bytes, bytes]]:
-        """Each row's id, with its value, its digest and the number of rows; raises TurnedAway for a conflict."""
+    async def _look_up(self, asked: Mapping[str, AskedRow]) -> dict[str, Sought]:
+        """What the cache says of the rows that nobody has asked."""
+        new = {one: row for one, row in asked.items() if not self._digest(one)} if self.caching else {}
+        if not self.caching or not new:
+            return {}
+        found = await self.caching.cache.find([row.value for row in new.values()])
+        return {one: sought for one, sought in zip(new, found, strict=True) if sought}
+
+    def _asked(self, request_id: str, values: Sequence[bytes]) -> dict[str, AskedRow]:
+        """Each row by its id; raises TurnedAway for a conflict."""
         rows = str(len(values)).encode()
-        single = len(values) == 1
-        ids = [request_id] if single else [f"{request_id}/{number}" for number in range(len(values))]
-        asked = {one: (value, digest(value, rows), rows) for one, value in zip(ids, values, strict=True)}
-        other = f"{request_id}/0" if single else request_id
-        if self._digest(other) or any(self._digest(one) not in (None, what) for one, (_, what, _) in asked.items()):
-            raise _conflict(request_id)
+        ids = [request_id] if len(values) == 1 else [f"{request_id}/{number}" for number in range(len(values))]
+        asked = {one: AskedRow(value, digest(value, rows), rows) for one, value in zip(ids, values, strict=True)}
+        self._require_same(request_id, asked)
         return asked
+
+    def _require_same(self, request_id: str, asked: Mapping[str, AskedRow]) -> None:
+        """Raise TurnedAway where the id is known with another body."""
+        other = f"{request_id}/0" if len(asked) == 1 else request_id
+        if self._digest(other) or any(self._digest(one) not in (None, row.digest) for one, row in asked.items()):
+            raise _conflict(request_id)
 
     def _known(self, asked: Iterable[str]) -> list[AnsweredRow]:
         """The answers to rows that all have theirs; none otherwise. They are told whether or not a server is there."""
@@ -205,18 +293,35 @@ class Asking:
         if self.rows + rows > most:
             raise TurnedAway(429, f"at most {most} rows must wait at a time; got {rows} more than {self.rows}", RETRY)
 
-    def _await(self, request_id: str, value: bytes, what: bytes, rows: bytes) -> Awaited:
-        """Wait for a request, which is sent unless it was."""
+    def _await(self, request_id: str, row: AskedRow, sought: Sought | None) -> Awaited:
+        """Wait for a request, which is sent unless it was, or unless its answer was found."""
         if (awaited := self._awaited.get(request_id)) is None or awaited.future.done():
-            awaited = self._awaited[request_id] = Awaited(what, asyncio.get_running_loop().create_future())
+            awaited = self._awaited[request_id] = Awaited(row.digest, asyncio.get_running_loop().create_future())
         awaited.waiters += 1
         known = self.remembered.find(request_id)
         if known and known.reply and not awaited.future.done():
             awaited.future.set_result(known.reply)
-        elif not known and request_id not in self._sent:
-            handed = self._sent[request_id] = HandedOver(what)
-            self.send(request_id, value, rows, lambda reason: self._failed(request_id, reason), handed.acknowledged)
+        elif not known and request_id not in self._sent and not self._give(request_id, row, sought):
+            awaited.sought = sought
+            self._hand_over(request_id, row)
         return awaited
+
+    def _give(self, request_id: str, row: AskedRow, sought: Sought | None) -> bool:
+        """Whether there is a cached answer, which is on its way into the log now."""
+        if not self.caching or not sought or not (answer := self.caching.cache.answer(request_id, row.digest, sought)):
+            return False
+        handed = self._sent[request_id] = HandedOver(row.digest, row)
+        self.caching.give(answer, lambda reason: self._failed(request_id, reason), handed.acknowledged)
+        return True
+
+    def _hand_over(self, request_id: str, row: AskedRow, *, anew: bool = False) -> None:
+        handed = self._sent[request_id] = HandedOver(row.digest)
+
+        def failed(reason: str) -> None:
+            self._failed(request_id, reason)
+
+        more = {"anew": True} if anew else {}
+        self.send(request_id, row.value, row.rows, failed, handed.acknowledged, **more)
 
     def _failed(self, request_id: str, reason: str) -> None:
         """A request never reached the log."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from apps.common.exposition import Figure
+from apps.gateway.answer_cache import AnswerCache
 from apps.gateway.asking import Asking
 
 BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
@@ -36,6 +37,15 @@ class DoorCounts:
             yield Figure("baton_gateway_seconds", self._seconds[door], {"door": door}, buckets)
 
 
+def of_cache(cache: AnswerCache) -> Iterator[Figure]:
+    """Rows that were looked up."""
+    yield Figure("baton_gateway_cache_hits_total", cache.hits)
+    for reason, count in cache.misses.items():
+        yield Figure("baton_gateway_cache_misses_total", count, {"reason": reason})
+    for reason, count in cache.unkept.items():
+        yield Figure("baton_gateway_cache_unkept_total", count, {"reason": reason})
+
+
 def figures(counts: DoorCounts, asking: Asking) -> list[Figure]:
     """All of it, as of now; called on the loop, where nothing changes meanwhile."""
     since = asking.progress.waiting_since()
@@ -46,4 +56,5 @@ def figures(counts: DoorCounts, asking: Asking) -> list[Figure]:
         Figure("baton_gateway_behind_seconds", behind),
         Figure("baton_gateway_remembered", len(asking.remembered)),
         Figure("baton_gateway_ready", 0 if asking.waits_for() else 1),
+        *(of_cache(asking.caching.cache) if asking.caching else ()),
     ]

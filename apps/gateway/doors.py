@@ -138,7 +138,8 @@ class Doors:
         request_id = request.path_params["id"]
         if (reply := self.asking.state(request_id)) is None:
             return told(202, {"id": request_id, "waits_for": self.asking.waits_for() or "its answer"}, RETRY)
-        body = {"prediction": reply.prediction, "rejection": reply.rejection}
+        body: dict[str, Any] = {"prediction": reply.prediction, "rejection": reply.rejection}
+        body |= {"cached": True} if reply.cached else {}
         return told(200, {"id": request_id, **body, "model_version": reply.version, "release": reply.release})
 
     async def take_outcomes(self, request: Request) -> Response:

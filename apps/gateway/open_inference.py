@@ -119,6 +119,7 @@ def encode(
             rejections=refused,
         )
     versions = sorted({row.reply.version for row in answered})
+    cached = sum(row.reply.cached for row in answered)
     told: dict[str, Any] = {
         "model_name": model,
         "model_version": newest.version,
@@ -126,6 +127,7 @@ def encode(
         "parameters": {
             "release": newest.release,
             "rejected": len(refused),
+            **({"cached": cached} if cached else {}),
             **({"versions": ",".join(versions)} if len(versions) > 1 else {}),
         },
     }

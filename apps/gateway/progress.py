@@ -55,6 +55,7 @@ class AnswerProgress:
         self._done: dict[int, Place] = {}
         self._waiting: dict[int, deque[WaitingMark]] = {}
         self._releases: dict[int, tuple[int, str]] = {}  # release -> when its newest answer came, and its version
+        self._newest = 0  # the highest release of which an answer was read
 
     def asked(self, partition: int, offset: int, timestamp: int) -> None:
         """A request was read."""
@@ -76,8 +77,14 @@ class AnswerProgress:
             marks.popleft()
         if marks:
             marks[0].since = max(marks[0].since, done[0])
+        if answer.model:
+            self._newest = max(self._newest, answer.release)
         before, _ = self._releases.get(answer.release, (0, ""))
         self._releases[answer.release] = max(before, at_ms), answer.model_version
+
+    def overtaken(self, release: int) -> bool:
+        """Whether a newer release has ever answered."""
+        return release < self._newest
 
     def waiting_since(self) -> int | None:
         """When the oldest request was sent that waits, to a second; None when none waits."""

@@ -16,11 +16,11 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.errors import BatonError, Unavailable
 from apps.common.kafka_access import READING, KafkaAccess
-from apps.common.messages import decode_answer
+from apps.common.messages import decode_answer, decode_cached
 from apps.common.names import StackNames
 from apps.common.partitions import ANSWER_S, ends_of, partitions_of
-from apps.gateway.asking import SeenAnswer, SeenRequest
-from apps.gateway.remembered import ROWS, digest
+from apps.gateway.asking import Seen, SeenAnswer, SeenCached, SeenRequest
+from apps.gateway.remembered import ANEW, ROWS, digest
 
 IDLE_S = 0.5
 AT_ONCE = 500  # records before the loop is told of them
@@ -35,7 +35,7 @@ HARMLESS = (
     KafkaError.GROUP_AUTHORIZATION_FAILED,  # the client asks after its group, of which nothing here has need
 )
 
-Take = Callable[[Sequence[SeenRequest | SeenAnswer], Sequence[tuple[str, int]]], None]
+Take = Callable[[Sequence[Seen], Sequence[tuple[str, int]]], None]
 
 
 class LogReader:
@@ -74,7 +74,7 @@ class LogReader:
         """Read for ever, in a thread; ``take`` and ``failed`` are called on the loop."""
         room = threading.Semaphore(AHEAD)  # a start reads faster than the loop takes in
 
-        def hand_over(records: list[SeenRequest | SeenAnswer], ends: list[tuple[str, int]]) -> None:
+        def hand_over(records: list[Seen], ends: list[tuple[str, int]]) -> None:
             room.release()
             try:
                 take(records, ends)
@@ -95,12 +95,12 @@ class LogReader:
 
         threading.Thread(target=run, name="reader", daemon=True).start()
 
-    def _batch(self) -> tuple[list[SeenRequest | SeenAnswer], list[tuple[str, int]]]:
+    def _batch(self) -> tuple[list[Seen], list[tuple[str, int]]]:
         """What is there now; waits for the first record, and for none after it."""
         first = self._consumer.poll(IDLE_S)
         if first is None:
             return [], []
-        records: list[SeenRequest | SeenAnswer] = []
+        records: list[Seen] = []
         ends: list[tuple[str, int]] = []
         for message in (first, *self._consumer.consume(AT_ONCE, 0)):
             error = message.error()
@@ -113,16 +113,21 @@ class LogReader:
                 self._bear(error, message)
         return records, ends
 
-    def _seen(self, message: Message) -> SeenRequest | SeenAnswer | None:
-        """What a record says; None when no server of ours wrote it."""
+    def _seen(self, message: Message) -> Seen | None:
+        """What a record says; None when nobody of ours wrote it."""
         partition, offset, (_, timestamp) = message.partition() or 0, message.offset() or 0, message.timestamp()
         headers: Any = message.headers() or []
         if message.topic() == self._names.answers:
             answer = decode_answer(message.key(), message.value(), headers, timestamp / 1000)
             known = answer and answer.model in (None, self._names.model) and answer.in_partition == partition
-            return SeenAnswer(answer, timestamp) if answer and known else None
-        what = digest(_bytes(message.value()), dict(headers).get(ROWS) or b"1")
-        return SeenRequest(_id(message.key(), partition, offset), what, (partition, offset), timestamp)
+            if answer:
+                return SeenAnswer(answer, timestamp) if known else None
+            cached = decode_cached(message.key(), message.value(), headers)
+            return SeenCached(cached, timestamp) if cached and cached.model == self._names.model else None
+        named = dict(headers)
+        what = digest(_bytes(message.value()), named.get(ROWS) or b"1")
+        place = partition, offset
+        return SeenRequest(_id(message.key(), *place), what, place, timestamp, anew=ANEW in named)
 
     def _bear(self, error: KafkaError, message: Message) -> None:
         """What else the client says; raises Unavailable for what reading on does not mend."""

@@ -12,9 +12,13 @@ from collections import OrderedDict
 from collections.abc import Container
 from dataclasses import dataclass
 
-from apps.common.messages import Answer, Position
+from apps.common.messages import Answer, CachedAnswer, Position
 
 DIGEST = 16  # bytes
+ANEW = (
+    "anew"  # the header of a request that is asked although a cached answer to it stands in the log: it came too late
+)
+NOWHERE: Position = (-1, -1)  # of what no server was asked
 ROWS = "rows"  # the header of a request that says with how many others its client sent it
 
 
@@ -26,6 +30,7 @@ class Reply:
     rejection: str | None
     version: str
     release: int
+    cached: bool = False
 
     @classmethod
     def of(cls, answer: Answer) -> "Reply":
@@ -72,9 +77,12 @@ class Remembered:
         """The request of that id."""
         return self._requests.get(request_id)
 
-    def asked(self, request_id: str, what: bytes, position: Position, timestamp: int) -> AskedRequest:
-        """A request was read; the one that counts for its id, which may be one before."""
-        if known := self._requests.get(request_id):
+    def asked(
+        self, request_id: str, what: bytes, position: Position, timestamp: int, *, anew: bool = False
+    ) -> AskedRequest:
+        """A request was read; the one that counts for its id, which may be one before. ``anew`` undoes a cached one."""
+        known = self._requests.get(request_id)
+        if known and not (anew and known.position == NOWHERE):
             return known
         place = position, timestamp
         reply = self._early.pop(place, None) or self._early.pop((position, None), None)
@@ -83,6 +91,12 @@ class Remembered:
         if reply is None:
             self._places[place] = request_id
         return request
+
+    def given(self, answer: CachedAnswer, timestamp: int) -> AskedRequest:
+        """A cached answer was read; the request that counts for its id, which may be one that a server was asked."""
+        reply = Reply(answer.prediction, None, answer.model_version, answer.release, cached=True)
+        request = AskedRequest(answer.asked, NOWHERE, timestamp, reply)
+        return self._requests.setdefault(answer.request_id, request)
 
     def answered(self, answer: Answer) -> tuple[str, Reply] | None:
         """An answer was read: whose it is, when it is the first to a request that is remembered."""

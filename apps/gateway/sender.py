@@ -9,10 +9,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from apps.common.errors import Unavailable
 from apps.common.kafka_access import KafkaAccess
+from apps.common.messages import CachedAnswer
 from apps.common.names import StackNames
 from apps.common.request_sender import connect, require_topics
 from apps.gateway.outcomes import KnownOutcome
-from apps.gateway.remembered import ROWS
+from apps.gateway.remembered import ANEW, ROWS
 from apps.gateway.turned_away import TurnedAway
 
 POLL_S = 1.0
@@ -57,9 +58,27 @@ class RecordSender:
         rows: bytes,
         failed: Callable[[str], None],
         acknowledged: Callable[[], None],
+        *,
+        anew: bool = False,
     ) -> None:
         """Hand a request over; ``failed`` is called on the loop when it cannot get into the log."""
+        headers: dict[str, str | bytes | None] = {ROWS: rows, ANEW: b"1"} if anew else {ROWS: rows}
+        self._hand_over(self._names.requests, request_id, value, headers, failed, acknowledged)
 
+    def cached(self, answer: CachedAnswer, failed: Callable[[str], None], acknowledged: Callable[[], None]) -> None:
+        """The same of an answer that no server has to give."""
+        headers: dict[str, str | bytes | None] = dict(answer.headers())
+        self._hand_over(self._names.answers, answer.request_id, answer.value(), headers, failed, acknowledged)
+
+    def _hand_over(
+        self,
+        topic: str,
+        request_id: str,
+        value: bytes,
+        headers: dict[str, str | bytes | None],
+        failed: Callable[[str], None],
+        acknowledged: Callable[[], None],
+    ) -> None:
         def delivered(error: KafkaError | None, _message: Message) -> None:
             if error:
                 self._loop.call_soon_threadsafe(failed, str(error))
@@ -68,9 +87,7 @@ class RecordSender:
                 acknowledged()
 
         try:
-            self._producer.produce(
-                self._names.requests, value, request_id.encode(), headers={ROWS: rows}, on_delivery=delivered
-            )
+            self._producer.produce(topic, value, request_id.encode(), headers=headers, on_delivery=delivered)
         except (KafkaException, BufferError) as error:
             self._loop.call_soon(failed, str(error))
             self._look_at(error.args[0])

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from apps.common.exposition import ExpositionSettings
-from apps.common.settings import DAY_S, STACK, SetBy, Unit
+from apps.common.settings import DAY_S, MEMORY, STACK, SetBy, Unit
+from apps.gateway.cache_access import CacheAccess
+
+CACHE_URL = r"^rediss?://[^\s/@:]+:[0-9]+(/[0-9]+)?$"  # a password stands in a file
 
 
 class GatewaySettings(ExpositionSettings):
@@ -47,4 +50,30 @@ class GatewaySettings(ExpositionSettings):
     max_body_bytes: Annotated[int, Unit("bytes")] = Field(
         default=4 * 1024 * 1024, ge=1024, le=1024**3, description="The largest body of a request by HTTP."
     )
+    cache: Literal["on", "off"] = Field(
+        default="off",
+        description="Whether the gateway looks up what was asked before in a Valkey or Redis, and asks no server then.",
+    )
+    cache_url: str = Field(
+        default="redis://127.0.0.1:16379",
+        pattern=CACHE_URL,
+        description="The cache: your own Valkey or Redis, and then the stack starts none; rediss:// is TLS. In a "
+        "cluster addresses.cache of charts/pipeline names it, and cacheAccess of it the three that follow.",
+    )
+    cache_user: str = Field(default="", description="Who the cache is told that we are, where it wants to know.")
+    cache_password_file: FilePath | None = Field(default=None, description="The file with the cache's password.")
+    cache_ca: FilePath | None = Field(
+        default=None, description="The file with the certificates that vouch for the cache, as PEM."
+    )
+    cache_memory: Annotated[str, Unit("as Java's")] = Field(
+        default="64m",
+        pattern=MEMORY,
+        description="How much the stack's own cache keeps, about half a KiB each: what was not looked up for longest "
+        "goes first.",
+    )
     ready_file: Annotated[Path, STACK] = Field(description="The file beside which signs of life are given.")
+
+    @property
+    def cache_access(self) -> CacheAccess:
+        """How the cache is reached."""
+        return CacheAccess(self.cache_url, self.cache_user, self.cache_password_file, self.cache_ca)

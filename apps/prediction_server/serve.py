@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from structlog.stdlib import BoundLogger
 
-from apps.common import topics
+from apps.common import read_columns, topics
 from apps.common.errors import BatonError, Unavailable
 from apps.common.exposition import Exposition
 from apps.common.local_pipeline import AnyPipeline
@@ -106,7 +106,9 @@ def identify(settings: ServerSettings, model: Model, log: BoundLogger) -> tuple[
         waits=heartbeat(settings.ready_file).touch
     )
     version, release = settings.model_version, settings.release
-    return Writer(settings.target.model, version, release, topic_id=topic_id, manifest=model.manifest), partitions
+    reads = read_columns.told(model.fields.inputs, model.fields.declared)
+    told = {"topic_id": topic_id, "manifest": model.manifest, "reads": reads}
+    return Writer(settings.target.model, version, release, **told), partitions
 
 
 def plan(
