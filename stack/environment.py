@@ -12,7 +12,7 @@ from pathlib import Path
 
 from apps.common.names import DEFAULT_STACK
 from stack import services
-from stack.services import StackSpec
+from stack.services import CACHE_URL, StackSpec
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -147,6 +147,7 @@ def app_environment(stack: StackSpec, state: Path, spark_jars: Path, settings: M
         "BATON_KAFKA": stack.service("kafka").address_at(HOST),
         "BATON_HDFS": stack.service("namenode").address_at(HOST),
         "BATON_MLFLOW": stack.service("mlflow").address_at(HOST),
+        CACHE_URL: stack.service("cache").address_at(HOST),
         "BATON_STACK": DEFAULT_STACK,
         "BATON_DATASET": "used_cars",
         "BATON_STATE": str(state),

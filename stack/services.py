@@ -20,6 +20,7 @@ from stack.validation import Problems, check_shape
 FILE = Path(__file__).parent / "stack.yaml"
 LAST_PORT = 65535
 KAFKA = "BATON_KAFKA"  # the setting by which a person names a Kafka, in place of the stack's own
+CACHE_URL = "BATON_CACHE_URL"  # the same of a cache
 
 
 class ServiceKind(StrEnum):
@@ -170,8 +171,11 @@ def load(file: Path = FILE) -> StackSpec:
 
 
 def own(settings: Mapping[str, str]) -> StackSpec:
-    """What of stack.yaml a stack with ``settings`` runs itself: no Kafka where they name a person's."""
-    return load().without("kafka") if KAFKA in settings else load()
+    """What of stack.yaml a stack with ``settings`` runs itself: no Kafka and no cache where they name a person's."""
+    stack = load()
+    for setting, service in ((KAFKA, "kafka"), (CACHE_URL, "cache")):
+        stack = stack.without(service) if setting in settings else stack
+    return stack
 
 
 def parse(raw: Any, source: str) -> StackSpec:

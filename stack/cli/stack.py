@@ -21,7 +21,7 @@ from stack.cli.progress import Progress
 from stack.cli.settings import differences, shown, unused
 from stack.environment import ROOT, shell_settings
 from stack.runtime import Runtime
-from stack.services import KAFKA
+from stack.services import CACHE_URL, KAFKA
 
 SETTINGS_FILE = "settings.json"
 DEFAULTS = {"BATON_DATASET": "used_cars"}
@@ -43,6 +43,7 @@ class Mode(StrEnum):
 
 # What is optional, where nobody says which: on a small machine a standby is 800 MiB, live metrics 650.
 UNSAID = {("standby", Mode.CLUSTER): "on"}
+CACHE_ACCESS = (CACHE_URL, "BATON_CACHE_USER", "BATON_CACHE_PASSWORD_FILE", "BATON_CACHE_CA")
 
 
 def kept_modes() -> list[Mode]:
@@ -129,6 +130,7 @@ class Stack:
         self._require_own(given)
         self._require_way_to_kafka(given)
         self._require_charts(given)
+        self._require_gateway(given)
         if (file := given.get("BATON_SOURCE")) and not Path(file).is_file():
             raise BatonError(f"--source must be a CSV file; got {file}; check the path")
         self._mention_unused_variables()
@@ -174,6 +176,16 @@ class Stack:
         if told and KAFKA not in given:
             raise SettingsError(f"kafka must be given with {', '.join(told)}; got none; add --set kafka=HOST:PORT")
         kafka_access(given)
+
+    def _require_gateway(self, given: Mapping[str, str]) -> None:
+        """Raise SettingsError when there is a cache that nobody would ask, or one that a cluster's chart must name."""
+        on = {service.name for service in self._optional_services(given)}
+        if "cache" in on and "gateway" not in on:
+            raise SettingsError("cache must be on only beside a gateway; got no gateway; add --set gateway=on")
+        told = shown({name: value for name, value in given.items() if name in CACHE_ACCESS})
+        if told and self.mode is Mode.CLUSTER:
+            rule = "the cache must be named by addresses.cache of charts/pipeline in a cluster"
+            raise SettingsError(f"{rule}; got --set {', '.join(told)}; see docs/production.md")
 
     def _require_charts(self, given: Mapping[str, str]) -> None:
         """Raise SettingsError when a service is switched on that has no chart, in a cluster."""

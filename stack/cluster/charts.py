@@ -27,6 +27,7 @@ VALUES = {
     "BATON_STANDBY": "standby",
     "BATON_LIVE_METRICS": "liveMetrics",
     "BATON_GATEWAY": "gateway",
+    "BATON_CACHE": "cache",
 }
 ON_THIS_MACHINE = ("kafka", "hdfs", "mlflow")  # have ports of this machine
 HISTORY = "3"

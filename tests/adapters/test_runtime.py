@@ -106,7 +106,15 @@ def test_up_returns_when_every_service_really_serves(runtime):
 def test_no_process_has_more_of_the_shell_than_is_named(runtime):
     """What each process was started with, as the system knows it: our own names, and those that may be passed on."""
     context = StackContext(runtime.state, services.load(), {})
-    named = {*SERVICES, *TEXT, *CLOCK, *runtime.environment(), *mlflow.spec(context).environment, "BATON_CACHE_DIR", MARK}
+    named = {
+        *SERVICES,
+        *TEXT,
+        *CLOCK,
+        *runtime.environment(),
+        *mlflow.spec(context).environment,
+        "BATON_CACHE_DIR",
+        MARK,
+    }
     processes = [one for one in runtime.processes() if one.name() != "postgres"]  # its titles overwrite its environment
     found = [process.environ() for process in processes]
 

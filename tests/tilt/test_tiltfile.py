@@ -87,7 +87,7 @@ def test_every_service_is_a_resource_that_waits_for_what_it_needs():
     """
     charted = [one for one in services.load().services if one.chart]
 
-    resources = Recorded(**{"live-metrics": "on", "gateway": "on"}).resources()
+    resources = Recorded(**{"live-metrics": "on", "gateway": "on", "cache": "on"}).resources()
 
     assert [one.name for one in charted] == [name for name in resources if name != "topics"]
     for service in charted:

@@ -156,7 +156,16 @@ def test_a_program_gets_what_leads_it_to_its_own_and_no_more(shell):
 
 def test_the_process_of_the_cli_is_cleaned_too(shell):
     """Its clients would read a proxy, a Hadoop folder or a Postgres host as the services would; its own stays."""
-    kept = ("DOCKER_HOST", "KUBECONFIG", "TERM", "NO_COLOR", "BROWSER", "BATON_CACHE_DIR", "HTTP_PROXY", "SSL_CERT_FILE")
+    kept = (
+        "DOCKER_HOST",
+        "KUBECONFIG",
+        "TERM",
+        "NO_COLOR",
+        "BROWSER",
+        "BATON_CACHE_DIR",
+        "HTTP_PROXY",
+        "SSL_CERT_FILE",
+    )
     for name in kept:
         shell.setenv(name, "given")
     shell.setenv("TZ", "Pacific/Auckland")

@@ -44,6 +44,7 @@ def test_the_file_lists_the_platform_first_and_then_the_apps_in_the_order_of_the
         "standby",
         "live-metrics",
         "gateway",
+        "cache",
         "prometheus",
     ]
 

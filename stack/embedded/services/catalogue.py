@@ -7,7 +7,7 @@ from dataclasses import replace
 from apps.common.ready_file import heartbeat
 from apps.common.settings import variable
 from apps.gateway.settings import GatewaySettings
-from stack.embedded.services import hdfs, kafka, mlflow, postgres, prometheus
+from stack.embedded.services import cache, hdfs, kafka, mlflow, postgres, prometheus
 from stack.embedded.services.spec import ProcessSpec, StackContext
 from stack.services import Service, ServiceKind
 
@@ -64,6 +64,8 @@ def specs(
             found[service.name] = _watcher(service, context, environment)
         elif service.name == prometheus.NAME:
             found[service.name] = prometheus.spec(context, services)
+        elif service.name == cache.NAME:
+            found[service.name] = cache.spec(context, environment)
         elif service.name == GATEWAY:
             found[service.name] = _gateway(service, context, environment)
         elif service.kind is ServiceKind.OPTIONAL:
