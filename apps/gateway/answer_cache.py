@@ -25,7 +25,7 @@ SIGNS = 32  # hex digits of its checksum
 LARGEST = 10**300  # a number with more digits is one that a server may not be able to read
 
 
-class Store(Protocol):
+class EntryStore(Protocol):
     """Where entries are kept."""
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -40,7 +40,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class NewestRelease:
     """Who answers: the newest release that ever has, and the columns that it reads; None where nobody can say."""
 
     version: str
@@ -54,20 +54,20 @@ class Sought:
     """A row that was looked up: what its version reads of it, hashed, and what was found."""
 
     fields: bytes
-    served: Served
+    served: NewestRelease
     prediction: float | None = None
 
 
 class AnswerCache:
     """What may be answered out of the cache, and what is kept there."""
 
-    def __init__(self, names: StackNames, declared: Sequence[str], store: Store) -> None:
+    def __init__(self, names: StackNames, declared: Sequence[str], store: EntryStore) -> None:
         """``declared`` are the dataset's columns, in their order."""
         self._names = names
         self._declared = declared
         self._known = frozenset(declared)
         self._store = store
-        self.served: Served | None = None
+        self.served: NewestRelease | None = None
         self.hits = 0  # rows
         self.misses: Counter[str] = Counter()  # rows, by reason
 
@@ -80,7 +80,7 @@ class AnswerCache:
         """A server's answer was read: from the first of a new release on, no older one's entries are found."""
         if answer.model == self._names.model and (self.served is None or answer.release > self.served.release):
             columns = read_columns(answer.reads, self._declared)
-            self.served = Served(answer.model_version, answer.manifest or "", answer.release, columns)
+            self.served = NewestRelease(answer.model_version, answer.manifest or "", answer.release, columns)
 
     async def find(self, values: Sequence[bytes]) -> list[Sought | None]:
         """
@@ -134,7 +134,7 @@ class AnswerCache:
             key = self._key(by, sought.fields)
             self._store.put(key, _entry(key, prediction))
 
-    def _key(self, served: Served, fields: bytes) -> str:
+    def _key(self, served: NewestRelease, fields: bytes) -> str:
         named = [self._names.model, served.version, served.manifest, served.release, fields.hex()]
         return f"{self._names.stack}:{hashlib.sha256(json.dumps(named).encode()).hexdigest()}"
 

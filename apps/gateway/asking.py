@@ -31,7 +31,7 @@ Failed = Callable[[str], None]  # told why a record did not get into the log, on
 Acknowledged = Callable[[], None]  # told on any thread: at each request, which is no reason to wake the loop
 
 
-class Send(Protocol):
+class SendRequest(Protocol):
     """What puts a request into the log."""
 
     def __call__(
@@ -135,7 +135,7 @@ class Asking:
     """
 
     settings: GatewaySettings
-    send: Send
+    send: SendRequest
     unread: set[tuple[str, int]]
     caching: Caching | None = None
     progress: AnswerProgress = field(default_factory=AnswerProgress)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from apps.common.errors import SettingsError
 
@@ -15,7 +16,7 @@ class CacheAccess:
     password_file: Path | None = None
     ca: Path | None = None
 
-    def options(self) -> dict[str, str]:
+    def options(self) -> dict[str, Any]:
         """For redis-py, beside the URL; raises SettingsError when the password cannot be read."""
         told = {"username": self.user, "password": self._password()}
         if self.url.startswith("rediss:") and self.ca:

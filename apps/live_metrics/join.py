@@ -11,11 +11,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name everyone knows it by
 
-from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
+from apps.common.messages import CACHED, IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, MODEL_VERSION
 from apps.datasets.declaration import MOST, Dataset
 from apps.live_metrics.windows import BINS, ODDS, SMALLEST, STEP
 
 EARLY_S = 600  # how long before its answer an outcome may come
+NOWHERE = -1  # the partition and the time of a request that no server was asked
 CERTAIN = 1e-15  # a probability of exactly 0 or 1 that is wrong would cost an infinite log loss
 
 # What people call the two fields of an outcome: Baton, Arize, SageMaker, NannyML.
@@ -73,20 +74,28 @@ def rows(
 
 
 def read_answers(records: DataFrame, model: str) -> DataFrame:
-    """Those that this model's servers wrote; a record of somebody else's has not our headers."""
+    """
+    Those that this model's servers wrote; a record of somebody else's has not our headers.
+
+    One out of a gateway's cache answers no position: it is known by its request's id, as if that were its offset in a
+    partition before the first.
+    """
 
     def header(name: str) -> Column:
         place = F.array_position(F.col("headers.key"), name)  # compiled; a lambda would be interpreted, header by header
         return F.get("headers", (place - 1).cast("int"))["value"].cast("string")
+
+    def placed(name: str, instead: Column) -> Column:
+        return F.coalesce(header(name), F.when(header(CACHED).isNotNull(), instead).cast("string"))
 
     body = F.from_json(F.col("value").cast("string"), _ANSWER)
     read = records.select(
         F.col("key").cast("string").alias("request_id"),
         header(MODEL).alias("model"),
         header(MODEL_VERSION).alias("version"),
-        header(IN_PARTITION).cast("int").alias("in_partition"),
-        header(IN_OFFSET).cast("long").alias("in_offset"),
-        header(IN_TIMESTAMP).cast("long").alias("in_timestamp"),
+        placed(IN_PARTITION, F.lit(NOWHERE)).cast("int").alias("in_partition"),
+        placed(IN_OFFSET, F.xxhash64("key")).cast("long").alias("in_offset"),
+        placed(IN_TIMESTAMP, F.lit(NOWHERE)).cast("long").alias("in_timestamp"),
         F.when(body["prediction"].between(-MOST, MOST), body["prediction"]).alias("prediction"),
         body["rejection"].alias("rejection"),
         F.col("timestamp").alias("answered_at"),
@@ -120,7 +129,8 @@ def _flag(condition: str) -> Column:
 def _counts(**counted: Column) -> list[Column]:
     latency = F.lit(None).cast("long")
     if "answers" in counted:
-        latency = F.greatest(F.unix_millis("answered_at") - F.col("in_timestamp"), F.lit(0))
+        took = F.greatest(F.unix_millis("answered_at") - F.col("in_timestamp"), F.lit(0))
+        latency = F.when(F.col("in_timestamp") != NOWHERE, took)
     return [*(counted.get(name, F.lit(0)).alias(name) for name in COUNTS), latency.alias("latency_ms")]
 
 

@@ -11,7 +11,7 @@ from structlog.stdlib import BoundLogger
 
 from apps.common.errors import DeadlineMissed, SettingsError, Unavailable
 from apps.common.kafka_access import KafkaAccess
-from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, Answer, decode_answer
+from apps.common.messages import CACHED, IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, MODEL, Answer, decode_answer
 from apps.common.names import StackNames
 from apps.common.settings import option
 from apps.common.waiting import wait_until
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 POLL_MS = 200
 NEWEST = 16  # records of a partition, foreign ones too
+WIDER = 4  # times as many are read next, where none of them was ours
 READ_S = 60  # for the tails of all partitions
 LONGEST_READ_S = 16 * READ_S
 ANSWER_MS = 3000  # a broker that still starts accepts a connection and then says nothing for a while
@@ -77,20 +78,32 @@ class AnswersTail:
         try:
             places = [TopicPartition(self.answers, partition) for partition in self._partitions(consumer)]
             begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
-            records = [
-                record
-                for place in places
-                for record in records_between(
-                    consumer, place, max(begins[place], ends[place] - NEWEST), ends[place], until
-                )
+            found = [
+                told for place in places for told in self._last(consumer, place, begins[place], ends[place], until)
             ]
         finally:
             consumer.close()
-        last_first = sorted(records, key=lambda record: record.timestamp, reverse=True)
-        decoded = (decode_answer(record.key, record.value, record.headers, 0.0) for record in last_first)
-        found = [answer for answer in decoded if answer]
-        same = (answer for answer in found if answer.position == found[0].position)
+        found.sort(key=lambda told: told[0], reverse=True)
+        same = (answer for _, answer in found if answer.position == found[0][1].position)
         return max(same, key=lambda answer: answer.release, default=None)
+
+    def _last(
+        self, consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, until: float
+    ) -> list[tuple[int, Answer]]:
+        """
+        Answers of ours among the last records of a partition, each with when the broker took it.
+
+        Where there is none, more and more is read: a gateway's cache may have written thousands behind them.
+        """
+        wide = NEWEST
+        while begin < end:
+            first = max(begin, end - wide)
+            records = records_between(consumer, place, first, end, until)
+            decoded = ((one.timestamp, decode_answer(one.key, one.value, one.headers, 0.0)) for one in records)
+            if found := [(at, answer) for at, answer in decoded if answer]:
+                return found
+            end, wide = first, wide * WIDER
+        return []
 
     def _in_time(self, ask: Callable[[float], T], deadline: float, waits: Callable[[], object]) -> T:
         """What ``ask`` returns once Kafka answers; it is told until when (``time.monotonic``) it may take."""
@@ -167,7 +180,8 @@ class AnswersTail:
         foreign = 0
         while beginning < end and len(found) < self.window:
             first = max(beginning, end - self.window)
-            read = [_tail_answer(record, partition) for record in records_between(consumer, place, first, end, until)]
+            records = records_between(consumer, place, first, end, until)
+            read = [_tail_answer(one, partition) for one in records if CACHED not in dict(one.headers)]
             ours = [answer for answer in read if answer]
             found, foreign, end = [*ours, *found], foreign + len(read) - len(ours), first
         if foreign:

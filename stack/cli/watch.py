@@ -13,7 +13,7 @@ from rich.text import Text
 
 from apps import datasets
 from apps.common.errors import BatonError, Unavailable
-from apps.common.messages import PROBE_PREFIX, Answer, Position, object_in
+from apps.common.messages import PROBE_PREFIX, Answer, CachedAnswer, Position, decode_cached, object_in
 from apps.common.names import StackNames
 from apps.common.settings import kafka_access
 from apps.datasets.declaration import Dataset
@@ -46,6 +46,7 @@ class Sighting:
     outcome: float | None = None
     version: str | None = None
     latency_ms: int | None = None
+    cached: bool | None = None
     fields: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -62,6 +63,7 @@ class Sighting:
             said = (f"{self.prediction:>14,.6g}", "bold")
         after = [] if self.version is None else [f"v{self.version}"]
         after += [] if self.latency_ms is None else [f"{self.latency_ms} ms"]
+        after += ["cached"] if self.cached else []
         after += [f"{name}={value[:SHOWN_TEXT]}" for name, value in self.fields.items()]
         return Text.assemble((f"{self.request_id:24} ", "dim"), said, f"  {'  '.join(after)}")
 
@@ -78,7 +80,7 @@ class Sightings:
         self.names = names
         self.fields = list(fields)
         self._requests: dict[tuple[Position, int], dict[str, str]] = {}  # by position and the broker's timestamp
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, Answer | CachedAnswer] = {}
         self._answered: dict[tuple[Position, int | None], None] = {}
 
     def of(self, messages: Iterable[tuple[Message, float]]) -> Iterator[Sighting]:
@@ -100,7 +102,10 @@ class Sightings:
 
     def _answer(self, message: Message, seen_at: float) -> Iterator[Sighting]:
         answer = answer_in(message, seen_at)
-        if not answer or answer.request_id.startswith(PROBE_PREFIX) or answer.model not in (None, self.names.model):
+        if not answer:
+            yield from self._cached(message)
+            return
+        if answer.request_id.startswith(PROBE_PREFIX) or answer.model not in (None, self.names.model):
             return
         place, number = (answer.position, answer.in_timestamp), isinstance(answer.prediction, int | float)
         if place in self._answered or (answer.rejection is None and not number):  # anybody may write our headers
@@ -117,6 +122,19 @@ class Sightings:
             latency_ms=None if asked is None else max(message.timestamp()[1] - asked, 0),
             fields={} if asked is None else self._requests.get((answer.position, asked), {}),
         )
+
+    def _cached(self, message: Message) -> Iterator[Sighting]:
+        headers: Any = message.headers() or []
+        answer = decode_cached(message.key(), message.value(), headers)
+        if answer and answer.model == self.names.model:
+            _remember(self._answers, answer.request_id, answer)
+            yield Sighting(
+                SightKind.PREDICTION,
+                answer.request_id,
+                prediction=answer.prediction,
+                version=answer.model_version,
+                cached=True,
+            )
 
     def _outcome(self, message: Message) -> Iterator[Sighting]:
         outcome, key = object_in(message.value()).get("outcome"), (message.key() or b"").decode(errors="replace")
