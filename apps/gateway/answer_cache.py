@@ -67,7 +67,7 @@ class AnswerCache:
         self._declared = declared
         self._known = frozenset(declared)
         self._store = store
-        self.served: NewestRelease | None = None
+        self.newest: NewestRelease | None = None
         self.hits = 0  # rows
         self.misses: Counter[str] = Counter()  # rows, by reason
 
@@ -78,9 +78,9 @@ class AnswerCache:
 
     def note(self, answer: Answer) -> None:
         """A server's answer was read: from the first of a new release on, no older one's entries are found."""
-        if answer.model == self._names.model and (self.served is None or answer.release > self.served.release):
+        if answer.model == self._names.model and (self.newest is None or answer.release > self.newest.release):
             columns = read_columns(answer.reads, self._declared)
-            self.served = NewestRelease(answer.model_version, answer.manifest or "", answer.release, columns)
+            self.newest = NewestRelease(answer.model_version, answer.manifest or "", answer.release, columns)
 
     async def find(self, values: Sequence[bytes]) -> list[Sought | None]:
         """
@@ -88,7 +88,7 @@ class AnswerCache:
 
         It takes a few milliseconds at the most, and raises nothing.
         """
-        served = self.served
+        served = self.newest
         if served is None or served.columns is None:
             self.misses["columns"] += len(values)
             return [None] * len(values)
@@ -117,7 +117,7 @@ class AnswerCache:
         """The answer that was found, unless a newer release has answered meanwhile; counts a hit."""
         if sought.prediction is None:
             return None
-        if sought.served != self.served:
+        if sought.served != self.newest:
             self.misses["overtaken"] += 1
             return None
         self.hits += 1

@@ -25,19 +25,20 @@ from tests.adapters.conftest import free_port
 from tests.adapters.started_server import PARTITIONS, StartedServer, killed_behind, scraped
 
 NAMES = StackNames("gateway", "boston_housing")
-INFER = f"/v2/models/{NAMES.model}/infer"
 READY_S, ANSWER_S = 60, 20
 
 
 class AnsweringByHand:
-    """Answers each request by the number of its field ``rm``, rejects one without; only while ``on`` is set."""
+    """Answers each request by ``more`` than its field ``rm``, rejects one without; only while ``on`` is set."""
 
-    def __init__(self, kafka, version="1", release=1):
-        self.writer = Writer(NAMES.model, version, release)
+    names = NAMES
+
+    def __init__(self, kafka, version="1", release=1, reads=""):
+        self.writer, self.more = Writer(self.names.model, version, release, reads=reads), 0
         self.on, self.over, self.idle, self.asked = threading.Event(), threading.Event(), threading.Event(), []
         self._consumer = KafkaConsumer(bootstrap_servers=kafka, group_id=None, enable_auto_commit=False)
         self._producer = KafkaProducer(bootstrap_servers=kafka)
-        places = [TopicPartition(NAMES.requests, partition) for partition in PARTITIONS]
+        places = [TopicPartition(self.names.requests, partition) for partition in PARTITIONS]
         self._consumer.assign(places)
         self._consumer.seek_to_beginning(*places)
         self._thread = threading.Thread(target=self._run)
@@ -65,8 +66,8 @@ class AnsweringByHand:
         place = {IN_PARTITION: record.partition, IN_OFFSET: record.offset, IN_TIMESTAMP: record.timestamp}
         headers = self.writer.headers() | {name: str(said) for name, said in place.items()}
         self._producer.send(
-            NAMES.answers,
-            json.dumps({"prediction": None if reason else number, "rejection": reason}).encode(),
+            self.names.answers,
+            json.dumps({"prediction": None if reason else number + self.more, "rejection": reason}).encode(),
             record.key,
             headers=[(name, text.encode()) for name, text in headers.items()],
             partition=record.partition,
@@ -83,9 +84,14 @@ class AnsweringByHand:
 @pytest.fixture(scope="module", autouse=True)
 def topics(kafka):
     """Those of a stack of this module's own."""
+    make_topics(kafka, NAMES)
+
+
+def make_topics(kafka, names):
+    """Those of a stack."""
     delivery = services.load().delivery
     told = {name: getattr(delivery, name) for name in vars(delivery) if name in TopicSettings.model_fields}
-    settings = load(TopicSettings, kafka=kafka, stack=NAMES.stack, dataset=NAMES.dataset, **told)
+    settings = load(TopicSettings, kafka=kafka, stack=names.stack, dataset=names.dataset, **told)
     wait_until_made(settings.kafka_access, settings)
 
 
@@ -101,12 +107,14 @@ def answering(kafka):
 class StartedGateway(StartedServer):
     """A gateway process; ``call`` asks it by HTTP."""
 
+    names = NAMES
+
     def __init__(self, folder, kafka, **more):
         self.port, self.metrics = free_port(), free_port()
         told = {
             "BATON_KAFKA": kafka,
-            "BATON_STACK": NAMES.stack,
-            "BATON_DATASET": NAMES.dataset,
+            "BATON_STACK": self.names.stack,
+            "BATON_DATASET": self.names.dataset,
             "BATON_GATEWAY_PORT": str(self.port),
             "BATON_METRICS_PORT": str(self.metrics),
             **more,
@@ -128,12 +136,13 @@ class StartedGateway(StartedServer):
     def infer(self, request_id, *cells):
         """Rows with one column asked by an id."""
         tensor = {"name": "rm", "datatype": "FP64", "shape": [len(cells)], "data": list(cells)}
-        return self.call("POST", INFER, json={"id": request_id, "inputs": [tensor]})
+        return self.call("POST", f"/v2/models/{self.names.model}/infer", json={"id": request_id, "inputs": [tensor]})
 
 
-def gateways(kafka, folders, **more):
+def gateways(kafka, folders, kind=None, **more):
     """What starts gateways; all of them are ended behind the block."""
-    return killed_behind(lambda **own: StartedGateway(folders.mktemp("gateway"), kafka, **{**more, **own}))
+    kind = kind or StartedGateway
+    return killed_behind(lambda **own: kind(folders.mktemp("gateway"), kafka, **{**more, **own}))
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """A gateway whose log is a list in this process: what it sends stands there, and is answered when a test wants it."""
 
 import asyncio
+from dataclasses import replace
 
 from apps import datasets
+from apps.common import read_columns
 from apps.common.messages import Answer
 from apps.common.names import StackNames
 from apps.common.settings import load
-from apps.gateway.asking import Asking, SeenAnswer, SeenRequest
+from apps.gateway.asking import Asking, Caching, SeenAnswer, SeenCached, SeenRequest
 from apps.gateway.doors import Doors
 from apps.gateway.remembered import digest
 from apps.gateway.settings import GatewaySettings
@@ -14,6 +16,8 @@ from apps.gateway.settings import GatewaySettings
 NAMES = StackNames("baton", "boston_housing")
 REQUESTS = (NAMES.requests, 0)
 INFER = f"/v2/models/{NAMES.model}/infer"
+DECLARED = datasets.get(NAMES.dataset).column_names
+READS = read_columns.told(("rm", "age"), DECLARED)
 NOW_MS = 4_000_000_000_000  # nothing of this time is too old, nor waits
 
 
@@ -25,7 +29,8 @@ def settings(tmp_path, **more):
 
 def answer(request_id, offset, prediction=5.5, rejection=None, *, stamp=NOW_MS, version="3", release=7, partition=0):
     """An answer as a reader decodes it."""
-    return Answer(request_id, partition, offset, version, release, prediction, rejection, 0.0, stamp, NAMES.model)
+    told = {"in_timestamp": stamp, "model": NAMES.model, "reads": READS}
+    return Answer(request_id, partition, offset, version, release, prediction, rejection, 0.0, **told)
 
 
 def told_of(request_id, value, offset, rows=b"1", stamp=NOW_MS):
@@ -36,16 +41,25 @@ def told_of(request_id, value, offset, rows=b"1", stamp=NOW_MS):
 class LogByHand:
     """One partition; ``answering`` says whether what is sent is answered at once: rejected where it says "bad"."""
 
-    def __init__(self, settings):
-        """Nothing was asked; version 3 answered a request of another time."""
+    def __init__(self, settings, cache=None):
+        """Nothing was asked; version 3 answered a request of another time. ``cache`` is an AnswerCache."""
         self.sent, self.outcomes_sent, self.answering, self.refusal = [], [], True, ""
         self.silent, self.handed = False, []  # whether Kafka acknowledges nothing, and what it was handed then
-        self.version = "3"
-        self.asking = Asking(settings, self.send, set())
+        self.version, self.release = "3", 7
+        self.given, self.anew, self.slow = [], [], False  # what came out of the cache, and whether that takes a while
+        caching = Caching(cache, self.give) if cache else None
+        self.asking = Asking(settings, self.send, set(), caching)
         self.asking.take([SeenAnswer(answer("before", -1), NOW_MS)], [])
 
-    def send(self, request_id, value, rows, failed, acknowledged):
+    def give(self, cached, failed, acknowledged):  # noqa: ARG002 - as the port has it
+        """As a producer of the answers."""
+        self.given.append(cached)
+        if not self.slow:
+            asyncio.get_running_loop().call_soon(self.asking.take, [SeenCached(cached, NOW_MS)], [])
+
+    def send(self, request_id, value, rows, failed, acknowledged, *, anew=False):
         """As a producer: what becomes of it is known later."""
+        self.anew += [request_id] if anew else []
         loop = asyncio.get_running_loop()
         if self.silent:
             self.handed.append(acknowledged)
@@ -54,18 +68,18 @@ class LogByHand:
             loop.call_soon(failed, self.refusal)
             return
         self.sent.append((request_id, value))
-        loop.call_soon(self.stands, request_id, value, rows, len(self.sent) - 1)
+        loop.call_soon(self.stands, request_id, value, rows, len(self.sent) - 1, anew)
 
-    def stands(self, request_id, value, rows, offset):
+    def stands(self, request_id, value, rows, offset, anew=False):
         """The reader sees it."""
-        self.asking.take([told_of(request_id, value, offset, rows)], [])
+        self.asking.take([replace(told_of(request_id, value, offset, rows), anew=anew)], [])
         if self.answering:
             self.answers(request_id, value, offset)
 
     def answers(self, request_id, value, offset):
         """A server answers it."""
         reason = "bad is no number" if b"bad" in value else None
-        one = answer(request_id, offset, None if reason else 5.5, reason, version=self.version)
+        one = answer(request_id, offset, None if reason else 5.5, reason, version=self.version, release=self.release)
         self.asking.take([SeenAnswer(one, NOW_MS)], [])
 
     def answer_all(self):
