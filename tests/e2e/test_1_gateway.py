@@ -13,7 +13,9 @@ from loadtest.recorder import arriving, positioned
 from stack.cli import replayed
 from stack.cli.conform.run import run as conform
 from stack.embedded.process import Child
-from stack.environment import HOST, ROOT
+from stack.embedded.services import cache as cache_specs
+from stack.embedded.services.spec import StackContext
+from stack.environment import HOST, ROOT, inherited
 from stack.services import load
 
 READY_S, ANSWER_S = 60, 30
@@ -21,9 +23,9 @@ URL = load().service("gateway").address_at(HOST)
 
 
 @contextmanager
-def gateway(pipeline, folder):
+def gateway(pipeline, folder, **more):
     """A gateway process beside the stack, as the supervisor starts one; killed behind the block."""
-    told = {**pipeline.environment, "BATON_READY_FILE": str(folder / "ready.json")}
+    told = {**pipeline.environment, "BATON_READY_FILE": str(folder / "ready.json"), **more}
     child = Child.start([sys.executable, "-m", "apps.gateway"], told, folder / "log", ROOT)
     try:
         wait_until(is_ready, READY_S, lambda: (folder / "log").read_text()[-3000:])
@@ -104,3 +106,40 @@ def test_an_id_has_one_answer_by_the_version_that_serves_though_the_gateway_is_k
     (prediction,) = told["outputs"][0]["data"]
     assert [prediction, None] == scored.json()["predictions"]
     assert "year must be a number" in scored.json()["rejections"][0]["reason"]
+
+
+@contextmanager
+def valkey(folder):
+    """The cache beside the stack, as the supervisor starts it; killed behind the block."""
+    context = StackContext(folder, load(), inherited())
+    spec = cache_specs.spec(context, {})
+    child = Child.start(spec.command(), context.marked(spec.environment), context.log("cache"), spec.folder)
+    try:
+        yield child
+    finally:
+        child.kill()
+
+
+def test_what_the_real_server_answered_is_found_again_by_what_the_version_reads(pipeline, first_version, tmp_path):
+    """
+    The header that says what it reads comes from the version's own contract; a row that differs in nothing of that has
+    the same answer, by the same version, without a request; one that differs in what is read has not.
+    """
+    fields = json.loads(replayed.requests(pipeline)[17])
+    with valkey(tmp_path), gateway(pipeline, tmp_path, BATON_CACHE="on"):
+        found = []
+
+        def hit():
+            found.append(infer(pipeline, fields, f"e2e-found-{len(found)}").json())
+            return "cached" in found[-1]["parameters"]
+
+        wait_until(hit, READY_S, lambda: f"a row must be found again; got {found[-3:]}")
+        told = infer(pipeline, fields | {"description": "another text"}, "e2e-unread").json()
+        other = infer(pipeline, fields | {"year": "2001"}, "e2e-read").json()
+
+    assert 1 == told["parameters"]["cached"]
+    assert found[0]["outputs"] == found[-1]["outputs"] == told["outputs"]
+    assert pipeline.served_version() == told["model_version"]
+    assert "cached" not in other["parameters"]
+    assert 0 == asked(pipeline, "e2e-unread")
+    assert 1 == asked(pipeline, "e2e-read")
