@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from apps.common.hdfs import Hdfs
 from apps.common.kafka_access import KafkaAccess
-from apps.common.messages import IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, Writer
+from apps.common.messages import CACHED, IN_OFFSET, IN_PARTITION, IN_TIMESTAMP, CachedAnswer, Writer
 from apps.common.names import StackNames
 from apps.common.registry import metrics
 from apps.common.topics import wait_until_made
@@ -78,6 +78,12 @@ class Traffic:
         key, value = f"{partition}-{offset}".encode(), json.dumps(body).encode()
         self.producer.send(NAMES.answers, value, key=key, partition=partition, headers=coded)
 
+    def cached(self, writer, key, prediction):
+        """An answer out of a gateway's cache, which stands at no request's position."""
+        one = CachedAnswer(key, b"what", writer.model, writer.version, "", writer.release, prediction)
+        coded = [(name, text.encode()) for name, text in one.headers().items()]
+        self.producer.send(NAMES.answers, one.value(), key=key.encode(), partition=0, headers=coded)
+
     def outcome(self, key, value):
         """One outcome."""
         self.producer.send(NAMES.outcomes, value, key=key.encode())
@@ -104,6 +110,10 @@ class Traffic:
                 self.outcome(key, told)
             if self.draw.random() < 0.05:
                 self.outcome(key, json.dumps({"request_id": key, "outcome": 7}).encode())
+            if self.draw.random() < 0.1:
+                for _ in range(2):  # two gateways at once
+                    self.cached(writer, f"cached-{key}", price + 1)
+                self.outcome(f"cached-{key}", json.dumps({"request_id": f"cached-{key}", "outcome": price}).encode())
         self.producer.send(NAMES.answers, b'{"prediction": 1}', key=b"0-0", partition=0)
         self.answer(self.writers[0], 0, 10**9, {"prediction": 1.0, "rejection": None}, model="another")
         for key, value in UNKNOWN.items():
@@ -117,7 +127,8 @@ class Traffic:
         for one in records(self.kafka, NAMES.answers):
             headers = dict(one.headers)
             if headers.get("model") == NAMES.model.encode():
-                first.setdefault((headers[IN_PARTITION], headers[IN_OFFSET]), (one, headers))
+                place = one.key if CACHED in headers else (headers[IN_PARTITION], headers[IN_OFFSET])
+                first.setdefault(place, (one, headers))
         for one in records(self.kafka, NAMES.outcomes):
             try:
                 told = json.loads(one.value)

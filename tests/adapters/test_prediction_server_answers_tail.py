@@ -5,11 +5,13 @@ from contextlib import suppress
 
 import pytest
 import structlog
+import structlog.testing
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAlreadyExistsError
 
 from apps.common.errors import SettingsError, Unavailable
 from apps.common.kafka_access import KafkaAccess
+from apps.common.messages import CachedAnswer
 from apps.common.names import StackNames
 from apps.common.waiting import wait_until
 from apps.prediction_server.answers_tail import AnswersTail
@@ -250,3 +252,25 @@ def test_the_newest_answer_is_the_one_that_came_last_in_any_partition(producer, 
     say(1, 5, 4)
     say(1, 5, 2)
     assert 4 == tail.newest().release
+
+
+def test_answers_out_of_a_cache_hide_no_answer_and_are_not_called_foreign(producer, tail):
+    """
+    Thousands of them may stand behind the last one of a server: it is found all the same, and the start with it.
+    """
+    ask(producer, tail, 4)
+    for offset in range(3):
+        place = {"in_partition": "0", "in_offset": str(offset), "model_version": "3", "release": "7"}
+        headers = [(name, text.encode()) for name, text in place.items()]
+        producer.send(tail.answers, b"{}", key=b"a", partition=0, headers=headers)
+    cached = CachedAnswer("b", b"what", tail.model, "3", "", 7, 5.5)
+    headers = [(name, text.encode()) for name, text in cached.headers().items()]
+    for _ in range(3000):
+        producer.send(tail.answers, cached.value(), key=b"b", partition=0, headers=headers)
+    producer.flush()
+
+    with structlog.testing.capture_logs() as said:
+        tail.log = structlog.get_logger()
+        assert tail.resume_points(DEADLINE_S) == {0: ResumePoint(3), 1: ResumePoint(0)}
+    assert [] == said
+    assert ("a", 2, 7) == ((newest := tail.newest()).request_id, newest.in_offset, newest.release)

@@ -6,7 +6,7 @@ import pytest
 
 from apps import datasets
 from apps.common.errors import BatonError
-from apps.common.messages import Writer
+from apps.common.messages import CachedAnswer, Writer
 from apps.common.names import StackNames
 from stack.cli.watch import LineLimit, Sightings, SightKind, shown_fields
 
@@ -84,6 +84,21 @@ def test_an_outcome_is_shown_beside_what_was_predicted():
     assert "was 11,000, predicted 12,000" in first.to_text().plain
     assert (None, 5) == (second.prediction, second.outcome)
     assert {"kind": "outcome", "request_id": "r-2", "outcome": 5} == json.loads(second.to_json())
+
+
+def test_an_answer_out_of_a_gateways_cache_is_shown_and_said_to_be_one():
+    """It has no request in the log, and its outcome stands beside it as any other's."""
+    one = CachedAnswer("r-1", b"what", NAMES.model, "4", "", 7, 12_000.0)
+    headers = [(name, text.encode()) for name, text in one.headers().items()]
+    other = [(name, b"other.cars" if name == "model" else text) for name, text in headers]
+    records = [KafkaRecord(NAMES.answers, one.value(), headers=some) for some in (headers, other)]
+
+    first, second = seen(*records, KafkaRecord(NAMES.outcomes, {"outcome": 11_000}))
+
+    assert "12,000  v4  cached" in first.to_text().plain
+    assert json.loads(first.to_json())["cached"]
+    assert "was 11,000, predicted 12,000" in second.to_text().plain
+    assert "cached" not in json.loads(seen(answer(1))[0].to_json())
 
 
 def test_probes_and_foreign_records_are_no_answers_to_anybody():
