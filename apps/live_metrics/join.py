@@ -82,7 +82,8 @@ def read_answers(records: DataFrame, model: str) -> DataFrame:
     """
 
     def header(name: str) -> Column:
-        place = F.array_position(F.col("headers.key"), name)  # compiled; a lambda would be interpreted, header by header
+        # Compiled; a lambda would be interpreted, header by header.
+        place = F.array_position(F.col("headers.key"), name)
         return F.get("headers", (place - 1).cast("int"))["value"].cast("string")
 
     def placed(name: str, instead: Column) -> Column:

@@ -92,14 +92,12 @@ def _checked(spark: Any, dataset: Any, csv: Path) -> Any:
 
 
 def _features(spark: Any, dataset: Any, settings: Any, checked_rows: Path) -> Any:
-    from pyspark.ml.feature import SQLTransformer  # noqa: PLC0415 - as above
-
-    from apps.trainer import features  # noqa: PLC0415
+    from apps.trainer import features  # noqa: PLC0415 - as above
     from apps.trainer.cleaning import LABEL, request_sql  # noqa: PLC0415
     from apps.trainer.target_transform import learned_sql  # noqa: PLC0415
 
-    good = spark.read.parquet(str(checked_rows)).where("rejection IS NULL")
-    cleaned = SQLTransformer(statement=request_sql(dataset)).transform(good)
+    spark.read.parquet(str(checked_rows)).where("rejection IS NULL").createOrReplaceTempView("good")
+    cleaned = spark.sql(request_sql(dataset).replace("__THIS__", "good"))
     cleaned = cleaned.selectExpr("*", f"{learned_sql(dataset)} AS {features.LEARNED_TARGET}").persist()
     stages: Sequence[Any] = features.fit(dataset, cleaned, settings)
     encoded = reduce(lambda rows, stage: stage.transform(rows), stages, cleaned)
