@@ -23,7 +23,7 @@ from tests.adapters import small_model
 from tests.adapters.small_model import COLUMNS, DECLARED, request
 
 FIELDS = RequestFields(COLUMNS, DECLARED)
-WRITER = Writer("flats", "7", 3, process="p1", topic_id="t1", manifest="0a1b")
+WRITER = Writer("flats", "7", 3, process="p1", topic_id="t1", manifest="0a1b", reads="5e:1")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FINE = request("50")
 NOTHING = "value must be a JSON object of raw fields; got nothing"
@@ -183,6 +183,7 @@ def test_an_answer_says_which_request_and_who_answered(spark, loaded):
         "manifest": "0a1b",
         "release": "3",
         "process": "p1",
+        "reads": "5e:1",
     }
     older = [(name, text.encode()) for name, text in headers.items() if name in OLD_HEADERS]
     assert decode_answer(b"k", bytes(row["value"]), older, 0).position == (1, 9)
