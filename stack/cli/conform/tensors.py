@@ -14,13 +14,22 @@ Outputs = Mapping[str, Mapping[str, Any]]  # name -> output, its data flat
 
 def described(tensor: Any) -> str:
     """A tensor of the metadata; returns its name."""
-    wanted(isinstance(tensor, dict), "a tensor must be an object", repr(tensor))
-    texts(tensor, "name", "datatype")
-    wanted(tensor["datatype"] in DATATYPES, "a datatype must be one of the protocol's", tensor["datatype"])
-    shape = tensor.get("shape")
-    fits = isinstance(shape, list) and all(_is_int(size) and size >= -1 for size in shape)
-    wanted(fits, f"the shape of {tensor['name']} must be whole numbers, -1 for any", shape)
-    return str(tensor["name"])
+    return _described(tensor, "a tensor", -1, "whole numbers, -1 for any")
+
+
+def named(output: Any) -> str:
+    """An output of an answer: its name, datatype and shape are of their kinds; returns its name."""
+    return _described(output, "an output", 0, "whole numbers")
+
+
+def _described(one: Any, kind: str, least: int, sizes: str) -> str:
+    wanted(isinstance(one, dict), f"{kind} must be an object", repr(one))
+    texts(one, "name", "datatype")
+    wanted(one["datatype"] in DATATYPES, "a datatype must be one of the protocol's", one["datatype"])
+    shape = one.get("shape")
+    fits = isinstance(shape, list) and all(_is_int(size) and size >= least for size in shape)
+    wanted(fits, f"the shape of {one['name']} must be {sizes}", shape)
+    return str(one["name"])
 
 
 def outputs(reply: HttpReply) -> Outputs:
@@ -28,20 +37,9 @@ def outputs(reply: HttpReply) -> Outputs:
     body = told(reply)
     found = body.get("outputs")
     wanted(isinstance(found, list), "outputs must be a list", repr(found))
-    by_name = {one["name"]: {**one, "data": _data(one)} for one in found or [] if named(one)}
+    by_name = {named(one): {**one, "data": _data(one)} for one in found or []}
     wanted(len(by_name) == len(found or []), "each output must have a name of its own", [*by_name])
     return by_name
-
-
-def named(one: Any) -> bool:
-    """True; an output's name, datatype and shape are of their kinds."""
-    wanted(isinstance(one, dict), "an output must be an object", repr(one))
-    texts(one, "name", "datatype")
-    wanted(one["datatype"] in DATATYPES, "a datatype must be one of the protocol's", one["datatype"])
-    shape = one.get("shape")
-    fits = isinstance(shape, list) and all(_is_int(size) and size >= 0 for size in shape)
-    wanted(fits, f"the shape of {one['name']} must be whole numbers", shape)
-    return True
 
 
 def _data(one: Mapping[str, Any]) -> list[Any]:
